@@ -1,0 +1,30 @@
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <optional>
+
+namespace numpool {
+
+/// The most bytes that one request may ask for: what a 47-bit user address space can hold.
+/// Sums of two sizes below it never overflow.
+inline constexpr std::size_t max_size = std::size_t{1} << 47;
+
+constexpr bool is_power_of_two(std::size_t n) noexcept { return std::has_single_bit(n); }
+
+/// `n` rounded up to a multiple of `step`, a power of two; `n` must be at most `max_size`.
+constexpr std::size_t round_up(std::size_t n, std::size_t step) noexcept {
+    return (n + step - 1) & ~(step - 1);
+}
+
+constexpr std::size_t round_down(std::size_t n, std::size_t step) noexcept {
+    return n & ~(step - 1);
+}
+
+/// `a * b`, or nothing where the product exceeds `max_size`.
+constexpr std::optional<std::size_t> checked_product(std::size_t a, std::size_t b) noexcept {
+    if (b != 0 && a > max_size / b) return std::nullopt;
+    return a * b;
+}
+
+}  // namespace numpool

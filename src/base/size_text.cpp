@@ -1,0 +1,79 @@
+#include "base/size_text.hpp"
+
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <cstdio>
+
+#include "base/error.hpp"
+#include "base/size.hpp"
+
+namespace numpool {
+namespace {
+
+struct Unit {
+    std::string_view name;
+    double bytes;
+};
+
+constexpr std::array units{
+    Unit{"", 1},     Unit{"b", 1},    Unit{"kib", 0x1p10}, Unit{"mib", 0x1p20}, Unit{"gib", 0x1p30},
+    Unit{"tib", 0x1p40}, Unit{"kb", 1e3}, Unit{"mb", 1e6},     Unit{"gb", 1e9},     Unit{"tb", 1e12},
+};
+
+bool is_space(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }
+
+std::string trimmed_lower(std::string_view text) {
+    while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+    while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+    std::string result;
+    for (const char c : text) result += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    return result;
+}
+
+[[noreturn]] void refuse(std::string_view text) {
+    throw BadArgument{"'" + std::string{text} +
+                      "' is not a size: write a number of bytes with or without a unit (B, KiB, "
+                      "MiB, GiB, TiB, kB, MB, GB, TB), like '64KiB', or a percentage of the memory "
+                      "this process may use, like '50%'"};
+}
+
+}  // namespace
+
+std::size_t size_from_text(std::string_view text, const std::function<std::size_t()>& whole) {
+    const std::string clean = trimmed_lower(text);
+    const char* const end = clean.data() + clean.size();
+    double number = 0;
+    const auto [rest, failure] = std::from_chars(clean.data(), end, number, std::chars_format::fixed);
+    if (failure != std::errc{} || !std::isfinite(number) || std::signbit(number)) refuse(text);
+
+    std::string_view name{rest, static_cast<std::size_t>(end - rest)};
+    while (!name.empty() && is_space(name.front())) name.remove_prefix(1);
+    double bytes = -1;
+    if (name == "%") {
+        if (number > 100) refuse(text);
+        bytes = number / 100 * static_cast<double>(whole());
+    }
+    for (const Unit& unit : units) {
+        if (name == unit.name) bytes = number * unit.bytes;
+    }
+    if (bytes < 0) refuse(text);
+    if (bytes > static_cast<double>(max_size)) {
+        throw BadArgument{"'" + std::string{text} + "' is more than an address space holds (128 TiB)"};
+    }
+    return static_cast<std::size_t>(bytes);
+}
+
+std::string size_to_text(std::size_t bytes) {
+    static constexpr std::array names{"bytes", "KiB", "MiB", "GiB", "TiB"};
+    auto value = static_cast<double>(bytes);
+    std::size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < names.size(); ++unit) value /= 1024;
+    std::array<char, 32> text{};
+    const char* const format = unit == 0 || value >= 999.5 ? "%.0f %s" : "%.3g %s";
+    std::snprintf(text.data(), text.size(), format, value, names[unit]);
+    return text.data();
+}
+
+}  // namespace numpool

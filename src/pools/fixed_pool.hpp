@@ -1,0 +1,185 @@
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <vector>
+
+#include "base/bitmap.hpp"
+#include "base/stride.hpp"
+#include "pages/os_pages.hpp"
+
+namespace numpool::pools {
+
+/// What a fixed pool is to be. A constructor that throws has mapped nothing.
+struct FixedPoolOptions {
+    static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
+
+    std::size_t block_size = 0;
+    std::size_t blocks = 0;
+    /// How many blocks it may grow to, `blocks` or more.
+    std::size_t max_blocks = 0;
+    /// Where blocks start; 0 lets the pool choose by the size, 64 at most.
+    std::size_t align = 0;
+    /// Bytes of a released block stay as they are: the free list's link then lies behind them.
+    bool keep_contents = false;
+};
+
+/// Equal blocks from chunks of pages, in constant time; one thread at a time.
+///
+/// A released block's own bytes hold the link to the next one, so a block has no header and a
+/// live one no overhead. Blocks never used are not linked at all: they are ranges, so creating a
+/// pool and growing it touch no page. The last block released is the next one acquired.
+class FixedPool {
+  public:
+    struct Block {
+        std::byte* start = nullptr;
+        /// Nobody has used it since its pages came: it is zero, and no constructor has seen it.
+        bool fresh = false;
+    };
+
+    /// Where a block is: its chunk, and its number in it.
+    struct Place {
+        std::size_t chunk;
+        std::size_t index;
+    };
+
+    /// Throws BadArgument where the options make no sense, Exhausted where the pages are refused.
+    explicit FixedPool(const FixedPoolOptions& options, pages::PageSource& source = pages::os_pages());
+    FixedPool(const FixedPool&) = delete;
+    FixedPool& operator=(const FixedPool&) = delete;
+    ~FixedPool();
+
+    /// An unused block, or an empty one where the bound is reached or the pages are refused.
+    Block acquire() {
+        if (free_ != nullptr) [[likely]] {
+            std::byte* const block = free_;
+            free_ = next_of(block);
+            return {block, false};
+        }
+        if (fresh_ != fresh_end_) {
+            std::byte* const block = fresh_;
+            fresh_ += stride_.bytes();
+            return {block, true};
+        }
+        return acquire_slow();
+    }
+
+    /// Takes a block back. False, and nothing has changed, where the address is no block's start.
+    /// That the block is live is the caller's to know; SharedFixedPool keeps a ledger of it.
+    bool release(std::byte* block) noexcept {
+        if (!place_of(block)) [[unlikely]] return false;
+        push(block);
+        return true;
+    }
+
+    /// The same for an address that `place_of` has just confirmed.
+    void push(std::byte* block) noexcept {
+        set_next(block, free_);
+        free_ = block;
+    }
+
+    /// Takes back a block that was not brought to use: the next to get it gets it as fresh.
+    void push_fresh(std::byte* block) noexcept {
+        set_next(block, unused_);
+        unused_ = block;
+    }
+
+    /// Where the block at this address is; nothing where no block that was ever acquired starts.
+    std::optional<Place> place_of(const std::byte* address) const noexcept {
+        // The newest chunk is as large as all before it, so this loop ends early.
+        for (std::size_t chunk = chunks_.size(); chunk-- > 0;) {
+            const Chunk& candidate = chunks_[chunk];
+            const auto offset = static_cast<std::size_t>(address - candidate.pages.start);
+            const std::size_t index = stride_.exact_quotient(offset);
+            if (index < candidate.blocks) [[likely]] return Place{chunk, index};
+        }
+        return std::nullopt;
+    }
+
+    /// Whether the address lies in a block of this pool, at its start or inside.
+    bool owns(const std::byte* address) const noexcept;
+
+    /// Gives back every page that holds nothing but unused blocks, and unmaps the chunks that hold
+    /// nothing else, but for the first. The bytes that blocks had used there are the result.
+    /// Throws std::bad_alloc before anything changed.
+    std::size_t trim();
+
+    /// Throws Corrupted where the pool's records contradict each other.
+    void check() const;
+
+    /// Calls `visit(chunk, blocks)` for each chunk, in the order of their numbers.
+    template <class Visit>
+    void for_each_chunk(Visit visit) const {
+        for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) visit(chunk, chunks_[chunk].blocks);
+    }
+
+    std::size_t block_size() const noexcept { return block_size_; }
+    /// The distance from one block to the next.
+    std::size_t stride() const noexcept { return stride_.bytes(); }
+    std::size_t align() const noexcept { return align_; }
+    std::size_t blocks() const noexcept { return blocks_; }
+    std::size_t max_blocks() const noexcept { return max_blocks_; }
+    std::size_t chunks() const noexcept { return chunks_.size(); }
+    std::size_t mapped() const noexcept;
+    /// Blocks never acquired since their pages came.
+    std::size_t fresh_blocks() const noexcept;
+    std::byte* address_of(Place place) const noexcept {
+        return chunks_[place.chunk].pages.start + place.index * stride_.bytes();
+    }
+
+  private:
+    struct Chunk {
+        pages::Extent pages;
+        std::size_t blocks;
+    };
+
+    /// Blocks from `start` up to `end` that were never used.
+    struct FreshRange {
+        std::byte* start;
+        std::byte* end;
+    };
+
+    /// One bit a block for each chunk: set where the block is not in use.
+    using Unused = std::vector<Bitmap>;
+
+    std::byte* next_of(const std::byte* block) const noexcept {
+        std::byte* next;
+        std::memcpy(&next, block + link_offset_, sizeof next);
+        return next;
+    }
+    void set_next(std::byte* block, std::byte* next) const noexcept {
+        std::memcpy(block + link_offset_, &next, sizeof next);
+    }
+
+    Block acquire_slow();
+    bool grow();
+    bool add_chunk(std::size_t blocks);
+    void mark_list(Unused& unused, const std::byte* list) const;
+    void mark_range(Unused& unused, FreshRange range) const;
+    Unused unused_blocks() const;
+    std::size_t trim_chunk(std::size_t chunk, const Bitmap& unused, std::vector<FreshRange>& fresh,
+                           Unused& purged);
+    std::byte* without(std::byte* list, const Unused& gone) const noexcept;
+
+    std::byte* free_ = nullptr;
+    std::byte* fresh_ = nullptr;
+    std::byte* fresh_end_ = nullptr;
+    Stride stride_;
+    std::vector<Chunk> chunks_;
+    std::size_t link_offset_;
+
+    /// Blocks that `push_fresh` took back.
+    std::byte* unused_ = nullptr;
+    /// Further ranges, besides the one at hand.
+    std::vector<FreshRange> fresh_ranges_;
+    pages::PageSource& source_;
+    std::size_t block_size_;
+    std::size_t align_;
+    std::size_t first_blocks_;
+    std::size_t blocks_ = 0;
+    std::size_t max_blocks_;
+};
+
+}  // namespace numpool::pools

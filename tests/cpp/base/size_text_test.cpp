@@ -1,0 +1,39 @@
+#include "base/size_text.hpp"
+
+#include "base/error.hpp"
+#include "testing.hpp"
+
+using namespace numpool;
+
+namespace {
+std::size_t parse(std::string_view text) {
+    return size_from_text(text, [] { return std::size_t{8} << 30; });
+}
+}  // namespace
+
+TEST("sizes are read with and without units") {
+    CHECK_EQUAL(parse("4096"), 4096U);
+    CHECK_EQUAL(parse("64KiB"), 65536U);
+    CHECK_EQUAL(parse(" 1.5 gib "), 3UL << 29);
+    CHECK_EQUAL(parse("2GB"), 2000000000U);
+    CHECK_EQUAL(parse("25%"), 2UL << 30);
+    CHECK_EQUAL(parse("0"), 0U);
+}
+
+TEST("what is not a size is named, with what is allowed") {
+    for (const char* text : {"", "KiB", "-1", "-0", "12 parsecs", "1e3", "0x10", "nan", "inf", "101%",
+                             "1 2", "64K", "5%%", "--5"}) {
+        CHECK_THROWS(BadArgument, "'" + std::string{text} + "' is not a size", parse(text));
+        CHECK_THROWS(BadArgument, "like '64KiB'", parse(text));
+    }
+    CHECK_THROWS(BadArgument, "128 TiB", parse("129TiB"));
+    CHECK_THROWS(BadArgument, "128 TiB", parse("99999999999999999999999"));
+}
+
+TEST("sizes are written short") {
+    CHECK_EQUAL(size_to_text(0), "0 bytes");
+    CHECK_EQUAL(size_to_text(1023), "1023 bytes");
+    CHECK_EQUAL(size_to_text(4096), "4 KiB");
+    CHECK_EQUAL(size_to_text(3UL << 29), "1.5 GiB");
+    CHECK_EQUAL(size_to_text(1023UL << 20), "1023 MiB");
+}

@@ -13,8 +13,21 @@ struct Extent {
     explicit operator bool() const noexcept { return start != nullptr; }
 };
 
+/// What became of pages that were to move.
+enum class Moved {
+    done,
+    /// Nothing has changed.
+    refused,
+    /// The pages are where they were, but the addresses they were to go to are gone, perhaps to
+    /// somebody else: the caller must never touch or unmap them again.
+    lost,
+};
+
 /// Where memory comes from. Everything is counted in whole pages of `page_size()` bytes; a source
 /// may be used by several threads at once.
+///
+/// `map`, `unmap` and `purge` are what every source can do. The other verbs are refused by a
+/// source that cannot, and a caller must have another way.
 class PageSource {
   public:
     PageSource() = default;
@@ -32,9 +45,31 @@ class PageSource {
     /// Gives the pages of a part of an extent back and keeps its addresses. Afterwards they read
     /// as zero. Returns false, and changes nothing, where that is refused.
     virtual bool purge(Extent extent) noexcept = 0;
+
+    /// Makes an extent that `map` gave larger, at another address if need be, and keeps its
+    /// contents; the new part reads as zero. Returns an empty extent, and changes nothing, where
+    /// that is refused.
+    virtual Extent grow(Extent, std::size_t /*bytes*/) noexcept { return {}; }
+
+    /// Moves the pages of `from`, with their contents, to the addresses from `to` on, all of them
+    /// mapped by this source; what was there is dropped. Afterwards `from` reads as zero.
+    virtual Moved move(Extent /*from*/, std::byte* /*to*/) noexcept { return Moved::refused; }
+
+    /// Like `purge`, and takes back all advice; leaves one mapping where moving had left several.
+    virtual bool renew(Extent extent) noexcept { return purge(extent); }
+
+    /// Asks for huge pages in a part of an extent, or for none. A hint: false changes no meaning.
+    virtual bool advise_huge(Extent, bool /*huge*/) noexcept { return false; }
+
+    /// The bytes that it gave and that were not given back.
+    virtual std::size_t given() const noexcept = 0;
 };
 
 /// The size of an ordinary page.
 std::size_t page_size() noexcept;
+
+/// The size of a huge page, as far as pools care: what one entry of a page table's second level
+/// spans. Huge pages need this alignment, and moving pages is cheap in this unit only.
+inline constexpr std::size_t huge_page = std::size_t{1} << 21;
 
 }  // namespace numpool::pages

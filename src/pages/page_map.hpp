@@ -63,7 +63,7 @@ class PageMap {
     void mark(Extent extent, Tag tag, void* note) noexcept;
 
     /// Takes a number for an owner, shifted so that a kind can be added to it. Throws Exhausted
-    /// where a million owners live already, or the range cannot be reserved.
+    /// where 65,535 owners live already, or there is no memory for their table.
     Tag enrol(void* owner);
 
     /// Gives the number back. No granule may be marked with it any more.
@@ -101,6 +101,8 @@ class PageMap {
     std::uint8_t* warm_ = nullptr;
     std::uint8_t* seam_ = nullptr;
     std::size_t granules_ = 0;
+    std::atomic<std::atomic<void*>*> owners_ = nullptr;
+    Tag last_owner_ = 0;
 };
 
 /// The map of the process's range, `address_range()`. Usable before the range is reserved, and

@@ -23,6 +23,13 @@ enum class Moved {
     lost,
 };
 
+/// The size of an ordinary page.
+std::size_t page_size() noexcept;
+
+/// The size of a huge page, as far as pools care: what one entry of a page table's second level
+/// spans. Huge pages need this alignment, and moving pages is cheap in this unit only.
+inline constexpr std::size_t huge_page = std::size_t{1} << 21;
+
 /// Where memory comes from. Everything is counted in whole pages of `page_size()` bytes; a source
 /// may be used by several threads at once.
 ///
@@ -35,7 +42,7 @@ class PageSource {
     PageSource& operator=(const PageSource&) = delete;
     virtual ~PageSource() = default;
 
-    /// Maps `bytes` (rounded up to whole pages) that read as zero and are not touched yet, at a
+    /// Maps `bytes` (rounded up to `unit()`) that read as zero and are not touched yet, at a
     /// multiple of `align`, a power of two. Returns an empty extent where that is refused.
     virtual Extent map(std::size_t bytes, std::size_t align) noexcept = 0;
 
@@ -61,15 +68,11 @@ class PageSource {
     /// Asks for huge pages in a part of an extent, or for none. A hint: false changes no meaning.
     virtual bool advise_huge(Extent, bool /*huge*/) noexcept { return false; }
 
+    /// What it rounds sizes up to: whole pages of some size.
+    virtual std::size_t unit() const noexcept { return page_size(); }
+
     /// The bytes that it gave and that were not given back.
     virtual std::size_t given() const noexcept = 0;
 };
-
-/// The size of an ordinary page.
-std::size_t page_size() noexcept;
-
-/// The size of a huge page, as far as pools care: what one entry of a page table's second level
-/// spans. Huge pages need this alignment, and moving pages is cheap in this unit only.
-inline constexpr std::size_t huge_page = std::size_t{1} << 21;
 
 }  // namespace numpool::pages

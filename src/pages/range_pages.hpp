@@ -18,6 +18,7 @@ class RangePages final : public PageSource {
     Moved move(Extent from, std::byte* to) noexcept override;
     bool renew(Extent extent) noexcept override;
     bool advise_huge(Extent extent, bool huge) noexcept override;
+    std::size_t unit() const noexcept override { return granule; }
     std::size_t given() const noexcept override { return given_.load(std::memory_order_relaxed); }
 
   private:

@@ -25,14 +25,15 @@ void* map_memory(std::size_t bytes, int protection) noexcept {
     return memory == MAP_FAILED ? nullptr : memory;
 }
 
-/// The four arrays lie one behind the other in one reservation.
+/// The four arrays lie one behind the other in one reservation. Each has an entry more than there
+/// are granules, for the address behind the last one.
 struct Layout {
     explicit Layout(std::size_t granules) noexcept
         : tags{0},
-          notes{tags + round_up(granules * sizeof(Tag), huge_page)},
-          warm{notes + round_up(granules * sizeof(void*), huge_page)},
-          seam{warm + round_up(granules, huge_page)},
-          end{seam + round_up(granules, huge_page)} {}
+          notes{tags + round_up((granules + 1) * sizeof(Tag), huge_page)},
+          warm{notes + round_up((granules + 1) * sizeof(void*), huge_page)},
+          seam{warm + round_up(granules + 1, huge_page)},
+          end{seam + round_up(granules + 1, huge_page)} {}
 
     std::size_t tags;
     std::size_t notes;
@@ -65,7 +66,8 @@ bool PageMap::cover(std::size_t bytes) noexcept {
     const std::size_t granules = std::min(granules_, round_up(bytes, step) >> granule_shift);
     if (granules <= covered_.load(std::memory_order_relaxed)) return true;
     const auto open = [granules](void* array, std::size_t size) {
-        return mprotect(array, round_up(granules * size, page_size()), PROT_READ | PROT_WRITE) == 0;
+        return mprotect(array, round_up((granules + 1) * size, page_size()),
+                        PROT_READ | PROT_WRITE) == 0;
     };
     if (!open(tags_, sizeof *tags_) || !open(notes_, sizeof *notes_) || !open(warm_, 1) ||
         !open(seam_, 1)) {

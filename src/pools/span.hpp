@@ -30,7 +30,8 @@ struct Span {
     /// The bytes of it that read as zero, counted from the end, at the time it was acquired.
     std::size_t zero_bytes = 0;
     /// Its user's, unchanged while it is live or resting: the span pool keeps a block here.
-    std::uint32_t offset = 0;
+    static constexpr std::uint32_t no_offset = ~std::uint32_t{0};
+    std::uint32_t offset = no_offset;
     std::size_t requested = 0;
     State state = State::none;
 

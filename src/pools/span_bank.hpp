@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "pages/range_pages.hpp"
-#include "pools/span.hpp"
-#include "pools/span_bins.hpp"
+#include "pools/span_free.hpp"
+#include "pools/span_mover.hpp"
 #include "pools/span_records.hpp"
 
 namespace numpool::pools {
@@ -28,7 +28,7 @@ struct SpanBankOptions {
     bool move_pages = true;
 };
 
-/// Bytes; five different things.
+/// Bytes; five different things, and three sums over a bank's life.
 struct SpanFigures {
     /// Addresses made usable by the page source.
     std::size_t mapped = 0;
@@ -39,6 +39,11 @@ struct SpanFigures {
     std::size_t live = 0;
     /// The most that was ever live.
     std::size_t peak = 0;
+
+    /// Handed out without pages, to be brought in by page faults.
+    std::size_t fresh = 0;
+    std::size_t moved = 0;
+    std::size_t purged = 0;
 };
 
 /// Why a bank said no.
@@ -52,8 +57,8 @@ enum class Refusal { none, too_large, limit, system };
 /// hardly more pages than were ever live at once, and seldom faults one in twice.
 class SpanBank {
   public:
-    /// `owner` is what `pages::page_map.enrol` gave: the bank marks its spans with it. Throws
-    /// Exhausted where no address range can be had, and then maps nothing.
+    /// `owner` is what `pages::page_map.enrol` gave: the bank marks its spans with it. Nothing is
+    /// mapped before the first request.
     SpanBank(const SpanBankOptions& options, pages::Tag owner,
              pages::PageSource& source = pages::range_pages());
     SpanBank(const SpanBank&) = delete;
@@ -65,8 +70,8 @@ class SpanBank {
     /// from 2 MiB on at a huge page; marked as a span whose note is its record. Null, and nothing
     /// has changed but that caches may be empty, where it is refused: `refusal()` says why.
     ///
-    /// A zeroed one reads as zero; known zeroes are not written, and from 32 MiB of others on it
-    /// gets untouched pages.
+    /// A zeroed one reads as zero; known zeroes are not written, and from 32 MiB on it gets
+    /// untouched pages.
     Span* acquire(std::size_t bytes, bool zeroed = false) noexcept {
         const std::size_t granules = granules_for(bytes);
         Span*& resting = resting_[slot_of(granules)];
@@ -74,11 +79,10 @@ class SpanBank {
         if (span == nullptr || span->granules != granules || zeroed) [[unlikely]] {
             return acquire_slow(granules, zeroed);
         }
-        if (span->bytes() > limit_ - live_) [[unlikely]]
+        if (live_ + span->bytes() > limit_) [[unlikely]]
             return refuse(Refusal::limit);
         resting = span->next;
-        cached_ -= span->bytes();
-        hand_out(span);
+        wake(span);
         return span;
     }
 
@@ -91,19 +95,19 @@ class SpanBank {
         Span*& resting = resting_[slot_of(span->granules)];
         span->next = resting;
         resting = span;
+        resting_bytes_ += span->bytes();
         live_ -= span->bytes();
-        cached_ += span->bytes();
-        if (cached_ > cached_limit_) [[unlikely]]
+        if (cached() > cached_limit_) [[unlikely]]
             shrink_cache();
     }
 
-    /// Makes a live span at least `bytes` large, with its contents: in place, or in a cached span,
-    /// or by moving its pages. Returns the span that it is then, or null where that is refused:
-    /// the old one is then as it was. What is new is not zeroed.
+    /// Makes a live span at least `bytes` large, with its contents: in place, or elsewhere by
+    /// moving its pages or copying them to a cached span. Returns the span that it is then, or null
+    /// where that is refused: the old one is then as it was. What is new is not zeroed.
     Span* grow(Span* span, std::size_t bytes) noexcept;
 
     /// Cuts a live span down to `bytes`, rounded up to granules, in place. What is cut off is free.
-    /// Does nothing where its record cannot be had.
+    /// Does nothing where no memory for a record can be had.
     void shrink(Span* span, std::size_t bytes) noexcept;
 
     /// Marks a live span as a slab of this kind, with a note of the caller's, until it is released.
@@ -111,7 +115,11 @@ class SpanBank {
 
     /// The live span that was acquired here and holds this address, or null, for any address.
     /// Spans that are marked as something else are not found.
-    Span* find(const void* address) const noexcept;
+    Span* find(const void* address) const noexcept {
+        if (pages::page_map.tag(address) != owner_ + pages::span_kind) return nullptr;
+        auto* const span = static_cast<Span*>(pages::page_map.note(address));
+        return span->state == Span::State::live ? span : nullptr;
+    }
 
     /// Why the last call that returned null did.
     Refusal refusal() const noexcept { return refusal_; }
@@ -119,13 +127,14 @@ class SpanBank {
     /// Gives back all cached pages now. Returns their bytes.
     std::size_t trim() noexcept;
 
-    /// Gives back the pages that nobody has used for the time of `decay_milliseconds`.
+    /// Gives back the pages that nobody has used for the time of `decay_milliseconds`. Returns
+    /// their bytes.
     std::size_t decay() noexcept;
 
     /// Bounds as in SpanBankOptions. A limit below what is live holds for the next request.
     void set_limit(std::size_t bytes) noexcept;
     void set_cached_limit(std::size_t bytes) noexcept;
-    std::size_t limit() const noexcept { return limit_set_; }
+    std::size_t limit() const noexcept { return limit_; }
     std::size_t cached_limit() const noexcept { return cached_limit_; }
 
     SpanFigures figures() const noexcept;
@@ -134,7 +143,71 @@ class SpanBank {
     void check() const;
 
   private:
-    // To come with the implementation.
+    static constexpr std::size_t slots = 64;
+    static std::size_t slot_of(std::size_t granules) noexcept {
+        return (granules ^ granules >> 6) % slots;
+    }
+
+    std::size_t cached() const noexcept {
+        return resting_bytes_ + (free_.warm() << pages::granule_shift);
+    }
+    void count_live(std::size_t bytes) noexcept {
+        live_ += bytes;
+        if (live_ > peak_) peak_ = live_;
+    }
+    /// Makes the resting span that was just taken off its list live.
+    void wake(Span* span) noexcept {
+        span->state = Span::State::live;
+        span->zero_bytes = 0;
+        resting_bytes_ -= span->bytes();
+        count_live(span->bytes());
+    }
+    Span* refuse(Refusal why) noexcept {
+        refusal_ = why;
+        return nullptr;
+    }
+
+    // span_bank.cpp: handing out.
+    Span* acquire_slow(std::size_t granules, bool zeroed) noexcept;
+    Span* take(std::size_t granules, bool cold) noexcept;
+    Span* try_take(std::size_t granules, bool cold) noexcept;
+    void make_live(Span* span) noexcept;
+    void zero(Span* span) noexcept;
+    void lose(Span* span) noexcept;
+    bool add_region(std::size_t granules) noexcept;
+    void mark_as_span(Span* span) noexcept;
+
+    // span_grow.cpp
+    bool grow_in_place(Span* span, std::size_t granules) noexcept;
+
+    // span_give_back.cpp: giving pages and addresses back.
+    std::uint64_t settle() noexcept;
+    std::size_t purge(Span* span, std::size_t granules) noexcept;
+    void purge_oldest(std::size_t bytes) noexcept;
+    void hold_to_bounds() noexcept;
+    std::size_t decay_until(std::uint64_t now) noexcept;
+    void shrink_cache() noexcept;
+    void give_regions_back() noexcept;
+
+    std::array<Span*, slots> resting_{};
+    std::size_t resting_bytes_ = 0;
+    std::size_t live_ = 0;
+    std::size_t peak_ = 0;
+    std::size_t limit_;
+    std::size_t cached_limit_;
+
+    SpanRecords records_;
+    FreeSpans free_{records_};
+    SpanMover mover_;
+    pages::PageSource& source_;
+    pages::Tag owner_;
+    Refusal refusal_ = Refusal::none;
+    std::uint64_t decay_milliseconds_;
+    std::uint64_t last_decay_ = 0;
+    std::vector<pages::Extent> regions_;
+    std::size_t mapped_ = 0;
+    std::size_t fresh_ = 0;
+    std::size_t purged_ = 0;
 };
 
 }  // namespace numpool::pools

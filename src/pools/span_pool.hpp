@@ -34,6 +34,8 @@ class SpanPool {
     std::byte* block_of(const void* address) const noexcept;
 
   private:
+    Span* span_of(const std::byte* block) const noexcept;
+
     SpanBank& bank_;
     std::size_t colour_ = 0;
 };

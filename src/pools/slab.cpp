@@ -9,12 +9,11 @@
 
 namespace numpool::pools {
 
-Slab::Slab(const SlabLayout& layout, pages::Extent memory, std::size_t touched,
-           std::size_t serial) noexcept
+Slab::Slab(const SlabLayout& layout, Span& span, std::size_t serial) noexcept
     : unused_count_{static_cast<std::uint32_t>(layout.blocks)},
-      first_{memory.start + layout.first_offset(serial)},
-      memory_{memory},
-      touched_before_{touched} {
+      first_{span.start + layout.first_offset(serial)},
+      span_{&span},
+      touched_before_{span.bytes() - span.zero_bytes} {
     std::uint64_t* const unused_bits = unused_words();
     std::uint64_t* const touched_bits = unused_bits + layout.words();
     std::fill_n(unused_bits, layout.words(), ~std::uint64_t{0});
@@ -22,7 +21,7 @@ Slab::Slab(const SlabLayout& layout, pages::Extent memory, std::size_t touched,
         unused_bits[layout.words() - 1] >>= 64 - layout.blocks % 64;
     }
     const std::size_t offset = layout.first_offset(serial);
-    const std::size_t bytes = touched > offset ? touched - offset : 0;
+    const std::size_t bytes = touched_before_ > offset ? touched_before_ - offset : 0;
     const std::size_t count =
         std::min(layout.blocks, (bytes + layout.stride.bytes() - 1) / layout.stride.bytes());
     std::fill_n(touched_bits, layout.words(), 0);
@@ -87,13 +86,13 @@ pages::Extent Slab::purgeable(const SlabLayout& layout, Run run) const noexcept 
     if (!touched) return {};
     const std::size_t page = pages::page_size();
     const auto offset_of = [&](std::size_t index) {
-        return static_cast<std::size_t>(block_at(layout, index) - memory_.start);
+        return static_cast<std::size_t>(block_at(layout, index) - span_->start);
     };
     const std::size_t start = run.first == 0 ? 0 : round_up(offset_of(run.first), page);
     const std::size_t end =
-        run.end == layout.blocks ? memory_.bytes : round_down(offset_of(run.end), page);
+        run.end == layout.blocks ? layout.bytes : round_down(offset_of(run.end), page);
     if (start >= end) return {};
-    return {memory_.start + start, end - start};
+    return {span_->start + start, end - start};
 }
 
 std::size_t Slab::note_purged(const SlabLayout& layout, Run run, pages::Extent pages) noexcept {
@@ -107,7 +106,7 @@ std::size_t Slab::note_purged(const SlabLayout& layout, Run run, pages::Extent p
         touched_bits[i / 64] &= ~bit;
         ++purged;
     }
-    if (pages.bytes == memory_.bytes) touched_before_ = 0;
+    if (pages.bytes == layout.bytes) touched_before_ = 0;
     return purged;
 }
 
@@ -116,7 +115,7 @@ std::size_t Slab::touched_bytes(const SlabLayout& layout) const noexcept {
     for (std::size_t word = layout.words(); word-- > 0;) {
         if (touched_bits[word] == 0) continue;
         const std::size_t end = word * 64 + std::bit_width(touched_bits[word]);
-        const auto bytes = static_cast<std::size_t>(block_at(layout, end) - memory_.start);
+        const auto bytes = static_cast<std::size_t>(block_at(layout, end) - span_->start);
         return std::max(bytes, touched_before_);
     }
     return touched_before_;
@@ -149,7 +148,7 @@ void Slab::check(const SlabLayout& layout) const {
     if (layout.blocks % 64 != 0 && unused_bits[layout.words() - 1] >> layout.blocks % 64 != 0) {
         broken("has unused blocks beyond its end");
     }
-    if (first_ < memory_.start || block_at(layout, layout.blocks) > memory_.end()) {
+    if (first_ < span_->start || block_at(layout, layout.blocks) > span_->end()) {
         broken("has blocks outside its memory");
     }
 }

@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "pages/page_source.hpp"
 #include "pools/free_block.hpp"
 #include "pools/slab_layout.hpp"
+#include "pools/span.hpp"
 
 namespace numpool::pools {
 
@@ -22,10 +22,12 @@ class Slab {
         return sizeof(Slab) + 2 * layout.words() * sizeof(std::uint64_t);
     }
 
-    /// A slab whose blocks are all unused; those beyond `touched` bytes of the memory are fresh.
-    /// `serial` chooses where the first block starts.
-    Slab(const SlabLayout& layout, pages::Extent memory, std::size_t touched,
-         std::size_t serial) noexcept;
+    /// A record that is no slab's yet.
+    Slab() noexcept = default;
+
+    /// A slab whose blocks are all unused; those in the span's zeroes are fresh. `serial` chooses
+    /// where the first block starts.
+    Slab(const SlabLayout& layout, Span& span, std::size_t serial) noexcept;
 
     /// Takes up to `most` unused blocks, the lowest addresses first; says how many it took.
     std::size_t take(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept;
@@ -61,16 +63,15 @@ class Slab {
     /// Throws Corrupted where the counts and the bitmaps contradict each other.
     void check(const SlabLayout& layout) const;
 
-    pages::Extent memory() const noexcept { return memory_; }
+    Span& span() const noexcept { return *span_; }
     std::size_t unused() const noexcept { return unused_count_; }
     std::byte* block_at(const SlabLayout& layout, std::size_t index) const noexcept {
         return first_ + index * layout.stride.bytes();
     }
 
-    /// For the slab cache: its lists, and the number that the page map knows the slab by.
+    /// For the lists of the slab cache.
     Slab* next = nullptr;
     Slab* previous = nullptr;
-    std::uint32_t number = 0;
 
   private:
     std::uint64_t* unused_words() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
@@ -81,11 +82,11 @@ class Slab {
         return (unused_words()[index / 64] >> (index % 64) & 1) != 0;
     }
 
-    std::uint32_t unused_count_;
+    std::uint32_t unused_count_ = 0;
     /// No unused block lies in a word before this one.
     std::uint32_t first_word_ = 0;
-    std::byte* first_;
-    pages::Extent memory_;
+    std::byte* first_ = nullptr;
+    Span* span_ = nullptr;
     /// What the memory's last user had touched of it, from its start: part of it may lie in no
     /// block.
     std::size_t touched_before_;

@@ -5,14 +5,12 @@
 
 #include "base/size.hpp"
 #include "base/stride.hpp"
+#include "pages/page_map.hpp"
 
 namespace numpool::pools {
 
 /// How the slabs of one size class are cut: equal for all of them, worked out once.
 struct SlabLayout {
-    /// Slabs are whole granules of the page map, so that an address tells its slab.
-    static constexpr std::size_t granule = std::size_t{64} << 10;
-
     explicit SlabLayout(std::size_t size) noexcept
         : block_size{size},
           stride{size + gap_of(size)},
@@ -32,6 +30,7 @@ struct SlabLayout {
 
     std::size_t block_size;
     Stride stride;
+    /// Whole granules of the page map, so that an address tells its slab.
     std::size_t bytes;
     std::size_t blocks;
 
@@ -48,8 +47,8 @@ struct SlabLayout {
 
     /// At least eight blocks, and an eighth at the most left over (which nobody touches).
     static constexpr std::size_t bytes_for(std::size_t stride) noexcept {
-        std::size_t bytes = round_up(8 * stride, granule);
-        while (bytes % stride > bytes / 8) bytes += granule;
+        std::size_t bytes = round_up(8 * stride, pages::granule);
+        while (bytes % stride > bytes / 8) bytes += pages::granule;
         return bytes;
     }
 };

@@ -23,11 +23,19 @@ namespace {
 struct LoneSlab {
     explicit LoneSlab(std::size_t block_size, std::size_t touched = 0, std::size_t serial = 0)
         : layout{block_size},
-          memory{pages::os_pages().map(layout.bytes, SlabLayout::granule)},
+          memory{pages::os_pages().map(layout.bytes, pages::granule)},
+          span{span_of(memory, touched)},
           record{std::malloc(Slab::record_bytes(layout)), &std::free},
-          slab{*new (record.get()) Slab{layout, memory, touched, serial}} {}
+          slab{*new (record.get()) Slab{layout, span, serial}} {}
     ~LoneSlab() { pages::os_pages().unmap(memory); }
 
+    static Span span_of(pages::Extent memory, std::size_t touched) {
+        Span span;
+        span.start = memory.start;
+        span.granules = memory.bytes / pages::granule;
+        span.zero_bytes = memory.bytes - touched;
+        return span;
+    }
     std::vector<FreeBlock> take(std::size_t most) {
         std::vector<FreeBlock> blocks(most);
         blocks.resize(slab.take(layout, blocks.data(), most));
@@ -37,6 +45,7 @@ struct LoneSlab {
 
     SlabLayout layout;
     pages::Extent memory;
+    Span span;
     std::unique_ptr<void, void (*)(void*)> record;
     Slab& slab;
 };

@@ -9,9 +9,9 @@
 
 namespace numpool::pools {
 
-Slab::Slab(const SlabLayout& layout, Span& span, std::size_t serial) noexcept
+Slab::Slab(const SlabLayout& layout, Span& span) noexcept
     : unused_count_{static_cast<std::uint32_t>(layout.blocks)},
-      first_{span.start + layout.first_offset(serial)},
+      first_{span.start + layout.first_offset(span.start)},
       span_{&span},
       touched_before_{span.bytes() - span.zero_bytes} {
     std::uint64_t* const unused_bits = unused_words();
@@ -20,7 +20,7 @@ Slab::Slab(const SlabLayout& layout, Span& span, std::size_t serial) noexcept
     if (layout.blocks % 64 != 0) {
         unused_bits[layout.words() - 1] >>= 64 - layout.blocks % 64;
     }
-    const std::size_t offset = layout.first_offset(serial);
+    const std::size_t offset = layout.first_offset(span.start);
     const std::size_t bytes = touched_before_ > offset ? touched_before_ - offset : 0;
     const std::size_t count =
         std::min(layout.blocks, (bytes + layout.stride.bytes() - 1) / layout.stride.bytes());

@@ -25,9 +25,8 @@ class Slab {
     /// A record that is no slab's yet.
     Slab() noexcept = default;
 
-    /// A slab whose blocks are all unused; those in the span's zeroes are fresh. `serial` chooses
-    /// where the first block starts.
-    Slab(const SlabLayout& layout, Span& span, std::size_t serial) noexcept;
+    /// A slab whose blocks are all unused; those in the span's zeroes are fresh.
+    Slab(const SlabLayout& layout, Span& span) noexcept;
 
     /// Takes up to `most` unused blocks, the lowest addresses first; says how many it took.
     std::size_t take(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept;

@@ -13,9 +13,8 @@ std::size_t SlabCache::take(FreeBlock* blocks, std::size_t most) noexcept {
         Slab* slab = slab_with_blocks();
         if (slab == nullptr) {
             if (taken != 0) break;
-            slab = store_.create(layout_, kind_, serial_, spare_records_);
+            slab = store_.create(layout_, kind_, spare_records_);
             if (slab == nullptr) break;
-            ++serial_;
             ++slabs_;
             touched_blocks_ += slab->count_touched(layout_);
             lists_[empty].push(*slab);

@@ -88,7 +88,6 @@ class SlabCache {
     std::size_t slabs_ = 0;
     /// The fewest empty slabs there were since the last decay.
     std::size_t idle_slabs_ = 0;
-    std::size_t serial_ = 0;
     std::size_t blocks_out_ = 0;
     std::size_t touched_blocks_ = 0;
     std::size_t refused_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 #include "base/size.hpp"
 #include "base/stride.hpp"
@@ -17,12 +18,14 @@ struct SlabLayout {
           bytes{bytes_for(stride.bytes())},
           blocks{bytes / stride.bytes()} {}
 
-    /// Where the first block of the `serial`-th slab of the class starts, in steps of a cache line
-    /// through what the blocks leave over, so that equal places in two slabs seldom share a set of
-    /// the processor's cache.
-    std::size_t first_offset(std::size_t serial) const noexcept {
-        const std::size_t places = (bytes - blocks * stride.bytes()) / 64 + 1;
-        return serial * 21 % places * 64;
+    /// Where the first block of a slab at this address starts, in steps of a cache line through
+    /// what the blocks leave over, a page at the most, so that equal places in two slabs seldom
+    /// share a set of the processor's cache. The address decides: memory that becomes a slab of
+    /// the class again is used where it was touched before.
+    std::size_t first_offset(const std::byte* start) const noexcept {
+        const std::size_t left_over = bytes - blocks * stride.bytes();
+        const std::size_t places = std::min<std::size_t>(left_over, 4032) / 64 + 1;
+        return reinterpret_cast<std::uintptr_t>(start) / pages::granule * 21 % places * 64;
     }
 
     /// Bitmap words that a slab needs for one bit a block.

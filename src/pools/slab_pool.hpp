@@ -96,7 +96,7 @@ class SlabPool {
             return acquire_large(bytes, zeroed);
         const std::size_t size_class = centre_.classes().class_of(bytes);
         Magazine& magazine = magazines_[size_class];
-        FreeBlock block;
+        FreeBlock block{nullptr, false};
         if (!magazine.pop(block, bytes)) [[unlikely]] {
             if (!refill(size_class)) return nullptr;
             magazine.pop(block, bytes);

@@ -4,8 +4,7 @@
 
 namespace numpool::pools {
 
-Slab* SlabStore::create(const SlabLayout& layout, pages::Tag kind, std::size_t serial,
-                        Slab*& spare) noexcept {
+Slab* SlabStore::create(const SlabLayout& layout, pages::Tag kind, Slab*& spare) noexcept {
     void* record = spare;
     if (record == nullptr) record = records_.allocate(Slab::record_bytes(layout));
     if (record == nullptr) return nullptr;
@@ -16,7 +15,7 @@ Slab* SlabStore::create(const SlabLayout& layout, pages::Tag kind, std::size_t s
         return nullptr;
     }
     spare = next_spare;
-    auto* const slab = new (record) Slab{layout, *span, serial};
+    auto* const slab = new (record) Slab{layout, *span};
     bank_.mark(span, kind, slab);
     slab_bytes_ += span->bytes();
     return slab;

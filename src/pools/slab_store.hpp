@@ -16,8 +16,7 @@ class SlabStore {
     /// A slab of this kind, its memory marked with it and noting its record; null, and nothing has
     /// changed, where the bank refuses. `spare` is a list of records of this size that are done
     /// with, linked by `next`.
-    Slab* create(const SlabLayout& layout, pages::Tag kind, std::size_t serial,
-                 Slab*& spare) noexcept;
+    Slab* create(const SlabLayout& layout, pages::Tag kind, Slab*& spare) noexcept;
 
     /// Ends a slab whose blocks are all unused; its record goes to the spare ones.
     void destroy(Slab& slab, const SlabLayout& layout, Slab*& spare) noexcept;

@@ -57,8 +57,8 @@ std::size_t cgroup_limit() {
         if (controllers == ",,") {
             limit = std::min(limit, limit_up_to_root("/sys/fs/cgroup", group, "memory.max"));
         } else if (controllers.find(",memory,") != std::string::npos) {
-            limit = std::min(limit, limit_up_to_root("/sys/fs/cgroup/memory", group,
-                                                     "memory.limit_in_bytes"));
+            limit = std::min(
+                limit, limit_up_to_root("/sys/fs/cgroup/memory", group, "memory.limit_in_bytes"));
         }
     }
     return limit;

@@ -34,7 +34,9 @@ Extent OsPages::map(std::size_t bytes, std::size_t align) noexcept {
     return {start, size};
 }
 
-void OsPages::unmap(Extent extent) noexcept { munmap(extent.start, extent.bytes); }
+void OsPages::unmap(Extent extent) noexcept {
+    munmap(extent.start, extent.bytes);
+}
 
 bool OsPages::purge(Extent extent) noexcept {
     return madvise(extent.start, extent.bytes, MADV_DONTNEED) == 0;

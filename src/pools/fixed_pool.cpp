@@ -98,7 +98,9 @@ bool FixedPool::grow() {
     const std::size_t room = max_blocks_ - blocks_;
     const std::size_t wanted = std::min(blocks_, room);
     if (wanted == 0) return false;
-    return add_chunk(wanted) || (wanted > 1 && add_chunk(wanted / 2));
+    if (!add_chunk(wanted) && (wanted == 1 || !add_chunk(wanted / 2))) return false;
+    ++growths_;
+    return true;
 }
 
 bool FixedPool::add_chunk(std::size_t blocks) {

@@ -132,8 +132,9 @@ class FixedPool {
     /// Throws std::bad_alloc before anything changed.
     std::size_t trim();
 
-    /// Throws Corrupted where the pool's records contradict each other.
-    void check() const;
+    /// Throws Corrupted where the pool's records contradict each other. Returns how many blocks are
+    /// in use.
+    std::size_t check() const;
 
     std::size_t block_size() const noexcept { return block_size_; }
     /// The distance from one block to the next.
@@ -142,6 +143,8 @@ class FixedPool {
     std::size_t blocks() const noexcept { return blocks_; }
     std::size_t max_blocks() const noexcept { return max_blocks_; }
     std::size_t chunks() const noexcept { return chunks_.size(); }
+    /// How often it took another chunk.
+    std::size_t growths() const noexcept { return growths_; }
     std::size_t mapped() const noexcept;
     /// Blocks never acquired since their pages came.
     std::size_t fresh_blocks() const noexcept;
@@ -237,6 +240,7 @@ class FixedPool {
     std::size_t first_blocks_;
     std::size_t blocks_ = 0;
     std::size_t max_blocks_;
+    std::size_t growths_ = 0;
     bool ledger_;
 };
 

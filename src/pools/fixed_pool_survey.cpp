@@ -48,16 +48,19 @@ FixedPool::Survey FixedPool::survey() const {
     return survey;
 }
 
-void FixedPool::check() const {
+std::size_t FixedPool::check() const {
     const Survey survey = this->survey();
     std::size_t blocks = 0;
+    std::size_t in_use = 0;
     for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
         blocks += chunks_[chunk].blocks;
         for (std::size_t index = 0; index < chunks_[chunk].blocks; ++index) {
-            const int records = int{survey.constructed[chunk].test(index)} +
-                                int{survey.unconstructed[chunk].test(index)} +
-                                int{survey.fresh[chunk].test(index)} +
-                                int{ledger_ && chunks_[chunk].live.test(index)};
+            const bool live = ledger_ && chunks_[chunk].live.test(index);
+            const int free = int{survey.constructed[chunk].test(index)} +
+                             int{survey.unconstructed[chunk].test(index)} +
+                             int{survey.fresh[chunk].test(index)};
+            if (free == 0) ++in_use;
+            const int records = free + int{live};
             if (records == 1 || (records == 0 && !ledger_)) continue;
             throw Corrupted{
                 "block " + std::to_string(index) + " of chunk " + std::to_string(chunk) +
@@ -66,6 +69,7 @@ void FixedPool::check() const {
     }
     if (blocks != blocks_ || blocks_ > max_blocks_)
         throw Corrupted{"the number of blocks is wrong"};
+    return in_use;
 }
 
 std::size_t FixedPool::trim() {

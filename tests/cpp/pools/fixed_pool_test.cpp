@@ -1,6 +1,7 @@
 #include "pools/fixed_pool.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -92,9 +93,9 @@ TEST("a released block says that it was used, a new one that it is zero") {
 TEST("addresses that are no block, and blocks that are not live, are refused") {
     FixedPool pool{strict(48, 4)};
     const auto block = pool.acquire_recorded();
-    std::byte outside{};
+    std::array<std::byte, 64> outside{};
     CHECK(!pool.release_recorded(nullptr));
-    CHECK(!pool.release_recorded(&outside));
+    CHECK(!pool.release_recorded(outside.data()));
     CHECK(!pool.release_recorded(block.start + 1));
     CHECK(!pool.release_recorded(block.start + 16));
     CHECK(!pool.release_recorded(block.start - 48));

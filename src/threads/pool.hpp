@@ -16,6 +16,9 @@ class BlockOwner {
     /// Ends the use of a live block. From any thread; afterwards the owner may be gone.
     virtual void release(std::byte* block) noexcept = 0;
 
+    /// The same for a block that was not brought to use, whose bytes may be anything.
+    virtual void release_unused(std::byte* block) noexcept { release(block); }
+
   protected:
     virtual ~BlockOwner() = default;
 };
@@ -49,6 +52,10 @@ class Pool : public BlockOwner {
     virtual void drop_handle() noexcept = 0;
 
     virtual const std::string& name() const noexcept = 0;
+
+    /// What errors call it: its kind, and its name if it has one.
+    virtual std::string title() const = 0;
+
     virtual bool owns(const std::byte* address) const noexcept = 0;
     virtual PoolFigures figures() const = 0;
 

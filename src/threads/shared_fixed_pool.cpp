@@ -26,9 +26,9 @@ void check_each_time([[maybe_unused]] const FixedPool& pool) {
 }
 
 /// A block came back that is not live. Whoever holds it now would share it: nothing is safe after.
-[[noreturn]] void stop_at_foreign_block(const std::string& name, const void* block) {
+[[noreturn]] void stop_at_foreign_block(const char* name, const void* block) {
     std::fprintf(stderr, "numpool: FixedPool '%s': block %p was released twice or is not its own\n",
-                 name.c_str(), block);
+                 name, block);
     std::abort();
 }
 
@@ -56,7 +56,7 @@ SharedFixedPool::~SharedFixedPool() {
 
 void SharedFixedPool::require_open() const {
     if (!closed_) return;
-    throw Closed{"FixedPool '" + name_ + "' is closed and takes no more requests"};
+    throw Closed{title() + " is closed and takes no more requests"};
 }
 
 SharedFixedPool::Block SharedFixedPool::take() {
@@ -114,7 +114,7 @@ SharedFixedPool::Block SharedFixedPool::collect(Waiter& waiter) noexcept {
 
 void SharedFixedPool::put_back(std::byte* block, bool constructed) noexcept {
     const bool known = constructed ? pool_->release_recorded(block) : pool_->release_unused(block);
-    if (!known) stop_at_foreign_block(name_, block);
+    if (!known) stop_at_foreign_block(name_.c_str(), block);
     --live_;
     check_each_time(*pool_);
 }
@@ -168,7 +168,7 @@ std::string SharedFixedPool::refuse(std::size_t wanted) {
     const Lock lock{mutex_};
     ++failures_;
     const std::size_t blocks = pool_ ? pool_->blocks() : 0;
-    std::string text = "FixedPool '" + name_ + "': ";
+    std::string text = title() + ": ";
     if (wanted > 1) {
         text += "asked for " + std::to_string(wanted) + " blocks at once, " +
                 std::to_string(max_blocks_ - live_) + " of at most " + std::to_string(max_blocks_) +
@@ -192,6 +192,10 @@ void SharedFixedPool::drop_handle() noexcept {
     Lock lock{mutex_};
     --handles_;
     settle(lock);
+}
+
+std::string SharedFixedPool::title() const {
+    return name_.empty() ? "FixedPool" : "FixedPool '" + name_ + "'";
 }
 
 bool SharedFixedPool::owns(const std::byte* address) const noexcept {

@@ -45,8 +45,7 @@ class SharedFixedPool : public Pool, private ForkGuarded {
 
     void release(std::byte* block) noexcept final;
 
-    /// Takes back a block that was not brought to use: the next to get it will construct it.
-    void release_unused(std::byte* block) noexcept;
+    void release_unused(std::byte* block) noexcept final;
 
     /// Counts a request that gave up, and says why there was no block. An Exhausted in words.
     std::string refuse(std::size_t wanted);
@@ -54,6 +53,7 @@ class SharedFixedPool : public Pool, private ForkGuarded {
     void add_handle() noexcept final;
     void drop_handle() noexcept final;
     const std::string& name() const noexcept final { return name_; }
+    std::string title() const final;
     bool owns(const std::byte* address) const noexcept final;
     PoolFigures figures() const final;
     std::size_t trim() final;

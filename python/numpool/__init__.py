@@ -1,4 +1,7 @@
-"""Memory pools for Python and NumPy: pooled buffers in constant time."""
+"""Memory pools for Python and NumPy: pooled buffers in constant time.
+
+``tracemalloc_domain`` is the domain in which tracemalloc records the blocks in use.
+"""
 
 from importlib.metadata import version as _version
 

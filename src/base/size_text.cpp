@@ -36,8 +36,17 @@ std::string trimmed_lower(std::string_view text) {
     return result;
 }
 
+/// The text as an error may show it: control characters would break the line or end it.
+std::string shown(std::string_view text) {
+    std::string result{text.substr(0, 100)};
+    for (char& c : result) {
+        if (std::iscntrl(static_cast<unsigned char>(c))) c = '?';
+    }
+    return text.size() > 100 ? result + "..." : result;
+}
+
 [[noreturn]] void refuse(std::string_view text) {
-    throw BadArgument{"'" + std::string{text} +
+    throw BadArgument{"'" + shown(text) +
                       "' is not a size: write a number of bytes with or without a unit (B, KiB, "
                       "MiB, GiB, TiB, kB, MB, GB, TB), like '64KiB', or a percentage of the memory "
                       "this process may use, like '50%'"};

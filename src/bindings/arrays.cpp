@@ -5,15 +5,23 @@
 // After Python.h:
 #include <numpy/arrayobject.h>
 
+#include <atomic>
+
 #include "bindings/buffer.hpp"
 #include "bindings/errors.hpp"
 
 namespace numpool::bindings {
 namespace {
 
-bool import_numpy() noexcept {
-    static const bool imported = _import_array() == 0;
-    return imported;
+/// Not a static local's initialiser: importing may pass the GIL on, and a thread that then waits
+/// for the initialisation would hold it for ever.
+bool import_numpy() {
+    static std::atomic<bool> imported{false};
+    if (!imported.load(std::memory_order_acquire)) {
+        if (_import_array() != 0) return false;
+        imported.store(true, std::memory_order_release);
+    }
+    return true;
 }
 
 /// The dtype asked for, bytes if none was; a new reference, or null with an error.
@@ -86,7 +94,7 @@ bool shape_from(PyObject* shape, PyArray_Descr* dtype, Py_ssize_t bytes, PyArray
 
 }  // namespace
 
-PyObject* array_on(Lease* lease, PyObject* dtype, PyObject* shape) noexcept {
+PyObject* array_on(Lease* lease, PyObject* dtype, PyObject* shape) {
     return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
         if (!import_numpy()) return nullptr;
         PyArray_Descr* const descr = dtype_from(dtype);

@@ -127,7 +127,7 @@ PyObject* buffer_array(PyObject* self, PyObject* arguments, PyObject* keywords) 
 
 PyObject* buffer_reduce(PyObject* self, PyObject* protocol) {
     return guarded<PyObject*>(nullptr, [&] {
-        const py::object restore = py::module_::import("numpool._core").attr("_buffer_on");
+        const py::object restore = py::module_::import("numpool._pickling").attr("restore_buffer");
         const bool out_of_band = py::handle{protocol}.cast<int>() >= 5;
         const py::object data =
             out_of_band ? py::reinterpret_steal<py::object>(PyPickleBuffer_FromObject(self))

@@ -30,6 +30,6 @@ bool is_buffer(PyObject* object) noexcept;
 Lease* lease_of(Buffer* buffer) noexcept;
 
 /// `Buffer.array`: an ndarray on the lease's block, as large as the block where the shape is None.
-PyObject* array_on(Lease* lease, PyObject* dtype, PyObject* shape) noexcept;
+PyObject* array_on(Lease* lease, PyObject* dtype, PyObject* shape);
 
 }  // namespace numpool::bindings

@@ -1,6 +1,10 @@
 #include "bindings/errors.hpp"
 
+#include <unistd.h>
+
 #include <exception>
+#include <stdexcept>
+#include <string>
 
 #include "base/error.hpp"
 #include "bindings/topics.hpp"
@@ -48,6 +52,8 @@ void set_python_error() noexcept {
             error.set_error();
         } catch (const std::bad_alloc&) {
             PyErr_NoMemory();
+        } catch (const std::length_error&) {  // A container that no memory could hold.
+            PyErr_NoMemory();
         } catch (...) {
             translate(std::current_exception());
         }
@@ -56,6 +62,18 @@ void set_python_error() noexcept {
     } catch (...) {
         PyErr_SetString(PyExc_RuntimeError, "numpool: an unknown C++ exception");
     }
+}
+
+void drop_with_gil(py::object& object) noexcept try {
+    if (!object) return;
+    const py::gil_scoped_acquire gil;
+    object = {};
+} catch (abi::__forced_unwind&) {
+    hang_thread();
+}
+
+void hang_thread() noexcept {
+    for (;;) pause();
 }
 
 void register_errors(py::module_& module) {

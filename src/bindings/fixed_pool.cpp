@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "bindings/buffer.hpp"
+#include "bindings/errors.hpp"
 #include "bindings/sizes.hpp"
 
 namespace numpool::bindings {
@@ -13,9 +14,7 @@ using threads::PoolFigures;
 using threads::SharedFixedPoolOptions;
 
 FixedPool::~FixedPool() {
-    // The last block may come back from a thread without the GIL.
-    const py::gil_scoped_acquire gil;
-    init_ = {};
+    drop_with_gil(init_);
 }
 
 void FixedPool::drop_init() noexcept {
@@ -90,11 +89,9 @@ std::string repr(const FixedPool& pool) {
     const std::string size = size_to_text(pool.block_size());
     std::string text = "<" + pool.title() + ": ";
     if (pool.closed()) {
-        return text + "closed" +
-               (figures.blocks == 0
-                    ? ""
-                    : ", " + std::to_string(figures.blocks) + " blocks of " + size + " still out") +
-               ">";
+        if (figures.blocks == 0) return text + "closed>";
+        return text + "closed, " + std::to_string(figures.blocks) +
+               (figures.blocks == 1 ? " block" : " blocks") + " of " + size + " still out>";
     }
     text += std::to_string(figures.blocks) + " of " + std::to_string(blocks) + " blocks of " +
             size + " in use";

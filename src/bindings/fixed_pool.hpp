@@ -35,3 +35,5 @@ void add_acquire_methods(py::handle type);
 void register_request(py::module_& module);
 
 }  // namespace numpool::bindings
+
+NUMPOOL_REQUIRE_INITIALISED(numpool::bindings::FixedPool)

@@ -1,5 +1,6 @@
 #include "bindings/pool.hpp"
 
+#include "bindings/errors.hpp"
 #include "bindings/sizes.hpp"
 
 namespace numpool::bindings {
@@ -61,25 +62,24 @@ object, a buffer, a view or an array.)"};
         .def(
             "stats", [](const Pool& self) { return stats_from(self.figures()); },
             "The pool's figures at this moment, as a PoolStats.")
-        .def("check", &Pool::check, py::call_guard<py::gil_scoped_release>(),
-             "Walk everything the pool knows; raise PoolError that says what is broken, if "
-             "anything is.")
-        .def("trim", &Pool::trim, py::call_guard<py::gil_scoped_release>(),
-             "Give back to the system all pages that no live block needs, and return how many "
-             "bytes.")
-        .def("close", &Pool::close, py::call_guard<py::gil_scoped_release>(),
-             "Take no more requests: they raise PoolClosed, and so do those that wait. Buffers "
-             "that are "
-             "out stay good; the memory goes back when the last of them does. Closing again does "
-             "nothing.")
+        .def(
+            "check", [](const Pool& self) { without_gil([&] { self.check(); }); },
+            "Walk everything the pool knows; raise PoolError that says what is broken, if "
+            "anything is.")
+        .def(
+            "trim", [](Pool& self) { return without_gil([&] { return self.trim(); }); },
+            "Give back to the system all pages that no live block needs, and return how many "
+            "bytes.")
+        .def(
+            "close", [](Pool& self) { without_gil([&] { self.close(); }); },
+            "Take no more requests: they raise PoolClosed, and so do those that wait. Buffers "
+            "that are "
+            "out stay good; the memory goes back when the last of them does. Closing again does "
+            "nothing.")
         .def(
             "__enter__", [](const py::object& self) { return self; }, "The pool itself.")
         .def(
-            "__exit__",
-            [](Pool& self, const py::args&) {
-                const py::gil_scoped_release without_gil;
-                self.close();
-            },
+            "__exit__", [](Pool& self, const py::args&) { without_gil([&] { self.close(); }); },
             "Close the pool.");
 }
 

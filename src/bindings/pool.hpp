@@ -1,10 +1,13 @@
 #pragma once
 
+#include "bindings/initialised.hpp"
 #include "bindings/topics.hpp"
 #include "threads/pool.hpp"
 
 /// Python objects of pools are handles: pools count them, see threads/pool.hpp.
 PYBIND11_DECLARE_HOLDER_TYPE(T, numpool::threads::PoolHandle<T>, true)
+
+NUMPOOL_REQUIRE_INITIALISED(numpool::threads::Pool)
 
 namespace numpool::bindings {
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/error.hpp"
+#include "bindings/errors.hpp"
 
 namespace numpool::bindings {
 
@@ -44,11 +45,7 @@ Block wait_for_block(SharedFixedPool& pool, const Deadline& deadline) {
     const auto waiter = std::make_shared<threads::ThreadWaiter>();
     if (const Block block = pool.acquire_or_wait(waiter)) return block;
     for (;;) {
-        Doorbell::Woken woken{};
-        {
-            const py::gil_scoped_release without_gil;
-            woken = waiter->wait(deadline);
-        }
+        const Doorbell::Woken woken = without_gil([&] { return waiter->wait(deadline); });
         const bool interrupted = woken == Doorbell::Woken::by_signal;
         if (interrupted && PyErr_CheckSignals() == 0) continue;
         const Block block = pool.collect(*waiter);
@@ -64,11 +61,10 @@ Block wait_for_block(SharedFixedPool& pool, const Deadline& deadline) {
 }
 
 CallbackWaiter::~CallbackWaiter() {
-    const py::gil_scoped_acquire gil;
-    callback_ = {};
+    drop_with_gil(callback_);
 }
 
-bool CallbackWaiter::notify() noexcept {
+bool CallbackWaiter::notify() noexcept try {
     const py::gil_scoped_acquire gil;
     // A release may come from a destructor that runs while an exception passes.
     const py::error_scope passing;
@@ -79,6 +75,8 @@ bool CallbackWaiter::notify() noexcept {
     }
     Py_DECREF(result);
     return true;
+} catch (abi::__forced_unwind&) {
+    hang_thread();
 }
 
 }  // namespace numpool::bindings

@@ -12,7 +12,7 @@ namespace numpool::threads {
 /// Someone who waits for a block. The pool's lock guards its state.
 class Waiter {
   public:
-    enum class State { waiting, granted, closed, withdrawn };
+    enum class State { outside, waiting, granted, closed };
 
     Waiter() = default;
     Waiter(const Waiter&) = delete;
@@ -26,7 +26,7 @@ class Waiter {
 
   private:
     friend class WaitQueue;
-    State state_ = State::waiting;
+    State state_ = State::outside;
     pools::FixedPool::Block grant_;
     std::list<std::shared_ptr<Waiter>>::iterator place_;
 };
@@ -58,6 +58,7 @@ class WaitQueue {
     /// Throws std::bad_alloc.
     void join(const std::shared_ptr<Waiter>& waiter) {
         waiter->place_ = waiters_.insert(waiters_.end(), waiter);
+        waiter->state_ = Waiter::State::waiting;
     }
 
     /// Gives the block to the first in the queue, who must then be notified.
@@ -73,7 +74,7 @@ class WaitQueue {
     pools::FixedPool::Block collect(Waiter& waiter) noexcept {
         const Waiter::State state = waiter.state_;
         if (state == Waiter::State::waiting) waiters_.erase(waiter.place_);
-        if (state != Waiter::State::closed) waiter.state_ = Waiter::State::withdrawn;
+        if (state != Waiter::State::closed) waiter.state_ = Waiter::State::outside;
         return state == Waiter::State::granted ? waiter.grant_ : pools::FixedPool::Block{};
     }
 
@@ -87,7 +88,7 @@ class WaitQueue {
 
     /// After a fork: those who waited are not in this process.
     void forget() noexcept {
-        for (const auto& waiter : waiters_) waiter->state_ = Waiter::State::withdrawn;
+        for (const auto& waiter : waiters_) waiter->state_ = Waiter::State::outside;
         waiters_.clear();
     }
 

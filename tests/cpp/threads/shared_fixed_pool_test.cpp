@@ -90,6 +90,17 @@ TEST(
     pool->check();
 }
 
+TEST("a waiter that was served at once never stood in the queue") {
+    const auto pool = SharedFixedPool::create(options_for(64, 1));
+    const auto waiter = std::make_shared<CountingWaiter>();
+    const Block block = pool->acquire_or_wait(waiter);
+    CHECK(static_cast<bool>(block));
+    CHECK(!pool->collect(*waiter));
+    CHECK(pool->state_of(*waiter) == Waiter::State::outside);
+    pool->release(block.start);
+    CHECK_EQUAL(waiter->notified, 0);
+}
+
 TEST("a block goes on to the next where a waiter cannot be told") {
     const auto pool = SharedFixedPool::create(options_for(64, 1));
     const Block block = pool->try_acquire();

@@ -180,7 +180,8 @@ def test_random_use_never_shares_or_loses_a_block() -> None:
 def test_a_process_that_may_not_map_more_gets_a_memory_error() -> None:
     done = run(
         "import resource, numpool\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))\n"
         "try: numpool.FixedPool('1MiB', 4096)\n"
         "except numpool.PoolExhausted as error: print(error)\n"
         "pool = numpool.FixedPool('1MiB', 8, max_blocks=None, name='big')\n"

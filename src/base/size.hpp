@@ -10,7 +10,9 @@ namespace numpool {
 /// Sums of two sizes below it never overflow.
 inline constexpr std::size_t max_size = std::size_t{1} << 47;
 
-constexpr bool is_power_of_two(std::size_t n) noexcept { return std::has_single_bit(n); }
+constexpr bool is_power_of_two(std::size_t n) noexcept {
+    return std::has_single_bit(n);
+}
 
 /// `n` rounded up to a multiple of `step`, a power of two; `n` must be at most `max_size`.
 constexpr std::size_t round_up(std::size_t n, std::size_t step) noexcept {

@@ -18,22 +18,35 @@ struct Unit {
 };
 
 constexpr std::array units{
-    Unit{"", 1},     Unit{"b", 1},    Unit{"kib", 0x1p10}, Unit{"mib", 0x1p20}, Unit{"gib", 0x1p30},
-    Unit{"tib", 0x1p40}, Unit{"kb", 1e3}, Unit{"mb", 1e6},     Unit{"gb", 1e9},     Unit{"tb", 1e12},
+    Unit{"", 1},         Unit{"b", 1},        Unit{"kib", 0x1p10}, Unit{"mib", 0x1p20},
+    Unit{"gib", 0x1p30}, Unit{"tib", 0x1p40}, Unit{"kb", 1e3},     Unit{"mb", 1e6},
+    Unit{"gb", 1e9},     Unit{"tb", 1e12},
 };
 
-bool is_space(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }
+bool is_space(char c) {
+    return std::isspace(static_cast<unsigned char>(c)) != 0;
+}
 
 std::string trimmed_lower(std::string_view text) {
     while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
     while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
     std::string result;
-    for (const char c : text) result += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    for (const char c : text)
+        result += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     return result;
 }
 
+/// The text as an error may show it: control characters would break the line or end it.
+std::string shown(std::string_view text) {
+    std::string result{text.substr(0, 100)};
+    for (char& c : result) {
+        if (std::iscntrl(static_cast<unsigned char>(c))) c = '?';
+    }
+    return text.size() > 100 ? result + "..." : result;
+}
+
 [[noreturn]] void refuse(std::string_view text) {
-    throw BadArgument{"'" + std::string{text} +
+    throw BadArgument{"'" + shown(text) +
                       "' is not a size: write a number of bytes with or without a unit (B, KiB, "
                       "MiB, GiB, TiB, kB, MB, GB, TB), like '64KiB', or a percentage of the memory "
                       "this process may use, like '50%'"};
@@ -45,7 +58,8 @@ std::size_t size_from_text(std::string_view text, const std::function<std::size_
     const std::string clean = trimmed_lower(text);
     const char* const end = clean.data() + clean.size();
     double number = 0;
-    const auto [rest, failure] = std::from_chars(clean.data(), end, number, std::chars_format::fixed);
+    const auto [rest, failure] =
+        std::from_chars(clean.data(), end, number, std::chars_format::fixed);
     if (failure != std::errc{} || !std::isfinite(number) || std::signbit(number)) refuse(text);
 
     std::string_view name{rest, static_cast<std::size_t>(end - rest)};
@@ -60,7 +74,8 @@ std::size_t size_from_text(std::string_view text, const std::function<std::size_
     }
     if (bytes < 0) refuse(text);
     if (bytes > static_cast<double>(max_size)) {
-        throw BadArgument{"'" + std::string{text} + "' is more than an address space holds (128 TiB)"};
+        throw BadArgument{"'" + std::string{text} +
+                          "' is more than an address space holds (128 TiB)"};
     }
     return static_cast<std::size_t>(bytes);
 }

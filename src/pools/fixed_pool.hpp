@@ -24,6 +24,8 @@ struct FixedPoolOptions {
     std::size_t align = 0;
     /// Bytes of a released block stay as they are: the free list's link then lies behind them.
     bool keep_contents = false;
+    /// Keep a bit for each block that says whether it is live, for the `recorded` verbs.
+    bool ledger = false;
 };
 
 /// Equal blocks from chunks of pages, in constant time; one thread at a time.
@@ -35,8 +37,12 @@ class FixedPool {
   public:
     struct Block {
         std::byte* start = nullptr;
-        /// Nobody has used it since its pages came: it is zero, and no constructor has seen it.
-        bool fresh = false;
+        /// It was brought to use before, and no trim has taken its bytes since.
+        bool constructed = false;
+        /// Its pages came from the source and nobody has written to them.
+        bool zero = false;
+
+        explicit operator bool() const noexcept { return start != nullptr; }
     };
 
     /// Where a block is: its chunk, and its number in it.
@@ -46,7 +52,8 @@ class FixedPool {
     };
 
     /// Throws BadArgument where the options make no sense, Exhausted where the pages are refused.
-    explicit FixedPool(const FixedPoolOptions& options, pages::PageSource& source = pages::os_pages());
+    explicit FixedPool(const FixedPoolOptions& options,
+                       pages::PageSource& source = pages::os_pages());
     FixedPool(const FixedPool&) = delete;
     FixedPool& operator=(const FixedPool&) = delete;
     ~FixedPool();
@@ -56,34 +63,52 @@ class FixedPool {
         if (free_ != nullptr) [[likely]] {
             std::byte* const block = free_;
             free_ = next_of(block);
-            return {block, false};
+            return {block, true, false};
         }
         if (fresh_ != fresh_end_) {
             std::byte* const block = fresh_;
             fresh_ += stride_.bytes();
-            return {block, true};
+            return {block, false, true};
         }
         return acquire_slow();
     }
 
     /// Takes a block back. False, and nothing has changed, where the address is no block's start.
-    /// That the block is live is the caller's to know; SharedFixedPool keeps a ledger of it.
+    /// That the block is live is the caller's to know: `release_recorded` knows it.
     bool release(std::byte* block) noexcept {
-        if (!place_of(block)) [[unlikely]] return false;
+        if (!place_of(block)) [[unlikely]]
+            return false;
         push(block);
         return true;
     }
 
-    /// The same for an address that `place_of` has just confirmed.
-    void push(std::byte* block) noexcept {
-        set_next(block, free_);
-        free_ = block;
+    /// `acquire` that enters the block in the ledger. It needs `options.ledger`, as do the next
+    /// two.
+    Block acquire_recorded() {
+        const Block block = acquire();
+        if (block) {
+            const Place place = *place_of(block.start);
+            chunks_[place.chunk].live.set(place.index);
+        }
+        return block;
     }
 
-    /// Takes back a block that was not brought to use: the next to get it gets it as fresh.
-    void push_fresh(std::byte* block) noexcept {
-        set_next(block, unused_);
-        unused_ = block;
+    /// `release` that also refuses a block that is not live: a double free changes nothing.
+    bool release_recorded(std::byte* block) noexcept {
+        if (!strike_from_ledger(block)) [[unlikely]]
+            return false;
+        push(block);
+        return true;
+    }
+
+    /// Takes back a block that was not brought to use: the next to get it will have to construct
+    /// it.
+    bool release_unused(std::byte* block) noexcept {
+        if (!strike_from_ledger(block)) [[unlikely]]
+            return false;
+        set_next(block, unconstructed_);
+        unconstructed_ = block;
+        return true;
     }
 
     /// Where the block at this address is; nothing where no block that was ever acquired starts.
@@ -93,7 +118,8 @@ class FixedPool {
             const Chunk& candidate = chunks_[chunk];
             const auto offset = static_cast<std::size_t>(address - candidate.pages.start);
             const std::size_t index = stride_.exact_quotient(offset);
-            if (index < candidate.blocks) [[likely]] return Place{chunk, index};
+            if (index < candidate.blocks) [[likely]]
+                return Place{chunk, index};
         }
         return std::nullopt;
     }
@@ -106,14 +132,9 @@ class FixedPool {
     /// Throws std::bad_alloc before anything changed.
     std::size_t trim();
 
-    /// Throws Corrupted where the pool's records contradict each other.
-    void check() const;
-
-    /// Calls `visit(chunk, blocks)` for each chunk, in the order of their numbers.
-    template <class Visit>
-    void for_each_chunk(Visit visit) const {
-        for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) visit(chunk, chunks_[chunk].blocks);
-    }
+    /// Throws Corrupted where the pool's records contradict each other. Returns how many blocks are
+    /// in use.
+    std::size_t check() const;
 
     std::size_t block_size() const noexcept { return block_size_; }
     /// The distance from one block to the next.
@@ -122,17 +143,18 @@ class FixedPool {
     std::size_t blocks() const noexcept { return blocks_; }
     std::size_t max_blocks() const noexcept { return max_blocks_; }
     std::size_t chunks() const noexcept { return chunks_.size(); }
+    /// How often it took another chunk.
+    std::size_t growths() const noexcept { return growths_; }
     std::size_t mapped() const noexcept;
     /// Blocks never acquired since their pages came.
     std::size_t fresh_blocks() const noexcept;
-    std::byte* address_of(Place place) const noexcept {
-        return chunks_[place.chunk].pages.start + place.index * stride_.bytes();
-    }
 
   private:
     struct Chunk {
         pages::Extent pages;
         std::size_t blocks;
+        /// The ledger: set for a live block.
+        Bitmap live;
     };
 
     /// Blocks from `start` up to `end` that were never used.
@@ -141,8 +163,28 @@ class FixedPool {
         std::byte* end;
     };
 
-    /// One bit a block for each chunk: set where the block is not in use.
-    using Unused = std::vector<Bitmap>;
+    /// One bit a block for each chunk.
+    using BlockSet = std::vector<Bitmap>;
+
+    /// The blocks not in use, by what is known of them.
+    struct Survey {
+        BlockSet constructed;
+        BlockSet unconstructed;
+        BlockSet fresh;
+
+        bool unused(Place at) const noexcept { return free(at) || fresh[at.chunk].test(at.index); }
+        bool free(Place at) const noexcept {
+            return constructed[at.chunk].test(at.index) || unconstructed[at.chunk].test(at.index);
+        }
+    };
+
+    /// Blocks `first` up to `end` of a chunk, all unused, and the pages to purge in them.
+    struct Run {
+        std::size_t chunk;
+        std::size_t first;
+        std::size_t end;
+        pages::Extent pages;
+    };
 
     std::byte* next_of(const std::byte* block) const noexcept {
         std::byte* next;
@@ -153,15 +195,33 @@ class FixedPool {
         std::memcpy(block + link_offset_, &next, sizeof next);
     }
 
+    void push(std::byte* block) noexcept {
+        set_next(block, free_);
+        free_ = block;
+    }
+    bool strike_from_ledger(std::byte* block) noexcept {
+        const std::optional<Place> place = place_of(block);
+        return place && chunks_[place->chunk].live.clear(place->index);
+    }
+
     Block acquire_slow();
     bool grow();
     bool add_chunk(std::size_t blocks);
-    void mark_list(Unused& unused, const std::byte* list) const;
-    void mark_range(Unused& unused, FreshRange range) const;
-    Unused unused_blocks() const;
-    std::size_t trim_chunk(std::size_t chunk, const Bitmap& unused, std::vector<FreshRange>& fresh,
-                           Unused& purged);
-    std::byte* without(std::byte* list, const Unused& gone) const noexcept;
+
+    std::byte* address_of(Place place) const noexcept {
+        return chunks_[place.chunk].pages.start + place.index * stride_.bytes();
+    }
+
+    BlockSet empty_set() const;
+    void add_list(BlockSet& set, const std::byte* list) const;
+    void add_fresh(BlockSet& set) const;
+    Survey survey() const;
+    std::vector<Run> plan_trim(const Survey& survey) const;
+    bool loses_bytes(const Run& run, std::size_t index) const noexcept;
+    bool whole_chunk(const Run& run) const noexcept;
+    std::byte* without(std::byte* list, const std::vector<Run>& runs) const noexcept;
+    void relist(const Run& run, const Survey& survey, bool purged) noexcept;
+    void collect_fresh(const Survey& survey, const std::vector<Run>& purged);
 
     std::byte* free_ = nullptr;
     std::byte* fresh_ = nullptr;
@@ -170,8 +230,8 @@ class FixedPool {
     std::vector<Chunk> chunks_;
     std::size_t link_offset_;
 
-    /// Blocks that `push_fresh` took back.
-    std::byte* unused_ = nullptr;
+    /// Free blocks whose bytes may be anything and that no constructor has seen.
+    std::byte* unconstructed_ = nullptr;
     /// Further ranges, besides the one at hand.
     std::vector<FreshRange> fresh_ranges_;
     pages::PageSource& source_;
@@ -180,6 +240,8 @@ class FixedPool {
     std::size_t first_blocks_;
     std::size_t blocks_ = 0;
     std::size_t max_blocks_;
+    std::size_t growths_ = 0;
+    bool ledger_;
 };
 
 }  // namespace numpool::pools

@@ -28,7 +28,8 @@ bool passes(const Test& test) {
     } catch (...) {
         problem = "something that is no std::exception was thrown";
     }
-    std::printf("%s %s: %s\n", problem.empty() ? "ok    " : "FAILED", test.file.c_str(), test.sentence);
+    std::printf("%s %s: %s\n", problem.empty() ? "ok    " : "FAILED", test.file.c_str(),
+                test.sentence);
     if (!problem.empty()) std::printf("       %s\n", problem.c_str());
     std::fflush(stdout);
     return problem.empty();

@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
-/// The C++ tests' few words: TEST("a sentence") { CHECK(…); CHECK_THROWS(Type, "part of its text", …); }
-/// A failed check ends its test. Nothing to install: it is all the tests need.
+/// The C++ tests' few words: TEST("a sentence") { CHECK(…); CHECK_THROWS(Type, "part of its text",
+/// …); } A failed check ends its test. Nothing to install: it is all the tests need.
 namespace testing {
 
 struct Failure : std::runtime_error {
@@ -27,7 +27,8 @@ void expect_throw(const char* file, int line, std::string_view part, std::string
     } catch (const Exception& error) {
         if (std::string_view{error.what()}.find(part) != std::string_view::npos) return;
         fail(file, line,
-             std::string{code} + " said '" + error.what() + "', without '" + std::string{part} + "'");
+             std::string{code} + " said '" + error.what() + "', without '" + std::string{part} +
+                 "'");
     }
     fail(file, line, std::string{code} + " did not throw");
 }
@@ -44,14 +45,15 @@ void expect_equal(const char* file, int line, std::string_view code, const A& a,
 
 #define TEST(sentence) TESTING_TEST(sentence, __LINE__)
 #define TESTING_TEST(sentence, line) TESTING_TEST_AT(sentence, line)
-#define TESTING_TEST_AT(sentence, line)                                                \
-    static void test_at_##line();                                                      \
-    [[maybe_unused]] static const bool test_at_##line##_added =                        \
-        testing::add(__FILE__, sentence, test_at_##line);                              \
+#define TESTING_TEST_AT(sentence, line)                         \
+    static void test_at_##line();                               \
+    [[maybe_unused]] static const bool test_at_##line##_added = \
+        testing::add(__FILE__, sentence, test_at_##line);       \
     static void test_at_##line()
 
 #define CHECK(condition) \
     ((condition) ? void() : testing::fail(__FILE__, __LINE__, "not true: " #condition))
 #define CHECK_EQUAL(a, b) testing::expect_equal(__FILE__, __LINE__, #a " == " #b, a, b)
-#define CHECK_THROWS(type, part, ...) \
-    testing::expect_throw<type>(__FILE__, __LINE__, part, #__VA_ARGS__, [&] { (void)(__VA_ARGS__); })
+#define CHECK_THROWS(type, part, ...)                                   \
+    testing::expect_throw<type>(__FILE__, __LINE__, part, #__VA_ARGS__, \
+                                [&] { (void)(__VA_ARGS__); })

@@ -28,7 +28,8 @@ TEST("a stride divides its multiples exactly and sends every other offset out of
         for (std::size_t index = 0; index < 1000; ++index) {
             CHECK_EQUAL(stride.exact_quotient(index * bytes), index);
             for (std::size_t off : {std::size_t{1}, std::size_t{4}, bytes - 1}) {
-                if (off % bytes != 0) CHECK(stride.exact_quotient(index * bytes + off) > max_size / bytes);
+                if (off % bytes != 0)
+                    CHECK(stride.exact_quotient(index * bytes + off) > max_size / bytes);
             }
             CHECK(stride.exact_quotient(std::size_t{0} - (index + 1) * bytes) >= max_size / bytes);
         }

@@ -1,0 +1,37 @@
+"""Memory pools for Python and NumPy: pooled buffers in constant time.
+
+``tracemalloc_domain`` is the domain in which tracemalloc records the blocks in use.
+"""
+
+from importlib.metadata import version as _version
+
+from numpool._core import (
+    Buffer,
+    FixedPool,
+    Pool,
+    PoolClosed,
+    PoolError,
+    PoolExhausted,
+    format_size,
+    memory_limit,
+    parse_size,
+    tracemalloc_domain,
+)
+from numpool._stats import PoolStats
+
+__version__ = _version("numpool")
+
+__all__ = [
+    "Buffer",
+    "FixedPool",
+    "Pool",
+    "PoolClosed",
+    "PoolError",
+    "PoolExhausted",
+    "PoolStats",
+    "__version__",
+    "format_size",
+    "memory_limit",
+    "parse_size",
+    "tracemalloc_domain",
+]

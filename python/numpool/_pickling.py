@@ -1,0 +1,12 @@
+"""What pickled buffers name, so that their pickles outlast changes to the extension."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpool._core import Buffer, _buffer_on
+
+
+def restore_buffer(data: Any) -> Buffer:
+    """A buffer on unpickled bytes; it belongs to no pool."""
+    return _buffer_on(data)

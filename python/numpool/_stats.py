@@ -1,0 +1,37 @@
+"""What a pool tells of itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PoolStats:
+    """A pool's figures at one moment."""
+
+    requested: int
+    """Bytes of live blocks, as they were asked for."""
+    in_use: int
+    """Bytes of live blocks, as the pool rounds them."""
+    peak: int
+    """The most that ``in_use`` has been."""
+    cached: int
+    """Bytes that hold pages and are in no live block."""
+    committed: int
+    """Bytes that hold pages, as far as the pool knows."""
+    mapped: int
+    """Bytes of addresses the pool has taken; they cost nothing until they are used."""
+    limit: int | None
+    """What ``in_use`` may reach; None if nothing bounds it."""
+    blocks: int
+    """Live blocks."""
+    requests: int
+    """Blocks handed out so far."""
+    hits: int
+    """Of those, blocks that had been used before."""
+    growths: int
+    """How often the pool took more address space."""
+    waits: int
+    """Requests that had to wait."""
+    failures: int
+    """Requests that were refused."""

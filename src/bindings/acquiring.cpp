@@ -1,0 +1,118 @@
+/// The ways to get a block of a fixed pool: at once, many, waiting in a thread or in an event loop.
+
+#include <cstring>
+#include <vector>
+
+#include "base/error.hpp"
+#include "bindings/errors.hpp"
+#include "bindings/fixed_pool.hpp"
+#include "bindings/sizes.hpp"
+#include "bindings/waiting.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+using Block = FixedPool::Block;
+
+/// The one keyword these methods take, by itself or not at all.
+PyObject* timeout_argument(PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+    if (count != 0)
+        throw py::type_error{"acquire() takes no positional arguments: write acquire(timeout=...)"};
+    if (names == nullptr) return nullptr;
+    if (PyTuple_GET_SIZE(names) != 1 ||
+        PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "timeout") != 0) {
+        throw py::type_error{"acquire() takes only the keyword 'timeout'"};
+    }
+    return arguments[0];
+}
+
+PyObject* acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+    return guarded<PyObject*>(nullptr, [&] {
+        auto& pool = pool_in<FixedPool>(self);
+        PyObject* const timeout = timeout_argument(arguments, count, names);
+        const auto deadline = timeout == nullptr ? std::nullopt : to_deadline(timeout);
+        if (const Block block = pool.try_acquire()) return pool.hand_out(block);
+        if (!deadline) {
+            pool.throw_exhausted(
+                1, ": release one, wait with acquire(timeout=...), or allow more with max_blocks");
+        }
+        if (const Block block = wait_for_block(pool, *deadline)) return pool.hand_out(block);
+        pool.throw_exhausted(1, ", and none was released within " +
+                                    std::string{py::str(py::handle{timeout})} + " seconds");
+    });
+}
+
+PyObject* try_acquire(PyObject* self, PyObject*) {
+    return guarded<PyObject*>(nullptr, [&] {
+        auto& pool = pool_in<FixedPool>(self);
+        if (const Block block = pool.try_acquire()) return pool.hand_out(block);
+        Py_RETURN_NONE;
+    });
+}
+
+PyObject* acquire_many(PyObject* self, PyObject* n) {
+    return guarded<PyObject*>(nullptr, [&] {
+        auto& pool = pool_in<FixedPool>(self);
+        const std::size_t count = to_count(n, "n");
+        std::vector<Block> blocks(count <= pool.max_blocks() ? count : 0);
+        py::list buffers{blocks.size()};
+        if (blocks.size() != count || !pool.try_acquire_many(blocks)) {
+            pool.throw_exhausted(count,
+                                 ": release some, ask for fewer, or allow more with max_blocks");
+        }
+        std::size_t done = 0;
+        try {
+            for (; done < count; ++done) {
+                PyList_SET_ITEM(buffers.ptr(), static_cast<Py_ssize_t>(done),
+                                pool.hand_out(blocks[done]));
+            }
+        } catch (...) {
+            // The one that failed has gone back by itself; those before it go with the list.
+            while (++done < count) return_unseen(pool, blocks[done]);
+            throw;
+        }
+        return buffers.release().ptr();
+    });
+}
+
+PyObject* acquire_async(PyObject* self, PyObject*) {
+    return guarded<PyObject*>(nullptr, [&] {
+        const py::object acquire_async =
+            py::module_::import("numpool._waiting").attr("acquire_async");
+        return acquire_async(py::handle{self}).release().ptr();
+    });
+}
+
+PyMethodDef methods[] = {
+    {"acquire", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "acquire($self, /, *, timeout=0)\n--\n\n"
+     "A buffer on a free block. If there is none, raise PoolExhausted: at once, or with a timeout "
+     "in\n"
+     "seconds only after waiting so long for a release; None waits for ever. Those who wait are\n"
+     "served in the order they came, hold up no other thread, and can be interrupted by Ctrl-C."},
+    {"try_acquire", try_acquire, METH_NOARGS,
+     "try_acquire($self, /)\n--\n\nA buffer on a free block, or None if there is none."},
+    {"acquire_many", acquire_many, METH_O,
+     "acquire_many($self, n, /)\n--\n\n"
+     "A list of n buffers; if there are fewer free blocks, raise PoolExhausted and take none."},
+    {"acquire_async", acquire_async, METH_NOARGS,
+     "acquire_async($self, /)\n--\n\n"
+     "A coroutine that waits for a block without holding up its event loop, and returns a buffer.\n"
+     "It stands in the same queue as threads do; several loops may wait on one pool. Cancelling "
+     "it\n"
+     "loses no block; bound the wait with asyncio.timeout() or asyncio.wait_for()."},
+};
+
+}  // namespace
+
+void add_acquire_methods(py::handle type) {
+    for (PyMethodDef& method : methods) {
+        const auto descriptor = py::reinterpret_steal<py::object>(
+            PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(type.ptr()), &method));
+        if (!descriptor) throw py::error_already_set{};
+        type.attr(method.ml_name) = descriptor;
+    }
+}
+
+}  // namespace numpool::bindings

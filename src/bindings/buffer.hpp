@@ -1,0 +1,35 @@
+#pragma once
+
+#include <Python.h>
+
+#include "bindings/lease.hpp"
+
+namespace numpool::bindings {
+
+/// The one type that pools hand out blocks in. It is a raw heap type, since one is made for every
+/// block: through pybind11 that would cost more than ten times as much.
+struct Buffer {
+    PyObject ob_base;
+    Holding holding;
+    /// Once a view was made, the lease that holds the block; the buffer then holds the lease.
+    Lease* lease;
+    PyObject* weak_references;
+    bool released;
+    /// A consumer took the address in a way that hides from us for how long.
+    bool pinned;
+};
+
+/// A buffer that holds the block, or null with a Python error; the block is then still the
+/// caller's.
+Buffer* new_buffer(const Holding& holding) noexcept;
+
+bool is_buffer(PyObject* object) noexcept;
+
+/// The lease of the buffer's block, a borrowed reference, made at first use. Null with a ValueError
+/// where the buffer was released. Call it in the buffer's critical section.
+Lease* lease_of(Buffer* buffer) noexcept;
+
+/// `Buffer.array`: an ndarray on the lease's block, as large as the block where the shape is None.
+PyObject* array_on(Lease* lease, PyObject* dtype, PyObject* shape);
+
+}  // namespace numpool::bindings

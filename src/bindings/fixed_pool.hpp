@@ -1,0 +1,39 @@
+#pragma once
+
+#include "bindings/pool.hpp"
+#include "threads/shared_fixed_pool.hpp"
+
+namespace numpool::bindings {
+
+/// A fixed pool with a Python function that constructs its blocks.
+class FixedPool final : public threads::SharedFixedPool {
+  public:
+    FixedPool(const threads::SharedFixedPoolOptions& options, py::object init)
+        : SharedFixedPool{options, pages::os_pages()}, init_{std::move(init)} {}
+
+    /// A Buffer on an acquired block, constructed if it was not. Where that fails the block goes
+    /// back, not constructed, and the error passes.
+    PyObject* hand_out(Block block);
+
+    /// The Exhausted of a request for so many blocks, with `advice` on what to do.
+    [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice);
+
+    PyObject* init() const noexcept { return init_.ptr(); }
+    /// For the garbage collector, which found that nobody can reach the pool but by its init.
+    void drop_init() noexcept;
+
+  private:
+    ~FixedPool() override;
+
+    py::object init_;
+};
+
+/// `FixedPool.acquire` and the like, which Python calls directly.
+void add_acquire_methods(py::handle type);
+
+/// A place in the queue for a caller that waits in an event loop.
+void register_request(py::module_& module);
+
+}  // namespace numpool::bindings
+
+NUMPOOL_REQUIRE_INITIALISED(numpool::bindings::FixedPool)

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <Python.h>
+
+namespace numpool::bindings {
+
+#ifdef Py_GIL_DISABLED
+
+/// Holds an object's own lock; where there is a GIL, that is the lock.
+class CriticalSection {
+  public:
+    explicit CriticalSection(PyObject* object) noexcept {
+        PyCriticalSection_Begin(&section_, object);
+    }
+    CriticalSection(const CriticalSection&) = delete;
+    CriticalSection& operator=(const CriticalSection&) = delete;
+    ~CriticalSection() { PyCriticalSection_End(&section_); }
+
+  private:
+    PyCriticalSection section_;
+};
+
+/// Makes a new object count its references in one atomic number. By default the thread that made
+/// an object counts its own apart, and the last reference, dropped by another thread, is noticed
+/// only when the maker gets round to it: never, if it waits for this very block.
+inline void count_references_together(PyObject* object) noexcept {
+    object->ob_tid = 0;
+    object->ob_ref_local = 0;
+    object->ob_ref_shared = _Py_REF_SHARED(1, _Py_REF_MERGED);
+}
+
+#else
+
+struct CriticalSection {
+    explicit CriticalSection(PyObject*) noexcept {}
+};
+
+inline void count_references_together(PyObject*) noexcept {}
+
+#endif
+
+}  // namespace numpool::bindings

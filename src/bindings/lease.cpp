@@ -1,0 +1,69 @@
+#include "bindings/lease.hpp"
+
+#include <pybind11/pybind11.h>
+
+#include "bindings/free_threading.hpp"
+#include "bindings/tracing.h"
+
+namespace py = pybind11;
+
+namespace numpool::bindings {
+namespace {
+
+PyTypeObject* lease_type = nullptr;
+
+void lease_dealloc(PyObject* self) {
+    PyTypeObject* const type = Py_TYPE(self);
+    reinterpret_cast<Lease*>(self)->holding.give_back();
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+int lease_getbuffer(PyObject* self, Py_buffer* view, int flags) {
+    return export_lease(reinterpret_cast<Lease*>(self), view, flags);
+}
+
+}  // namespace
+
+void Holding::give_back() noexcept {
+    numpool_untrack(block);
+    if (constructed) {
+        owner->release(block);
+    } else {
+        owner->release_unused(block);
+    }
+}
+
+Lease* new_lease(const Holding& holding) noexcept {
+    auto* const lease = PyObject_New(Lease, lease_type);
+    if (lease == nullptr) return nullptr;
+    count_references_together(&lease->ob_base);
+    lease->holding = holding;
+    return lease;
+}
+
+int export_lease(Lease* lease, Py_buffer* view, int flags) noexcept {
+    return PyBuffer_FillInfo(view, &lease->ob_base, lease->holding.block, lease->holding.bytes, 0,
+                             flags);
+}
+
+void create_lease_type() {
+    static PyType_Slot slots[] = {
+        {Py_tp_dealloc, reinterpret_cast<void*>(lease_dealloc)},
+        {Py_bf_getbuffer, reinterpret_cast<void*>(lease_getbuffer)},
+        {Py_tp_doc,
+         const_cast<char*>("What views of a pooled block hold, so that it stays while they do.")},
+        {0, nullptr},
+    };
+    static PyType_Spec spec = {
+        "numpool._core.Lease",
+        sizeof(Lease),
+        0,
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+        slots,
+    };
+    lease_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+    if (lease_type == nullptr) throw py::error_already_set{};
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <Python.h>
+
+#include <cstddef>
+
+#include "threads/pool.hpp"
+
+namespace numpool::bindings {
+
+/// A block in use, with whoever gets it back.
+struct Holding {
+    threads::BlockOwner* owner = nullptr;
+    std::byte* block = nullptr;
+    Py_ssize_t bytes = 0;
+    /// False while a pool's `init` is still to run, or has failed.
+    bool constructed = true;
+
+    /// Ends the use: the block may have a new owner before this returns.
+    void give_back() noexcept;
+};
+
+/// What views of a block hold, in place of the Buffer they were made from.
+///
+/// An exporter is told when a consumer ends its export, but NumPy ends some exports at once and
+/// keeps the address, holding a reference to the object that the export named. So exports name a
+/// lease: whatever can still reach the block holds a reference to it, the reference count is the
+/// count of exports, and the block goes back when the lease dies. There is no other way for a
+/// block to go back once it was exported.
+struct Lease {
+    PyObject ob_base;
+    Holding holding;
+};
+
+/// A new lease that takes the holding over, or null with a Python error.
+Lease* new_lease(const Holding& holding) noexcept;
+
+/// Exports the leased block: a `bf_getbuffer` whose object is the lease.
+int export_lease(Lease* lease, Py_buffer* view, int flags) noexcept;
+
+/// Creates the type; called once.
+void create_lease_type();
+
+}  // namespace numpool::bindings

@@ -1,0 +1,86 @@
+#include "bindings/pool.hpp"
+
+#include "bindings/errors.hpp"
+#include "bindings/sizes.hpp"
+
+namespace numpool::bindings {
+
+using threads::Pool;
+using threads::PoolFigures;
+using threads::PoolHandle;
+
+py::object stats_from(const PoolFigures& figures) {
+    using namespace py::literals;
+    const py::object limit =
+        figures.limit == PoolFigures::no_limit ? py::none{} : py::object{py::int_{figures.limit}};
+    return py::module_::import("numpool._stats")
+        .attr("PoolStats")(
+            "requested"_a = figures.requested, "in_use"_a = figures.in_use, "peak"_a = figures.peak,
+            "cached"_a = figures.cached, "committed"_a = figures.committed,
+            "mapped"_a = figures.mapped, "limit"_a = limit, "blocks"_a = figures.blocks,
+            "requests"_a = figures.requests, "hits"_a = figures.hits, "growths"_a = figures.growths,
+            "waits"_a = figures.waits, "failures"_a = figures.failures);
+}
+
+const std::byte* address_in(const py::object& subject) {
+    if (PyIndex_Check(subject.ptr()) && !PyObject_CheckBuffer(subject.ptr())) {
+        return reinterpret_cast<const std::byte*>(to_count(subject, "address"));
+    }
+    // Arrays of some dtypes (dates, for one) export no buffer, but all tell their address.
+    const py::object interface = py::getattr(subject, "__array_interface__", py::none());
+    if (py::isinstance<py::dict>(interface)) {
+        const auto data = interface["data"].cast<py::tuple>();
+        return reinterpret_cast<const std::byte*>(to_count(data[0], "address"));
+    }
+    if (!PyObject_CheckBuffer(subject.ptr())) {
+        throw py::type_error{
+            std::string{"owns() takes a buffer, an array, a memoryview or an address, not "} +
+            Py_TYPE(subject.ptr())->tp_name};
+    }
+    Py_buffer view{};
+    if (PyObject_GetBuffer(subject.ptr(), &view, PyBUF_FULL_RO) != 0) throw py::error_already_set{};
+    const auto* const address = static_cast<const std::byte*>(view.buf);
+    PyBuffer_Release(&view);
+    return address;
+}
+
+void register_pool(py::module_& module) {
+    py::class_<Pool, PoolHandle<Pool>> pool{module, "Pool", R"(What all pools have in common.
+
+A pool may be used by any thread. Its memory lives as long as anyone can reach it: the pool
+object, a buffer, a view or an array.)"};
+    pool.attr("__module__") = "numpool";
+    pool.def_property_readonly("name", &Pool::name,
+                               "The name that errors and reprs show; may be empty.")
+        .def_property_readonly("closed", &Pool::closed, "Whether close() was called.")
+        .def(
+            "owns", [](const Pool& self, const py::object& x) { return self.owns(address_in(x)); },
+            py::arg("x"), py::pos_only(),
+            "Whether x lies in this pool's memory: a buffer, an array or another exporter of "
+            "bytes, or "
+            "an address. Views count as the memory they show.")
+        .def(
+            "stats", [](const Pool& self) { return stats_from(self.figures()); },
+            "The pool's figures at this moment, as a PoolStats.")
+        .def(
+            "check", [](const Pool& self) { without_gil([&] { self.check(); }); },
+            "Walk everything the pool knows; raise PoolError that says what is broken, if "
+            "anything is.")
+        .def(
+            "trim", [](Pool& self) { return without_gil([&] { return self.trim(); }); },
+            "Give back to the system all pages that no live block needs, and return how many "
+            "bytes.")
+        .def(
+            "close", [](Pool& self) { without_gil([&] { self.close(); }); },
+            "Take no more requests: they raise PoolClosed, and so do those that wait. Buffers "
+            "that are "
+            "out stay good; the memory goes back when the last of them does. Closing again does "
+            "nothing.")
+        .def(
+            "__enter__", [](const py::object& self) { return self; }, "The pool itself.")
+        .def(
+            "__exit__", [](Pool& self, const py::args&) { without_gil([&] { self.close(); }); },
+            "Close the pool.");
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "bindings/initialised.hpp"
+#include "bindings/topics.hpp"
+#include "threads/pool.hpp"
+
+/// Python objects of pools are handles: pools count them, see threads/pool.hpp.
+PYBIND11_DECLARE_HOLDER_TYPE(T, numpool::threads::PoolHandle<T>, true)
+
+NUMPOOL_REQUIRE_INITIALISED(numpool::threads::Pool)
+
+namespace numpool::bindings {
+
+/// The C++ pool in a Python object of a pool's class or a subclass.
+template <class SomePool>
+SomePool& pool_in(PyObject* self) {
+    auto* const instance = reinterpret_cast<py::detail::instance*>(self);
+    // pybind11's own layout for a class with one C++ base, which spares a look-up of types.
+    void* const pool = instance->simple_layout ? instance->simple_value_holder[0] : nullptr;
+    if (pool != nullptr) return *static_cast<SomePool*>(pool);
+    return py::handle{self}.cast<SomePool&>();
+}
+
+/// `numpool.PoolStats` with these figures.
+py::object stats_from(const threads::PoolFigures& figures);
+
+/// The address that `owns` is asked about: of a Buffer, an array or any exporter of bytes, or the
+/// number itself.
+const std::byte* address_in(const py::object& subject);
+
+}  // namespace numpool::bindings

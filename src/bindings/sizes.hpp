@@ -1,0 +1,15 @@
+#pragma once
+
+#include <cstddef>
+
+#include "bindings/topics.hpp"
+
+namespace numpool::bindings {
+
+/// A number of things, from anything with `__index__`. Errors name the argument. 0 is a number.
+std::size_t to_count(const py::handle& value, const char* name);
+
+/// A number of bytes: a count, or a text like "64KiB" or "50%".
+std::size_t to_size(const py::handle& value, const char* name);
+
+}  // namespace numpool::bindings

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace py = pybind11;
+
+/// One file a topic; `module.cpp` calls each once.
+namespace numpool::bindings {
+
+void register_errors(py::module_& module);
+void register_sizes(py::module_& module);
+void register_buffer(py::module_& module);
+void register_borrowed_buffer(py::module_& module);
+void register_pool(py::module_& module);
+void register_fixed_pool(py::module_& module);
+
+}  // namespace numpool::bindings

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+
+#include "bindings/topics.hpp"
+#include "threads/shared_fixed_pool.hpp"
+
+namespace numpool::bindings {
+
+/// How long a request may wait: a deadline, or none for one that may wait for ever.
+using Deadline = std::optional<threads::Doorbell::Clock::time_point>;
+
+/// From a `timeout` argument: seconds from now, None for ever. Nothing where it is 0: don't wait.
+std::optional<Deadline> to_deadline(PyObject* timeout);
+
+/// Waits for a block without the GIL; an empty one where the time ran out. Throws Closed, and
+/// error_already_set where a signal handler raised; no block is lost then.
+threads::SharedFixedPool::Block wait_for_block(threads::SharedFixedPool& pool,
+                                               const Deadline& deadline);
+
+/// Gives back a block that nobody has seen yet.
+void return_unseen(threads::SharedFixedPool& pool, threads::SharedFixedPool::Block block) noexcept;
+
+/// Someone who waits by having a Python function called, from any thread: an event loop's way to
+/// be woken. Where the function raises, the block goes to the next.
+class CallbackWaiter final : public threads::Waiter {
+  public:
+    explicit CallbackWaiter(py::object callback) : callback_{std::move(callback)} {}
+    ~CallbackWaiter() override;
+    bool notify() noexcept override;
+
+  private:
+    py::object callback_;
+};
+
+}  // namespace numpool::bindings

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <list>
+
+namespace numpool::threads {
+
+/// Something with a lock that must not be held by a thread that a fork leaves behind. While it
+/// lives, every fork of the process calls these, with all guarded locks taken in between.
+class ForkGuarded {
+  public:
+    ForkGuarded();
+    ForkGuarded(const ForkGuarded&) = delete;
+    ForkGuarded& operator=(const ForkGuarded&) = delete;
+
+    virtual void lock_for_fork() noexcept = 0;
+    virtual void unlock_in_parent() noexcept = 0;
+    /// The calling thread is the only one in the child.
+    virtual void unlock_in_child() noexcept = 0;
+
+  protected:
+    ~ForkGuarded();
+
+    /// For the most derived class: its first act of construction ends with `guard`, its
+    /// destruction begins with `unguard`, so that a fork finds it whole.
+    void guard();
+    void unguard() noexcept;
+
+  private:
+    std::list<ForkGuarded*>::iterator place_;
+    bool guarded_ = false;
+};
+
+}  // namespace numpool::threads

@@ -1,0 +1,31 @@
+"""What several test files use."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import numpool
+
+
+@pytest.fixture
+def pool() -> Iterator[numpool.FixedPool]:
+    """A strict pool of four 4 KiB blocks; it must be whole at the test's end."""
+    pool = numpool.FixedPool(4096, 4, name="test")
+    yield pool
+    pool.check()
+
+
+@pytest.fixture
+def resident_bytes() -> Callable[[], int]:
+    """Tells how much memory of this process is resident."""
+
+    def measure() -> int:
+        gc.collect()
+        fields = Path("/proc/self/statm").read_text().split()
+        return int(fields[1]) * 4096
+
+    return measure

@@ -1,0 +1,198 @@
+"""Fork, exit and whatever order things end in."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import pytest
+
+import numpool
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+ENDINGS = {
+    "buffer in a global": "b = pool.acquire()",
+    "array in a global": "a = pool.acquire().array()",
+    "in a cycle": "c = [pool.acquire().array()]; c.append(c)",
+    "closed with buffers out": "b = pool.acquire(); pool.close()",
+    "view kept in a builtin module": "import builtins; builtins.view = memoryview(pool.acquire())",
+    "acquired at exit": "import atexit; atexit.register(lambda: keep.append(pool.acquire()))",
+    "dlpack capsule": "d = pool.acquire().__dlpack__()",
+    "daemon thread that waits": (
+        "import threading; b = pool.acquire_many(4);"
+        "threading.Thread(target=lambda: pool.acquire(timeout=None), daemon=True).start()"
+    ),
+    "daemon threads that wait again and again": (
+        "import threading, time; b = pool.acquire_many(4)\n"
+        "def work():\n"
+        "    while True:\n"
+        "        try: pool.acquire(timeout=0.0001)\n"
+        "        except numpool.PoolExhausted: pass\n"
+        "for _ in range(4): threading.Thread(target=work, daemon=True).start()\n"
+        "time.sleep(0.05)"
+    ),
+    "daemon threads that trim, check and close": (
+        "import threading, time\n"
+        "def work():\n"
+        "    while True: pool.trim(); pool.check(); numpool.FixedPool(64, 1).close()\n"
+        "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
+        "time.sleep(0.05)"
+    ),
+    "daemon thread that works": (
+        "import threading, time\n"
+        "def work():\n"
+        "    while True: pool.acquire().array()[:] = 1\n"
+        "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
+        "time.sleep(0.05)"
+    ),
+    "pending coroutine": (
+        "import asyncio; b = pool.acquire_many(4); loop = asyncio.new_event_loop()\n"
+        "task = loop.create_task(pool.acquire_async())\n"
+        "loop.run_until_complete(asyncio.sleep(0.01)); task._log_destroy_pending = False"
+    ),
+    "init that refers to its pool": (
+        "p = numpool.FixedPool(64, 1, init=lambda v: keep.append(p)); keep.append(p.acquire())"
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_a_process_ends_cleanly_whatever_is_still_alive(ending: str) -> None:
+    code = f"import numpool; keep = []; pool = numpool.FixedPool(4096, 4)\n{ending}\nprint('end')"
+    for _ in range(3):
+        done = run(code)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "end\n"
+        assert "Exception" not in done.stderr, done.stderr
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_children_forked_while_threads_allocate_can_use_the_pool() -> None:
+    pool = numpool.FixedPool(256, 8)
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            with pool.acquire(timeout=1) as buffer:
+                memoryview(buffer)[0] = 1
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    bad = []
+    try:
+        for _ in range(100):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)
+                try:
+                    with pool.acquire(timeout=0) as buffer:
+                        memoryview(buffer)[0] = 2
+                    pool.check()
+                    os._exit(0)
+                except BaseException:
+                    os._exit(1)
+            _, status = os.waitpid(child, 0)
+            if status != 0:
+                bad.append(status)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert bad == []
+    pool.check()
+
+
+def child_uses_a_pool(pool_size: int) -> int:
+    pool = numpool.FixedPool(4096, pool_size)
+    return len(pool.acquire_many(pool_size))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_works(method: str) -> None:
+    numpool.FixedPool(64, 1).acquire()
+    with multiprocessing.get_context(method).Pool(2) as workers:
+        assert workers.map(child_uses_a_pool, [1, 2, 3]) == [1, 2, 3]
+
+
+def test_a_pool_cannot_be_pickled() -> None:
+    import pickle
+
+    with pytest.raises(TypeError, match="pickle"):
+        pickle.dumps(numpool.FixedPool(64, 1))
+
+
+def test_random_use_never_shares_or_loses_a_block() -> None:
+    """Buffers, views and arrays come and go in any order; contents tell of any sharing."""
+    rng = random.Random(20260101)
+    for round_number in range(20):
+        options: dict[str, Any] = {"max_blocks": 24} if round_number % 2 else {}
+        pool = numpool.FixedPool(rng.choice([8, 64, 1000, 5000]), 12, **options)
+        live: list[tuple[int, Any]] = []
+        for step in range(600):
+            action = rng.random()
+            if action < 0.5:
+                buffer = pool.try_acquire()
+                if buffer is None:
+                    continue
+                mark = step % 256
+                buffer.array()[:] = mark
+                holder = rng.choice([lambda b: b, lambda b: b.array(), memoryview])(buffer)
+                del buffer
+                live.append((mark, holder))
+            elif action < 0.97 and live:
+                mark, holder = live.pop(rng.randrange(len(live)))
+                assert set(bytes(holder)) == {mark}
+                if isinstance(holder, numpool.Buffer) and rng.random() < 0.5:
+                    holder.release()
+                del holder
+            else:
+                pool.trim()
+                pool.check()
+            assert pool.stats().blocks == len(live)
+        if rng.random() < 0.5:
+            pool.close()
+        assert all(set(bytes(holder)) == {mark} for mark, holder in live)
+        live.clear()
+        holder = None
+        gc.collect()
+        assert pool.stats().blocks == 0
+
+
+def test_a_process_that_may_not_map_more_gets_a_memory_error() -> None:
+    done = run(
+        "import resource, numpool\n"
+        "used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))\n"
+        "try: numpool.FixedPool('1MiB', 4096)\n"
+        "except numpool.PoolExhausted as error: print(error)\n"
+        "pool = numpool.FixedPool('1MiB', 8, max_blocks=None, name='big')\n"
+        "kept = []\n"
+        "try:\n"
+        "    while True: kept.append(pool.acquire())\n"
+        "except numpool.PoolExhausted as error: print(error)\n"
+        "pool.check(); kept.clear(); print(pool.trim() >= 0, len(pool.acquire_many(8)))\n"
+    )
+    assert done.returncode == 0, done.stderr
+    refused, grown, after = done.stdout.splitlines()
+    assert refused == "the system refused 4 GiB for 4096 blocks of 1 MiB"
+    assert grown.startswith("FixedPool 'big': the system refused memory to grow beyond")
+    assert after == "True 8"

@@ -1,0 +1,49 @@
+"""Sizes as texts, both ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import numpool
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0", 0), ("17", 17), ("17B", 17), ("64KiB", 2**16), (" 1.5 GiB ", 3 * 2**29), ("1kB", 1000)],
+)
+def test_texts_are_read(text: str, expected: int) -> None:
+    assert numpool.parse_size(text) == expected
+
+
+def test_a_percentage_is_of_the_memory_this_process_may_use() -> None:
+    assert numpool.parse_size("50%") == numpool.memory_limit() // 2
+
+
+@pytest.mark.parametrize("text", ["", "a lot", "-1", "1e9", "64K", "1 2", "101%", "nan", "\0", "1\0"])
+def test_what_is_no_size_is_refused_with_what_is_allowed(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a size: write a number of bytes"):
+        numpool.parse_size(text)
+
+
+@pytest.mark.parametrize("size", [None, 1.5, b"64KiB", [1]])
+def test_what_is_no_number_and_no_text_is_refused(size: Any) -> None:
+    with pytest.raises(TypeError, match="size must be an int or a text like '64KiB', not"):
+        numpool.parse_size(size)
+
+
+@given(st.integers(0, 2**47))
+def test_a_formatted_size_reads_back_within_a_percent(size: int) -> None:
+    text = numpool.format_size(size).replace("bytes", "B")
+    assert abs(numpool.parse_size(text) - size) <= size / 100
+
+
+@given(st.text())
+def test_any_text_is_a_size_or_a_value_error(text: str) -> None:
+    try:
+        assert numpool.parse_size(text) >= 0
+    except ValueError:
+        pass

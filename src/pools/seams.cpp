@@ -10,10 +10,11 @@ std::byte* at(std::byte* start, std::size_t granules) noexcept {
 }  // namespace
 
 bool inside(const std::byte* start, std::size_t granules) noexcept {
-    for (std::size_t i = 1; i < granules; ++i) {
-        if (seams::at(start + (i << pages::granule_shift))) return true;
-    }
-    return false;
+    // Only the first byte of a bank's region is ever written by another one: these are not.
+    const std::uint8_t* const bytes = pages::page_map.seam(start);
+    std::uint8_t any = 0;
+    for (std::size_t i = 1; i < granules; ++i) any |= bytes[i];
+    return (any & seam_bit) != 0;
 }
 
 void smooth(std::byte* start, std::size_t granules) noexcept {

@@ -58,6 +58,11 @@ inline void clear(const std::byte* granule) noexcept {
 /// Whether a seam lies inside of these granules, their start apart.
 bool inside(const std::byte* start, std::size_t granules) noexcept;
 
+/// Whether a unit has so many warm granules and lies, as far as is known, in one mapping.
+inline bool is_whole(const std::byte* unit, std::size_t least_warm) noexcept {
+    return warm_granules(unit, unit_granules) >= least_warm && !inside(unit, unit_granules);
+}
+
 /// Clears the seams inside of these granules and sets those at their ends.
 void smooth(std::byte* start, std::size_t granules) noexcept;
 

@@ -182,6 +182,8 @@ class SpanBank {
 
     // span_give_back.cpp: giving pages and addresses back.
     std::uint64_t settle() noexcept;
+    std::size_t purge_run(Span* span, std::byte* start, std::byte* end) noexcept;
+    std::size_t purge_pieces(Span* span, std::size_t granules) noexcept;
     std::size_t purge(Span* span, std::size_t granules) noexcept;
     void purge_oldest(std::size_t bytes) noexcept;
     void hold_to_bounds() noexcept;

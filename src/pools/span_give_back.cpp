@@ -46,6 +46,18 @@ std::uint64_t SpanBank::settle() noexcept {
     return now;
 }
 
+/// Gives back the pages of these granules of a free span. Says how many there were: none where the
+/// source refuses.
+std::size_t SpanBank::purge_run(Span* span, std::byte* start, std::byte* end) noexcept {
+    const auto bytes = static_cast<std::size_t>(end - start);
+    if (bytes == 0 || !source_.purge({start, bytes})) return 0;
+    const std::size_t before = span->warm;
+    free_.cool(span, start, bytes >> granule_shift);
+    const std::size_t purged = before - span->warm;
+    purged_ += purged << granule_shift;
+    return purged;
+}
+
 /// Gives back up to `granules` pages of a free span, from its end, and more where that keeps a huge
 /// page whole. Says how many went: fewer where the source refuses.
 std::size_t SpanBank::purge(Span* span, std::size_t granules) noexcept {
@@ -62,22 +74,37 @@ std::size_t SpanBank::purge(Span* span, std::size_t granules) noexcept {
         if (static_cast<std::size_t>(end - start) > wanted) {
             start = std::max(start, unit_to(end - wanted));
         }
-        const auto bytes = static_cast<std::size_t>(end - start);
-        if (!source_.purge({start, bytes})) break;
-        free_.cool(span, start, bytes >> granule_shift);
-        purged += bytes >> granule_shift;
+        const std::size_t gone = purge_run(span, start, end);
+        if (gone == 0) break;
+        purged += gone;
         end = start;
     }
-    purged_ += purged << granule_shift;
     return purged;
 }
 
+/// The same for pages that make up no whole unit.
+std::size_t SpanBank::purge_pieces(Span* span, std::size_t granules) noexcept {
+    std::size_t purged = 0;
+    for (std::byte* start = span->start;
+         start < span->end() && purged < granules && span->warm != 0;) {
+        std::byte* const end = std::min(unit_to(start) + pages::huge_page, span->end());
+        const auto size = static_cast<std::size_t>(end - start) >> granule_shift;
+        const bool whole = size == unit_granules && seams::is_whole(start, unit_granules);
+        if (!whole && warm_granules(start, size) != 0) purged += purge_run(span, start, end);
+        start = end;
+    }
+    return purged;
+}
+
+/// Pieces of units go first: they are of least use, and what comes in their place is whole.
 void SpanBank::purge_oldest(std::size_t bytes) noexcept {
     std::size_t wanted = granules_for(bytes);
-    for (Span* span = free_.oldest(); span != nullptr && wanted != 0;) {
-        Span* const newer = span->newer;
-        wanted -= std::min(wanted, purge(span, wanted));
-        span = newer;
+    for (const bool pieces : {true, false}) {
+        for (Span* span = free_.oldest(); span != nullptr && wanted != 0;) {
+            Span* const newer = span->newer;
+            wanted -= std::min(wanted, pieces ? purge_pieces(span, wanted) : purge(span, wanted));
+            span = newer;
+        }
     }
 }
 
@@ -85,7 +112,7 @@ void SpanBank::purge_oldest(std::size_t bytes) noexcept {
 /// together, hardly above what was ever live at once: that much the program has shown to need.
 void SpanBank::hold_to_bounds() noexcept {
     const std::size_t committed = live_ + cached();
-    const std::size_t bound = std::min(limit_, peak_ + peak_ / 128);
+    const std::size_t bound = std::min(limit_, peak_ + peak_ / 512);
     if (committed <= bound || cached() == 0) return;
     settle();
     purge_oldest(committed - bound);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <new>
 
 #include "base/size.hpp"
 #include "pools/seams.hpp"
@@ -19,8 +20,8 @@ namespace {
 constexpr std::size_t spans_looked_at = 256;
 /// A unit with fewer warm granules is not worth a move.
 constexpr std::size_t half_unit = unit_granules / 2;
-/// A tail of fewer granules is left to page faults rather than given a whole unit.
-constexpr std::size_t least_tail = 8;
+/// Granules looked through for pieces of units.
+constexpr std::size_t granules_looked_at = 1 << 16;
 
 std::byte* at(std::byte* start, std::size_t granules) noexcept {
     return start + (granules << pages::granule_shift);
@@ -30,18 +31,7 @@ std::size_t granules_between(const std::byte* start, const std::byte* end) noexc
     return static_cast<std::size_t>(end - start) >> pages::granule_shift;
 }
 
-bool unit_is_whole(std::byte* unit, std::size_t least_warm) noexcept {
-    return warm_granules(unit, unit_granules) >= least_warm && !seams::inside(unit, unit_granules);
-}
-
 }  // namespace
-
-/// Pages that could move: granules of a free span.
-struct SpanMover::Source {
-    Span* span = nullptr;
-    std::byte* start = nullptr;
-    std::size_t granules = 0;
-};
 
 bool SpanMover::may_move() noexcept {
     if (moves_ && seams::count() > smooth_from_) {
@@ -73,11 +63,11 @@ bool SpanMover::find_units(std::size_t units, std::size_t least_warm,
         if (span->warm < least_warm) continue;
         for (std::byte* unit = unit_from(span->start); at(unit, unit_granules) <= span->end();
              unit += huge_page) {
-            if (!unit_is_whole(unit, least_warm)) continue;
+            if (!seams::is_whole(unit, least_warm)) continue;
             std::byte* end = unit + huge_page;
             while (end + huge_page <= span->end() && !seams::at(end) &&
                    static_cast<std::size_t>(end - unit) < units * huge_page &&
-                   unit_is_whole(end, least_warm)) {
+                   seams::is_whole(end, least_warm)) {
                 end += huge_page;
             }
             source = {span, unit, granules_between(unit, end)};
@@ -113,73 +103,162 @@ bool SpanMover::move_units(std::byte* to, std::size_t units) noexcept {
     return true;
 }
 
-/// Pages from the ends of a free span, where they fill no unit.
-bool SpanMover::find_crumb(std::size_t granules, Source& source) const noexcept {
-    std::size_t seen = 0;
-    for (Span* span = free_.oldest(); span != nullptr; span = span->newer) {
-        if (++seen > spans_looked_at) return false;
-        if (span->warm < granules) continue;
-        std::byte* const units = std::min(unit_from(span->start), span->end());
-        std::byte* const behind = std::max(unit_to(span->end()), units);
-        for (const auto& [start, end] : {std::pair{span->start, units}, {behind, span->end()}}) {
-            const std::size_t size = granules_between(start, end);
-            for (std::size_t i = 0, run = 0; i < size; ++i) {
-                std::byte* const here = at(start, i);
-                const bool warm = *page_map.warm(here) != 0;
-                run = !warm ? 0 : seams::at(here) ? 1 : run + 1;
-                if (run < granules) continue;
-                source = {span, at(start, i + 1 - granules), granules};
-                return true;
+/// Notes the pieces of units: runs of warm granules in one mapping that make up no whole unit.
+void SpanMover::gather_pieces() noexcept {
+    for (auto& pieces : pieces_) pieces.clear();
+    std::size_t budget = granules_looked_at;
+    for (Span* span = free_.oldest(); span != nullptr && budget != 0; span = span->newer) {
+        for (std::byte* start = span->start; start < span->end() && budget != 0;) {
+            std::byte* const end = std::min(unit_to(start) + huge_page, span->end());
+            const std::size_t granules = granules_between(start, end);
+            budget -= std::min(budget, granules);
+            if (granules != unit_granules || !seams::is_whole(start, unit_granules)) {
+                gather_pieces_of(span, start, granules);
             }
+            start = end;
         }
     }
-    return false;
 }
 
-bool SpanMover::move_crumb(std::byte* to, std::size_t granules) noexcept {
+void SpanMover::gather_pieces_of(Span* span, std::byte* start, std::size_t granules) noexcept {
+    std::size_t run = 0;
+    for (std::size_t i = 0; i <= granules; ++i) {
+        std::byte* const here = at(start, i);
+        const bool warm = i < granules && *page_map.warm(here) != 0;
+        if (run != 0 && (!warm || seams::at(here))) {
+            note_piece(span, at(start, i - run), run);
+            run = 0;
+        }
+        if (warm) ++run;
+    }
+}
+
+void SpanMover::note_piece(Span* span, std::byte* start, std::size_t granules) noexcept {
+    try {
+        pieces_[granules].push_back({span, start, granules});
+    } catch (const std::bad_alloc&) {
+        // One piece less.
+    }
+}
+
+/// Takes the largest piece of `from` granules or fewer, or the smallest of `to` or fewer, whichever
+/// way from `from` to `to` leads.
+bool SpanMover::take_piece(std::size_t from, std::size_t to, Source& source) noexcept {
+    for (std::size_t size = from;; size < to ? ++size : --size) {
+        if (!pieces_[size].empty()) {
+            source = pieces_[size].back();
+            pieces_[size].pop_back();
+            return true;
+        }
+        if (size == to) return false;
+    }
+}
+
+/// Moves pieces to `granules` cold ones, whole pieces only, the largest first.
+bool SpanMover::move_pieces(std::byte* to, std::size_t granules) noexcept {
     Source source;
-    if (granules == 0 || !find_crumb(granules, source)) return true;
-    const Moved moved = move(source.start, to, granules);
-    if (moved == Moved::done) free_.cool(source.span, source.start, granules);
-    return moved != Moved::lost;
+    while (granules != 0 && may_move() &&
+           take_piece(std::min(granules, unit_granules), 1, source)) {
+        const Moved moved = move(source.start, to, source.granules);
+        if (moved != Moved::done) return moved == Moved::refused;
+        free_.cool(source.span, source.start, source.granules);
+        to = at(to, source.granules);
+        granules -= source.granules;
+    }
+    return true;
 }
 
-/// The last unit of a span, of which only the front is its own: a whole unit may move there if
-/// what is behind the span is free and cold. False where addresses were lost.
-bool SpanMover::fill_tail(Span& span, std::byte* tail) noexcept {
+/// Moves parts of pieces, or of a unit, to where whole ones did not fit. Each cut is a mapping
+/// more.
+bool SpanMover::move_parts(std::byte* to, std::size_t granules) noexcept {
+    Source source;
+    while (granules != 0 && may_move()) {
+        const std::size_t wanted = std::min(granules, unit_granules);
+        if (!take_piece(wanted, unit_granules, source) && !find_units(1, unit_granules, source) &&
+            !take_piece(wanted, 1, source)) {
+            return true;
+        }
+        const std::size_t rest = source.granules - std::min(source.granules, wanted);
+        if (rest != 0) note_piece(source.span, source.start, rest);
+        source.start = at(source.start, rest);
+        source.granules -= rest;
+        const Moved moved = move(source.start, to, source.granules);
+        if (moved != Moved::done) return moved == Moved::refused;
+        free_.cool(source.span, source.start, source.granules);
+        to = at(to, source.granules);
+        granules -= source.granules;
+    }
+    return true;
+}
+
+/// Where a span ends in cold granules, a whole unit or piece may move there, and beyond the end if
+/// what is behind is free and cold. False where addresses were lost.
+bool SpanMover::fill_tail(Span& span, std::byte* from) noexcept {
+    std::byte* tail = span.end();
+    while (tail > from && *page_map.warm(tail - 1) == 0) tail -= pages::granule;
     const std::size_t granules = granules_between(tail, span.end());
-    if (!move_crumb(tail, granules)) return false;
-    if (granules < least_tail || *page_map.warm(tail) != 0 || span.last_of_region) return true;
-    Span* const next = free_.starting_at(span.end());
-    std::byte* const end = tail + huge_page;
-    if (next == nullptr || next->end() < end) return true;
-    const std::size_t beyond = granules_between(span.end(), end);
-    if (warm_granules(span.end(), beyond) != 0) return true;
-    if (!move_units(tail, 1)) return false;
-    free_.warm_up(next, warm_granules(span.end(), beyond));
+    Span* const next = span.last_of_region ? nullptr : free_.starting_at(span.end());
+    if (granules == 0 || granules > unit_granules || next == nullptr || !may_move()) return true;
+    std::size_t room = 0;
+    while (granules + room < unit_granules && room < next->granules &&
+           *page_map.warm(at(span.end(), room)) == 0) {
+        ++room;
+    }
+    Source source;
+    const bool unit = unit_to(tail) == tail && granules + room == unit_granules;
+    if (!take_piece(granules, granules + room, source) &&
+        !(unit && find_units(1, unit_granules, source))) {
+        return true;
+    }
+    const Moved moved = move(source.start, tail, source.granules);
+    if (moved != Moved::done) return moved == Moved::refused;
+    free_.cool(source.span, source.start, source.granules);
+    free_.warm_up(next, source.granules - granules);
     return true;
 }
 
 bool SpanMover::fill(Span& span, std::byte* from) noexcept {
+    const auto with_units = [this](std::byte* start, std::byte* end) {
+        std::byte* const first = unit_from(start);
+        std::byte* const last = unit_to(end);
+        return first >= last || move_units(first, granules_between(first, last) / unit_granules);
+    };
+    // Where huge pages come by one fault each, whole units are not pieced together: that costs no
+    // less time, and mappings that never go.
+    const auto around_units = [this](std::byte* start, std::byte* end, auto move_to) {
+        std::byte* const first = advises_ ? std::min(unit_from(start), end) : end;
+        std::byte* const last = std::max(unit_to(end), first);
+        return (this->*move_to)(start, granules_between(start, first)) &&
+               (this->*move_to)(last, granules_between(last, end));
+    };
+    const auto with_pieces = [&](std::byte* start, std::byte* end) {
+        return around_units(start, end, &SpanMover::move_pieces);
+    };
+    const auto with_parts = [&](std::byte* start, std::byte* end) {
+        return around_units(start, end, &SpanMover::move_parts);
+    };
+    // Units first, because they are cheap; then what is of no other use; and last what makes more
+    // mappings.
+    if (!may_move()) return true;
+    if (!fill_cold(span, from, with_units)) return false;
+    if (warm_granules(span.start, span.granules) == span.granules) return true;
+    gather_pieces();
+    return fill_cold(span, from, with_pieces) && fill_tail(span, from) &&
+           fill_cold(span, from, with_parts);
+}
+
+/// Calls `fill_run(start, end)` for each run of cold granules. False as soon as that is.
+template <class FillRun>
+bool SpanMover::fill_cold(Span& span, std::byte* from, FillRun fill_run) noexcept {
     for (std::byte* start = from; start < span.end();) {
-        if (*page_map.warm(start) != 0) {
+        std::byte* end = start;
+        while (end < span.end() && *page_map.warm(end) == 0) end += pages::granule;
+        if (end == start) {
             start += pages::granule;
             continue;
         }
-        std::byte* end = start;
-        while (end < span.end() && *page_map.warm(end) == 0) end += pages::granule;
         if (!may_move()) return true;
-        std::byte* const units = std::min(unit_from(start), end);
-        std::byte* const behind = std::max(unit_to(end), units);
-        if (!move_crumb(start, granules_between(start, units))) return false;
-        if (!move_units(units, granules_between(units, behind) / unit_granules)) return false;
-        if (behind != end) {
-            const bool tail = end == span.end() && unit_from(behind) == behind;
-            if (!(tail ? fill_tail(span, behind)
-                       : move_crumb(behind, granules_between(behind, end)))) {
-                return false;
-            }
-        }
+        if (!fill_run(start, end)) return false;
         start = end;
     }
     return true;

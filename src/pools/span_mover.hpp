@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <vector>
 
 #include "pools/span_free.hpp"
 
@@ -13,7 +15,7 @@ namespace numpool::pools {
 /// 65530 mappings, so seams are counted, smoothed where nothing is, and limited.
 class SpanMover {
   public:
-    static constexpr std::size_t most_seams = 8192;
+    static constexpr std::size_t most_seams = 16384;
     /// A kernel that refused so often is not asked again.
     static constexpr std::size_t most_refusals = 64;
 
@@ -41,14 +43,25 @@ class SpanMover {
     std::size_t moved_bytes() const noexcept { return moved_ << pages::granule_shift; }
 
   private:
-    struct Source;
+    /// Pages that could move: granules of a free span.
+    struct Source {
+        Span* span = nullptr;
+        std::byte* start = nullptr;
+        std::size_t granules = 0;
+    };
 
     pages::Moved move(std::byte* from, std::byte* to, std::size_t granules) noexcept;
     bool move_units(std::byte* to, std::size_t units) noexcept;
-    bool move_crumb(std::byte* to, std::size_t granules) noexcept;
+    bool move_pieces(std::byte* to, std::size_t granules) noexcept;
     bool find_units(std::size_t units, std::size_t least_warm, Source& source) const noexcept;
-    bool find_crumb(std::size_t granules, Source& source) const noexcept;
-    bool fill_tail(Span& span, std::byte* tail) noexcept;
+    void gather_pieces() noexcept;
+    void gather_pieces_of(Span* span, std::byte* start, std::size_t granules) noexcept;
+    void note_piece(Span* span, std::byte* start, std::size_t granules) noexcept;
+    bool take_piece(std::size_t from, std::size_t to, Source& source) noexcept;
+    bool move_parts(std::byte* to, std::size_t granules) noexcept;
+    bool fill_tail(Span& span, std::byte* from) noexcept;
+    template <class FillRun>
+    bool fill_cold(Span& span, std::byte* from, FillRun fill_run) noexcept;
     pages::Moved carry_piece(std::byte* from, std::byte* to, std::size_t granules) noexcept;
     void calm(std::byte* unit) noexcept;
     bool may_move() noexcept;
@@ -57,6 +70,8 @@ class SpanMover {
     FreeSpans& free_;
     bool moves_;
     bool advises_;
+    /// By their number of granules, gathered while one span is filled.
+    std::array<std::vector<Source>, unit_granules + 1> pieces_;
     std::size_t moved_ = 0;
     std::size_t refusals_ = 0;
     std::size_t smooth_from_ = most_seams / 2;

@@ -177,7 +177,7 @@ TEST("what is cached stays within its limit, and trimming gives all of it back")
     CHECK(cached > 0U);
     CHECK_EQUAL(fixture.bank.trim(), cached);
     CHECK_EQUAL(fixture.bank.figures().committed, 0U);
-    CHECK_EQUAL(fixture.pages.purged, 16 * mebibyte);
+    CHECK_EQUAL(fixture.bank.figures().purged, 16 * mebibyte);
     fixture.bank.check();
 }
 

@@ -12,11 +12,15 @@ from numpool._core import (
     PoolClosed,
     PoolError,
     PoolExhausted,
+    current,
+    default_pool,
     format_size,
     memory_limit,
     parse_size,
+    pool_of,
     tracemalloc_domain,
 )
+from numpool._numpy import install, uninstall, use
 from numpool._stats import PoolStats
 
 __version__ = _version("numpool")
@@ -30,8 +34,14 @@ __all__ = [
     "PoolExhausted",
     "PoolStats",
     "__version__",
+    "current",
+    "default_pool",
     "format_size",
+    "install",
     "memory_limit",
     "parse_size",
+    "pool_of",
     "tracemalloc_domain",
+    "uninstall",
+    "use",
 ]

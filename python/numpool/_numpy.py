@@ -81,10 +81,7 @@ class use:
         opened = _open.get()
         place = max((i for i, one in enumerate(opened) if one.block is self), default=None)
         if place is None:
-            raise RuntimeError(
-                f"the block of {self!r} ends in another thread or task than it began in: there, "
-                "NumPy keeps allocating from the pool. Let generators end where they began"
-            )
+            raise self._elsewhere()
         token = opened[place].token
         if place + 1 < len(opened):
             # The block that began next takes over what this one would have restored.
@@ -96,8 +93,17 @@ class use:
                 stacklevel=2,
             )
         else:
-            _allocator().reset(token)
+            try:
+                _allocator().reset(token)
+            except ValueError:  # Inherited from the context that began it.
+                raise self._elsewhere() from None
         _open.set(opened[:place] + opened[place + 1 :])
+
+    def _elsewhere(self) -> RuntimeError:
+        return RuntimeError(
+            f"the block of {self!r} ends in another thread or task than it began in: there, NumPy "
+            "goes on allocating from the pool. Let generators end where they began"
+        )
 
     def __call__(self, function: _Function) -> _Function:
         """Decorate: NumPy allocates from the pool while the function runs."""

@@ -25,6 +25,7 @@ _Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 _Size: TypeAlias = SupportsIndex | str
 
 tracemalloc_domain: Final[int]
+_numpy_feature_version: Final[int]
 
 # That of pybind11's classes: it can't be combined with another one.
 class _pybind11_type(type): ...

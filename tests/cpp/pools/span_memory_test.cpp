@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "pages/os_pages.hpp"
 #include "pools/span_pool.hpp"
 #include "testing.hpp"
 
@@ -35,7 +36,9 @@ std::size_t minor_faults() {
     return static_cast<std::size_t>(usage.ru_minflt);
 }
 
-void write_all(std::byte* start, std::size_t bytes) {
+/// Not instrumented: a sanitizer's shadow memory has page faults of its own.
+__attribute__((no_sanitize("address", "thread"))) void write_all(std::byte* start,
+                                                                 std::size_t bytes) {
     for (std::size_t i = 0; i < bytes; i += 4096) start[i] = std::byte{1};
     start[bytes - 1] = std::byte{1};
 }
@@ -56,12 +59,6 @@ std::size_t smaps_kibibytes(const pages::Extent& extent, const std::string& fiel
         }
     }
     return sum;
-}
-
-bool huge_pages_offered() {
-    std::ifstream file{"/sys/kernel/mm/transparent_hugepage/enabled"};
-    std::string line;
-    return std::getline(file, line) && line.find("[never]") == std::string::npos;
 }
 
 /// Page faults of rounds of `count` live blocks, written and then all freed, the first one apart.
@@ -93,7 +90,7 @@ TEST("three blocks of 8 MiB fault no page after the first round") {
 }
 
 TEST("large spans have huge pages") {
-    if (!huge_pages_offered()) {
+    if (!pages::huge_pages_offered()) {
         std::printf("       skipped: transparent huge pages are switched off on this machine\n");
         return;
     }

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 #include <random>
+#include <thread>
 #include <vector>
 
 #include "pages/fake_pages.hpp"
@@ -215,6 +216,23 @@ TEST("so they do while any system call may fail, now and then or for good") {
         for (int i = 0; i < 50; ++i) exerciser.step();
         exerciser.check();
     }
+}
+
+TEST("so they do while another thread has a bank of its own") {
+    const auto run = [](unsigned seed, bool* passed) {
+        try {
+            exercise({}, seed, 8 * mebibyte, steps / 4);
+            *passed = true;
+        } catch (const testing::Failure&) {
+        }
+    };
+    bool one = false;
+    bool other = false;
+    std::thread first{run, 100U, &one};
+    std::thread second{run, 101U, &other};
+    first.join();
+    second.join();
+    CHECK(one && other);
 }
 
 TEST("so they do where moves lose addresses") {

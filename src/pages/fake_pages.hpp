@@ -11,9 +11,11 @@ class FakePages final : public PageSource {
   public:
     static constexpr std::size_t never = ~std::size_t{0};
 
+    explicit FakePages(PageSource& under = os_pages()) noexcept : under_{under} {}
+
     Extent map(std::size_t bytes, std::size_t align) noexcept override {
         if (fails()) return {};
-        const Extent extent = os_pages().map(bytes, align);
+        const Extent extent = under_.map(bytes, align);
         if (extent) {
             ++maps;
             mapped += extent.bytes;
@@ -24,17 +26,53 @@ class FakePages final : public PageSource {
     void unmap(Extent extent) noexcept override {
         ++unmaps;
         mapped -= extent.bytes;
-        os_pages().unmap(extent);
+        under_.unmap(extent);
     }
 
     bool purge(Extent extent) noexcept override {
         if (fails()) return false;
         ++purges;
         purged += extent.bytes;
-        return os_pages().purge(extent);
+        return under_.purge(extent);
     }
 
-    /// Calls that may fail (`map`, `purge`) fail from the `n`-th one from now on, counted from
+    Extent grow(Extent extent, std::size_t bytes) noexcept override {
+        if (fails()) return {};
+        const Extent grown = under_.grow(extent, bytes);
+        if (grown) {
+            ++grows;
+            mapped += grown.bytes - extent.bytes;
+        }
+        return grown;
+    }
+
+    Moved move(Extent from, std::byte* to) noexcept override {
+        if (moves_refused) return Moved::refused;
+        if (fails()) return lose_moves ? Moved::lost : Moved::refused;
+        const Moved result = under_.move(from, to);
+        if (result == Moved::done) {
+            ++moves;
+            moved += from.bytes;
+        }
+        return result;
+    }
+
+    bool renew(Extent extent) noexcept override {
+        if (fails()) return false;
+        ++renewals;
+        return under_.renew(extent);
+    }
+
+    bool advise_huge(Extent extent, bool huge) noexcept override {
+        if (fails()) return false;
+        ++advices;
+        return under_.advise_huge(extent, huge);
+    }
+
+    std::size_t unit() const noexcept override { return under_.unit(); }
+    std::size_t given() const noexcept override { return mapped; }
+
+    /// Calls that may fail (all but `unmap`) fail from the `n`-th one from now on, counted from
     /// nought, as often as `times`.
     void fail_after(std::size_t n, std::size_t times = never) noexcept {
         calls_until_failure_ = n;
@@ -45,8 +83,18 @@ class FakePages final : public PageSource {
     std::size_t maps = 0;
     std::size_t unmaps = 0;
     std::size_t purges = 0;
+    std::size_t grows = 0;
+    std::size_t moves = 0;
+    std::size_t renewals = 0;
+    std::size_t advices = 0;
+    /// Bytes.
     std::size_t mapped = 0;
     std::size_t purged = 0;
+    std::size_t moved = 0;
+    /// As on a kernel that moves no pages.
+    bool moves_refused = false;
+    /// A move that fails loses its target instead of refusing.
+    bool lose_moves = false;
 
   private:
     bool fails() noexcept {
@@ -60,6 +108,7 @@ class FakePages final : public PageSource {
         return true;
     }
 
+    PageSource& under_;
     std::size_t calls_until_failure_ = never;
     std::size_t failures_left_ = 0;
 };

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <fstream>
+#include <string>
 
 #include "base/size.hpp"
 
@@ -31,10 +33,12 @@ Extent OsPages::map(std::size_t bytes, std::size_t align) noexcept {
     std::byte* const last = first + size + slack;
     if (start != first) munmap(first, static_cast<std::size_t>(start - first));
     if (start + size != last) munmap(start + size, static_cast<std::size_t>(last - start) - size);
+    given_.fetch_add(size, std::memory_order_relaxed);
     return {start, size};
 }
 
 void OsPages::unmap(Extent extent) noexcept {
+    given_.fetch_sub(extent.bytes, std::memory_order_relaxed);
     munmap(extent.start, extent.bytes);
 }
 
@@ -42,9 +46,36 @@ bool OsPages::purge(Extent extent) noexcept {
     return madvise(extent.start, extent.bytes, MADV_DONTNEED) == 0;
 }
 
+Extent OsPages::grow(Extent extent, std::size_t bytes) noexcept {
+    if (bytes > max_size) return {};
+    const std::size_t size = round_up(bytes, page_size());
+    if (size <= extent.bytes) return extent;
+    void* const moved = mremap(extent.start, extent.bytes, size, MREMAP_MAYMOVE);
+    if (moved == MAP_FAILED) return {};
+    given_.fetch_add(size - extent.bytes, std::memory_order_relaxed);
+    return {static_cast<std::byte*>(moved), size};
+}
+
+bool OsPages::advise_huge(Extent extent, bool huge) noexcept {
+    return madvise(extent.start, extent.bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) == 0;
+}
+
 OsPages& os_pages() noexcept {
     static OsPages* const pages = new OsPages;
     return *pages;
+}
+
+bool huge_pages_offered() noexcept {
+    static const bool offered = [] {
+        try {
+            std::ifstream file{"/sys/kernel/mm/transparent_hugepage/enabled"};
+            std::string choices;
+            return std::getline(file, choices) && choices.find("[never]") == std::string::npos;
+        } catch (...) {
+            return false;
+        }
+    }();
+    return offered;
 }
 
 }  // namespace numpool::pages

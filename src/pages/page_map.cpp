@@ -1,0 +1,129 @@
+#include "pages/page_map.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <mutex>
+#include <string>
+
+#include "base/error.hpp"
+#include "base/size.hpp"
+
+namespace numpool::pages {
+namespace {
+
+constexpr std::size_t owner_slots = std::size_t{1} << 16;
+
+std::mutex& owners_mutex() {
+    static auto* const mutex = new std::mutex;
+    return *mutex;
+}
+
+void* map_memory(std::size_t bytes, int protection) noexcept {
+    void* const memory =
+        mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory == MAP_FAILED ? nullptr : memory;
+}
+
+/// The four arrays lie one behind the other in one reservation. Each has an entry more than there
+/// are granules, for the address behind the last one.
+struct Layout {
+    explicit Layout(std::size_t granules) noexcept
+        : tags{0},
+          notes{tags + round_up((granules + 1) * sizeof(Tag), huge_page)},
+          warm{notes + round_up((granules + 1) * sizeof(void*), huge_page)},
+          seam{warm + round_up(granules + 1, huge_page)},
+          end{seam + round_up(granules + 1, huge_page)} {}
+
+    std::size_t tags;
+    std::size_t notes;
+    std::size_t warm;
+    std::size_t seam;
+    std::size_t end;
+};
+
+}  // namespace
+
+constinit PageMap page_map;
+
+bool PageMap::reserve(std::byte* base, std::size_t bytes) noexcept {
+    const std::size_t granules = bytes >> granule_shift;
+    const Layout layout{granules};
+    auto* const arrays = static_cast<std::byte*>(map_memory(layout.end, PROT_NONE));
+    if (arrays == nullptr) return false;
+    base_ = reinterpret_cast<std::uintptr_t>(base);
+    granules_ = granules;
+    tags_ = reinterpret_cast<std::atomic<Tag>*>(arrays + layout.tags);
+    notes_ = reinterpret_cast<std::atomic<void*>*>(arrays + layout.notes);
+    warm_ = reinterpret_cast<std::uint8_t*>(arrays + layout.warm);
+    seam_ = reinterpret_cast<std::uint8_t*>(arrays + layout.seam);
+    return true;
+}
+
+bool PageMap::cover(std::size_t bytes) noexcept {
+    // In large steps, each a few system calls; what is not touched costs nothing.
+    constexpr std::size_t step = std::size_t{4} << 30;
+    const std::size_t granules = std::min(granules_, round_up(bytes, step) >> granule_shift);
+    if (granules <= covered_.load(std::memory_order_relaxed)) return true;
+    const auto open = [granules](void* array, std::size_t size) {
+        return mprotect(array, round_up((granules + 1) * size, page_size()),
+                        PROT_READ | PROT_WRITE) == 0;
+    };
+    if (!open(tags_, sizeof *tags_) || !open(notes_, sizeof *notes_) || !open(warm_, 1) ||
+        !open(seam_, 1)) {
+        return false;
+    }
+    covered_.store(granules, std::memory_order_release);
+    return true;
+}
+
+void PageMap::dismiss() noexcept {
+    if (granules_ == 0) return;
+    covered_.store(0, std::memory_order_release);
+    munmap(tags_, Layout{granules_}.end);
+    granules_ = 0;
+}
+
+void PageMap::mark(Extent extent, Tag tag, void* note) noexcept {
+    const std::size_t first = index_of(extent.start);
+    const std::size_t last = first + (extent.bytes >> granule_shift);
+    for (std::size_t i = first; i < last; ++i) notes_[i].store(note, std::memory_order_relaxed);
+    for (std::size_t i = first; i < last; ++i) tags_[i].store(tag, std::memory_order_relaxed);
+}
+
+Tag PageMap::enrol(void* owner) {
+    const std::lock_guard lock{owners_mutex()};
+    std::atomic<void*>* owners = owners_.load(std::memory_order_relaxed);
+    if (owners == nullptr) {
+        owners = static_cast<std::atomic<void*>*>(
+            map_memory(owner_slots * sizeof *owners, PROT_READ | PROT_WRITE));
+        if (owners == nullptr) throw Exhausted{"no memory for the table of pools"};
+        owners_.store(owners, std::memory_order_release);
+    }
+    // Round and round, so that a number comes again as late as can be. 0 is nobody's.
+    for (std::size_t tries = 0; tries < owner_slots; ++tries) {
+        last_owner_ = (last_owner_ + 1) % owner_slots;
+        if (last_owner_ == 0 || owners[last_owner_].load(std::memory_order_relaxed) != nullptr) {
+            continue;
+        }
+        owners[last_owner_].store(owner, std::memory_order_release);
+        return last_owner_ << kind_bits;
+    }
+    throw Exhausted{"there are " + std::to_string(owner_slots - 1) +
+                    " pools of pages already; close some before making more"};
+}
+
+void PageMap::withdraw(Tag owner) noexcept {
+    const std::lock_guard lock{owners_mutex()};
+    owners_.load(std::memory_order_relaxed)[owner >> kind_bits].store(nullptr,
+                                                                      std::memory_order_release);
+}
+
+void* PageMap::owner(Tag tag) const noexcept {
+    const auto* const owners = owners_.load(std::memory_order_acquire);
+    const Tag number = tag >> kind_bits;
+    if (owners == nullptr || number >= owner_slots) return nullptr;
+    return owners[number].load(std::memory_order_acquire);
+}
+
+}  // namespace numpool::pages

@@ -1,0 +1,112 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "pages/page_source.hpp"
+
+namespace numpool::pages {
+
+/// The unit in which the address range is dealt out, and in which the page map knows it.
+inline constexpr unsigned granule_shift = 16;
+inline constexpr std::size_t granule = std::size_t{1} << granule_shift;
+
+/// What the page map says of one granule: whose it is (24 bits, from `PageMap::enrol`, already
+/// shifted) and of what kind (8 bits). 0 is nobody's.
+///
+/// A pool whose number is `mine` finds out with one subtraction whether an address is its own and
+/// in a slab: `tag(address) - mine` is then the kind, and for every other pool's it is larger.
+using Tag = std::uint32_t;
+inline constexpr unsigned kind_bits = 8;
+
+/// Kinds up to this one are the size classes of slabs.
+inline constexpr Tag last_slab_kind = 0xfd;
+inline constexpr Tag span_kind = 0xff;
+
+constexpr Tag kind_of(Tag tag) noexcept {
+    return tag & ((Tag{1} << kind_bits) - 1);
+}
+constexpr Tag owner_of(Tag tag) noexcept {
+    return tag & ~((Tag{1} << kind_bits) - 1);
+}
+
+/// Answers "whose is this address, and of what kind?" in constant time for any address at all.
+///
+/// Flat arrays over the granules of the reserved range, beside the range: no write of a user
+/// reaches them. Any thread may ask; only the owner of a granule's pages may mark it. An answer
+/// about a block is right for as long as the asker keeps the block alive.
+class PageMap {
+  public:
+    constexpr PageMap() = default;
+    PageMap(const PageMap&) = delete;
+    PageMap& operator=(const PageMap&) = delete;
+
+    /// The tag of the granule that holds this address; 0 where it is nobody's or foreign.
+    Tag tag(const void* address) const noexcept {
+        const std::size_t index = index_of(address);
+        // `covered_` is 0 until the range is reserved: everything is foreign then.
+        if (index >= covered_.load(std::memory_order_acquire)) [[unlikely]]
+            return 0;
+        return tags_[index].load(std::memory_order_relaxed);
+    }
+
+    /// What the owner noted of the granule: its span, or its slab. Null where `tag` is 0.
+    void* note(const void* address) const noexcept {
+        const std::size_t index = index_of(address);
+        if (index >= covered_.load(std::memory_order_acquire)) [[unlikely]]
+            return nullptr;
+        return notes_[index].load(std::memory_order_relaxed);
+    }
+
+    /// Marks every granule of an extent.
+    void mark(Extent extent, Tag tag, void* note) noexcept;
+
+    /// Takes a number for an owner, shifted so that a kind can be added to it. Throws Exhausted
+    /// where 65,535 owners live already, or there is no memory for their table.
+    Tag enrol(void* owner);
+
+    /// Gives the number back. No granule may be marked with it any more.
+    void withdraw(Tag owner) noexcept;
+
+    /// The owner that enrolled with the number in this tag, or null.
+    void* owner(Tag tag) const noexcept;
+
+    /// Whose is this address? Null for what is foreign or nobody's.
+    void* owner(const void* address) const noexcept { return owner(tag(address)); }
+
+    // For those who deal the range out.
+
+    /// One byte a granule for whoever maps it, as the bank does: may its pages hold anything?
+    std::uint8_t* warm(const void* address) const noexcept { return warm_ + index_of(address); }
+    /// One byte a granule: may a mapping of the kernel's begin here?
+    std::uint8_t* seam(const void* address) const noexcept { return seam_ + index_of(address); }
+
+    /// Makes room for the map of a range that starts at `base`. False where that is refused.
+    bool reserve(std::byte* base, std::size_t bytes) noexcept;
+    /// Brings the map up to the `bytes` first bytes of the range. False where that is refused.
+    bool cover(std::size_t bytes) noexcept;
+    /// Ends it; everything is foreign again.
+    void dismiss() noexcept;
+
+  private:
+    std::size_t index_of(const void* address) const noexcept {
+        return (reinterpret_cast<std::uintptr_t>(address) - base_) >> granule_shift;
+    }
+
+    std::uintptr_t base_ = 0;
+    std::atomic<std::size_t> covered_ = 0;
+    std::atomic<Tag>* tags_ = nullptr;
+    std::atomic<void*>* notes_ = nullptr;
+    std::uint8_t* warm_ = nullptr;
+    std::uint8_t* seam_ = nullptr;
+    std::size_t granules_ = 0;
+    std::atomic<std::atomic<void*>*> owners_ = nullptr;
+    Tag last_owner_ = 0;
+};
+
+/// The map of the process's range, `address_range()`. Usable before the range is reserved, and
+/// while the process exits.
+extern PageMap page_map;
+
+}  // namespace numpool::pages

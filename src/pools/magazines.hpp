@@ -1,0 +1,56 @@
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "base/size_classes.hpp"
+#include "pools/magazine.hpp"
+
+namespace numpool::pools {
+
+/// A magazine for each class, bounded in blocks and in bytes. The magazines lie where whoever
+/// makes this wants them.
+class Magazines {
+  public:
+    static constexpr std::size_t most_blocks = 1024;
+    static constexpr std::size_t most_bytes = std::size_t{256} << 10;
+
+    /// `magazines` is room for one of each class. Throws std::bad_alloc.
+    Magazines(const SizeClasses& classes, Magazine* magazines)
+        : magazines_{magazines}, count_{classes.count()} {
+        std::size_t total = 0;
+        for (std::size_t i = 0; i < count_; ++i) total += capacity_for(classes.size(i)) + 1;
+        blocks_.reset(new FreeBlock[total]);
+        FreeBlock* next = blocks_.get();
+        for (std::size_t i = 0; i < count_; ++i) {
+            const std::size_t capacity = capacity_for(classes.size(i));
+            (new (magazines + i) Magazine)->place_on(next, capacity);
+            next += capacity + 1;
+        }
+    }
+
+    Magazine& operator[](std::size_t number) noexcept { return magazines_[number]; }
+    const Magazine& operator[](std::size_t number) const noexcept { return magazines_[number]; }
+    std::size_t size() const noexcept { return count_; }
+
+    /// Empties all: `give(number, blocks, count)` for each that has blocks.
+    template <class Give>
+    void empty(Give give) noexcept {
+        for (std::size_t i = 0; i < count_; ++i) {
+            magazines_[i].empty(
+                [&](const FreeBlock* blocks, std::size_t count) { give(i, blocks, count); });
+        }
+    }
+
+    static constexpr std::size_t capacity_for(std::size_t block_size) noexcept {
+        return std::clamp<std::size_t>(most_bytes / block_size, 2, most_blocks);
+    }
+
+  private:
+    Magazine* magazines_;
+    std::unique_ptr<FreeBlock[]> blocks_;
+    std::size_t count_;
+};
+
+}  // namespace numpool::pools

@@ -1,0 +1,138 @@
+#include "pools/slab_cache.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include "base/error.hpp"
+
+namespace numpool::pools {
+
+std::size_t SlabCache::take(FreeBlock* blocks, std::size_t most) noexcept {
+    std::size_t taken = 0;
+    while (taken < most) {
+        Slab* slab = slab_with_blocks();
+        if (slab == nullptr) {
+            if (taken != 0) break;
+            slab = store_.create(layout_, kind_, spare_records_);
+            if (slab == nullptr) break;
+            ++slabs_;
+            touched_blocks_ += slab->count_touched(layout_);
+            lists_[empty].push(*slab);
+        }
+        const ListNumber from = list_for(slab->unused());
+        taken += slab->take(layout_, blocks + taken, most - taken);
+        move(*slab, from, list_for(slab->unused()));
+        idle_slabs_ = std::min(idle_slabs_, lists_[empty].size());
+    }
+    blocks_out_ += taken;
+    for (std::size_t i = 0; i < taken; ++i) touched_blocks_ -= blocks[i].fresh() ? 0 : 1;
+    return taken;
+}
+
+Slab* SlabCache::slab_with_blocks() noexcept {
+    for (const ListNumber number : {dense, sparse, empty}) {
+        if (!lists_[number].empty()) return lists_[number].first();
+    }
+    return nullptr;
+}
+
+void SlabCache::give(const FreeBlock* blocks, std::size_t count) noexcept {
+    for (std::size_t i = 0; i < count; ++i) {
+        auto* const slab = static_cast<Slab*>(pages::page_map.note(blocks[i].start()));
+        const ListNumber from = list_for(slab->unused());
+        if (!slab->give(layout_, blocks[i])) [[unlikely]] {
+            ++refused_;
+            continue;
+        }
+        --blocks_out_;
+        touched_blocks_ += blocks[i].fresh() ? 0 : 1;
+        move(*slab, from, list_for(slab->unused()));
+    }
+    while (lists_[empty].size() > std::max<std::size_t>(1, slabs_ / 8)) {
+        end_slab(*lists_[empty].first());
+    }
+}
+
+void SlabCache::move(Slab& slab, ListNumber from, ListNumber to) noexcept {
+    if (from == to) return;
+    lists_[from].remove(slab);
+    lists_[to].push(slab);
+}
+
+void SlabCache::end_slab(Slab& slab) noexcept {
+    touched_blocks_ -= slab.count_touched(layout_);
+    lists_[empty].remove(slab);
+    --slabs_;
+    store_.destroy(slab, layout_, spare_records_);
+}
+
+std::size_t SlabCache::give_back_empty() noexcept {
+    const std::size_t bytes = lists_[empty].size() * layout_.bytes;
+    while (!lists_[empty].empty()) end_slab(*lists_[empty].first());
+    return bytes;
+}
+
+std::size_t SlabCache::decay() noexcept {
+    std::size_t bytes = 0;
+    for (; idle_slabs_ > 0 && !lists_[empty].empty(); --idle_slabs_) {
+        bytes += layout_.bytes;
+        end_slab(*lists_[empty].first());
+    }
+    idle_slabs_ = lists_[empty].size();
+    return bytes;
+}
+
+std::size_t SlabCache::purge_partial() noexcept {
+    std::size_t purged = 0;
+    for (const ListNumber number : {dense, sparse}) {
+        for (Slab* slab = lists_[number].first(); slab != nullptr; slab = slab->next) {
+            purged += store_.purge(*slab, layout_);
+        }
+    }
+    touched_blocks_ -= purged;
+    return purged * layout_.stride.bytes();
+}
+
+SlabFigures SlabCache::figures() const noexcept {
+    return {slabs_,   lists_[empty].size(),  blocks_out_, touched_blocks_,
+            refused_, slabs_ * layout_.bytes};
+}
+
+void SlabCache::check() const {
+    SlabFigures counted;
+    for (const ListNumber number : {full, dense, sparse, empty}) check_list(number, counted);
+    const std::string name = "the cache of " + std::to_string(layout_.block_size) + "-byte slabs ";
+    if (counted.slabs != slabs_ || counted.blocks_out != blocks_out_ ||
+        counted.touched_blocks != touched_blocks_) {
+        throw Corrupted{name + "counts " + std::to_string(slabs_) + " slabs, " +
+                        std::to_string(blocks_out_) + " blocks out and " +
+                        std::to_string(touched_blocks_) + " touched, and has " +
+                        std::to_string(counted.slabs) + ", " + std::to_string(counted.blocks_out) +
+                        " and " + std::to_string(counted.touched_blocks)};
+    }
+    if (refused_ != 0) {
+        throw Corrupted{name + "refused " + std::to_string(refused_) +
+                        " releases of blocks that were not in use: someone released twice"};
+    }
+}
+
+void SlabCache::check_list(ListNumber number, SlabFigures& counted) const {
+    for (const Slab* slab = lists_[number].first(); slab != nullptr; slab = slab->next) {
+        slab->check(layout_);
+        const std::string name =
+            "a slab of " + std::to_string(layout_.block_size) + "-byte blocks ";
+        if (list_for(slab->unused()) != number) throw Corrupted{name + "is in the wrong list"};
+        const std::byte* const last = slab->span().start + layout_.bytes - 1;
+        for (const std::byte* address : {static_cast<const std::byte*>(slab->span().start), last}) {
+            if (pages::page_map.note(address) != slab ||
+                pages::kind_of(pages::page_map.tag(address)) != kind_) {
+                throw Corrupted{name + "is not what the page map says"};
+            }
+        }
+        ++counted.slabs;
+        counted.blocks_out += layout_.blocks - slab->unused();
+        counted.touched_blocks += slab->count_touched(layout_);
+    }
+}
+
+}  // namespace numpool::pools

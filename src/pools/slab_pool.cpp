@@ -1,0 +1,67 @@
+#include "pools/slab_pool.hpp"
+
+#include "base/error.hpp"
+
+namespace numpool::pools {
+
+std::byte* SlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcept {
+    std::byte* block = centre_.acquire_large(bytes, zeroed);
+    if (block == nullptr) {
+        empty_magazines();
+        block = centre_.acquire_large(bytes, zeroed);
+    }
+    if (block == nullptr) centre_.note_failure();
+    return block;
+}
+
+std::byte* SlabPool::reallocate(void* block, std::size_t bytes) {
+    if (block != nullptr && !owns(block)) {
+        throw BadArgument{centre_.title() + ": a block to reallocate is not this pool's"};
+    }
+    return checked(try_reallocate(block, bytes), bytes);
+}
+
+std::size_t SlabPool::usable_size(const void* block) const noexcept {
+    const SlabCentre::Place place = centre_.place_of(block);
+    if (place.kind == SlabCentre::Place::Kind::small) return classes().size(place.size_class);
+    return centre_.large_bytes(static_cast<const std::byte*>(block));
+}
+
+std::size_t SlabPool::trim() noexcept {
+    empty_magazines();
+    return centre_.trim();
+}
+
+std::byte* SlabPool::checked(std::byte* block, std::size_t bytes) const {
+    if (block == nullptr) throw Exhausted{centre_.refusal_text(bytes)};
+    return block;
+}
+
+bool SlabPool::refill(std::size_t size_class) noexcept {
+    Magazine& magazine = magazines_[size_class];
+    const auto take = [&](FreeBlock* blocks, std::size_t most) {
+        return centre_.take(size_class, blocks, most);
+    };
+    magazine.note_miss();
+    magazine.refill(take);
+    if (magazine.count() == 0) {
+        empty_magazines();
+        magazine.refill(take);
+    }
+    if (magazine.count() == 0) centre_.note_failure();
+    return magazine.count() != 0;
+}
+
+void SlabPool::flush(std::size_t size_class) noexcept {
+    magazines_[size_class].flush([&](const FreeBlock* blocks, std::size_t count) {
+        centre_.give(size_class, blocks, count);
+    });
+}
+
+void SlabPool::empty_magazines() noexcept {
+    magazines_.empty([&](std::size_t size_class, const FreeBlock* blocks, std::size_t count) {
+        centre_.give(size_class, blocks, count);
+    });
+}
+
+}  // namespace numpool::pools

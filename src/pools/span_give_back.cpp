@@ -1,0 +1,170 @@
+// The bank's half that keeps its cache within bounds.
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+
+#include "pools/seams.hpp"
+#include "pools/span_bank.hpp"
+
+namespace numpool::pools {
+
+using pages::granule_shift;
+using pages::page_map;
+
+namespace {
+
+/// The coarse clock: a tick behind, and ten times cheaper than the fine one.
+std::uint64_t now_milliseconds() noexcept {
+    timespec time{};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return static_cast<std::uint64_t>(time.tv_sec) * 1000 +
+           static_cast<std::uint64_t>(time.tv_nsec) / 1'000'000;
+}
+
+}  // namespace
+
+/// Merges what rests into the free spans. All of it was released since the last time, so it was
+/// used just now, as near as matters. Says what time it is.
+std::uint64_t SpanBank::settle() noexcept {
+    const std::uint64_t now = now_milliseconds();
+    if (resting_bytes_ != 0) {
+        for (Span*& list : resting_) {
+            while (list != nullptr) {
+                Span* const span = list;
+                list = span->next;
+                resting_bytes_ -= span->bytes();
+                span->stamp = now;
+                free_.add(span);
+            }
+        }
+    }
+    if (now - last_decay_ > decay_milliseconds_ / 8) {
+        last_decay_ = now;
+        decay_until(now);
+    }
+    return now;
+}
+
+/// Gives back the pages of these granules of a free span. Says how many there were: none where the
+/// source refuses.
+std::size_t SpanBank::purge_run(Span* span, std::byte* start, std::byte* end) noexcept {
+    const auto bytes = static_cast<std::size_t>(end - start);
+    if (bytes == 0 || !source_.purge({start, bytes})) return 0;
+    const std::size_t before = span->warm;
+    free_.cool(span, start, bytes >> granule_shift);
+    const std::size_t purged = before - span->warm;
+    purged_ += purged << granule_shift;
+    return purged;
+}
+
+/// Gives back up to `granules` pages of a free span, from its end, and more where that keeps a huge
+/// page whole. Says how many went: fewer where the source refuses.
+std::size_t SpanBank::purge(Span* span, std::size_t granules) noexcept {
+    std::size_t purged = 0;
+    std::byte* end = span->end();
+    while (end > span->start && purged < granules && span->warm != 0) {
+        if (*page_map.warm(end - 1) == 0) {
+            end -= pages::granule;
+            continue;
+        }
+        std::byte* start = end;
+        while (start > span->start && *page_map.warm(start - 1) != 0) start -= pages::granule;
+        const std::size_t wanted = (granules - purged) << granule_shift;
+        if (static_cast<std::size_t>(end - start) > wanted) {
+            start = std::max(start, unit_to(end - wanted));
+        }
+        const std::size_t gone = purge_run(span, start, end);
+        if (gone == 0) break;
+        purged += gone;
+        end = start;
+    }
+    return purged;
+}
+
+/// The same for pages that make up no whole unit.
+std::size_t SpanBank::purge_pieces(Span* span, std::size_t granules) noexcept {
+    std::size_t purged = 0;
+    for (std::byte* start = span->start;
+         start < span->end() && purged < granules && span->warm != 0;) {
+        std::byte* const end = std::min(unit_to(start) + pages::huge_page, span->end());
+        const auto size = static_cast<std::size_t>(end - start) >> granule_shift;
+        const bool whole = size == unit_granules && seams::is_whole(start, unit_granules);
+        if (!whole && warm_granules(start, size) != 0) purged += purge_run(span, start, end);
+        start = end;
+    }
+    return purged;
+}
+
+/// Pieces of units go first: they are of least use, and what comes in their place is whole.
+void SpanBank::purge_oldest(std::size_t bytes) noexcept {
+    std::size_t wanted = granules_for(bytes);
+    for (const bool pieces : {true, false}) {
+        for (Span* span = free_.oldest(); span != nullptr && wanted != 0;) {
+            Span* const newer = span->newer;
+            wanted -= std::min(wanted, pieces ? purge_pieces(span, wanted) : purge(span, wanted));
+            span = newer;
+        }
+    }
+}
+
+/// Called after pages were promised that are not there yet. What is live and what is cached stay,
+/// together, hardly above what was ever live at once: that much the program has shown to need.
+void SpanBank::hold_to_bounds() noexcept {
+    const std::size_t committed = live_ + cached();
+    const std::size_t bound = std::min(limit_, peak_ + peak_ / 512);
+    if (committed <= bound || cached() == 0) return;
+    settle();
+    purge_oldest(committed - bound);
+}
+
+std::size_t SpanBank::decay_until(std::uint64_t now) noexcept {
+    std::size_t purged = 0;
+    for (Span* span = free_.oldest(); span != nullptr;) {
+        Span* const newer = span->newer;
+        if (now - span->stamp >= decay_milliseconds_) purged += purge(span, span->granules);
+        span = newer;
+    }
+    return purged << granule_shift;
+}
+
+std::size_t SpanBank::decay() noexcept {
+    const std::size_t before = purged_;
+    const std::uint64_t now = settle();
+    last_decay_ = now;
+    decay_until(now);
+    return purged_ - before;
+}
+
+std::size_t SpanBank::trim() noexcept {
+    const std::size_t before = purged_;
+    settle();
+    for (Span* span = free_.oldest(); span != nullptr;) {
+        Span* const newer = span->newer;
+        purge(span, span->granules);
+        span = newer;
+    }
+    return purged_ - before;
+}
+
+/// With an eighth to spare, so that a program at the limit does not end up here each time.
+void SpanBank::shrink_cache() noexcept {
+    settle();
+    const std::size_t kept = cached_limit_ - cached_limit_ / 8;
+    if (cached() > kept) purge_oldest(cached() - kept);
+}
+
+void SpanBank::give_regions_back() noexcept {
+    std::erase_if(regions_, [this](const pages::Extent& region) {
+        Span* const span = free_.starting_at(region.start);
+        if (span == nullptr || span->bytes() != region.bytes || span->warm != 0) return false;
+        free_.remove(span);
+        records_.put(span);
+        mapped_ -= region.bytes;
+        seams::forget(region.start, region.bytes >> granule_shift);
+        source_.unmap(region);
+        return true;
+    });
+}
+
+}  // namespace numpool::pools

@@ -123,8 +123,6 @@ void run_bank(const char* name, const numpool::pools::SpanBankOptions& options) 
         std::printf("    MiB: fresh %zu, moved %zu, purged %zu, cached %zu, mapped %zu\n",
                     figures.fresh / mebibyte, figures.moved / mebibyte, figures.purged / mebibyte,
                     figures.cached / mebibyte, figures.mapped / mebibyte);
-        std::fflush(stdout);
-        std::system(("wc -l < /proc/" + std::to_string(getpid()) + "/maps").c_str());
     }
     bank.check();
 }

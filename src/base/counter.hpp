@@ -9,14 +9,6 @@ namespace numpool {
 /// atomic addition, which would cost twenty times as much; two changing threads would lose counts.
 class Counter {
   public:
-    Counter() noexcept = default;
-    Counter(std::int64_t value) noexcept : value_{value} {}
-    Counter(const Counter& other) noexcept : value_{other.read()} {}
-    Counter& operator=(const Counter& other) noexcept {
-        value_.store(other.read(), std::memory_order_relaxed);
-        return *this;
-    }
-
     void add(std::int64_t n) noexcept { value_.store(read() + n, std::memory_order_relaxed); }
     std::int64_t read() const noexcept { return value_.load(std::memory_order_relaxed); }
 

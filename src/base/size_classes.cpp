@@ -21,7 +21,7 @@ constexpr std::size_t default_after(std::size_t size) noexcept {
 }
 
 std::size_t checked(std::size_t size) {
-    if (size == 0 || size > SizeClasses::largest_allowed) {
+    if (size == 0 || size > SizeClasses::largest) {
         throw BadArgument{"a size class of " + std::to_string(size) +
                           " bytes: classes are from 1 to 65536 bytes, larger blocks are spans"};
     }
@@ -54,7 +54,7 @@ SizeClasses::SizeClasses(std::span<const std::size_t> sizes) {
 }
 
 void SizeClasses::add_defaults_above(std::size_t size) noexcept {
-    while (size < largest_allowed) {
+    while (size < largest) {
         size = default_after(size);
         add(size);
     }

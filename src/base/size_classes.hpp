@@ -16,7 +16,9 @@ namespace numpool {
 /// save (80 bytes for 128) is little, as such a block off a line's start touches two lines too.
 class SizeClasses {
   public:
-    static constexpr std::size_t largest_allowed = std::size_t{64} << 10;
+    /// The largest block, in any list of classes.
+    static constexpr std::size_t largest = std::size_t{64} << 10;
+    /// How many one's own list may name.
     static constexpr std::size_t most = 128;
 
     /// The default classes.
@@ -24,14 +26,13 @@ class SizeClasses {
 
     /// Blocks of just these sizes, in any order, each rounded up to a multiple of 16, from 64
     /// bytes on of 64; beyond the largest of them the default classes go on. Throws BadArgument
-    /// where there is none, one is 0 or above `largest_allowed`, or there are more than `most`.
+    /// where there is none, one is 0 or above `largest`, or there are more than `most`.
     explicit SizeClasses(std::span<const std::size_t> sizes);
 
     std::size_t count() const noexcept { return count_; }
-    std::size_t largest() const noexcept { return sizes_[count_ - 1]; }
     std::size_t size(std::size_t number) const noexcept { return sizes_[number]; }
 
-    /// The class of the smallest blocks that hold `bytes`, `largest()` at most.
+    /// The class of the smallest blocks that hold `bytes`, `largest` at most.
     std::size_t class_of(std::size_t bytes) const noexcept { return class_of_[(bytes + 15) / 16]; }
 
     /// The least multiple of this divides the class's size: what its blocks can be aligned to.
@@ -42,7 +43,7 @@ class SizeClasses {
     void add_defaults_above(std::size_t size) noexcept;
     void fill_table() noexcept;
 
-    std::array<std::uint8_t, largest_allowed / 16 + 1> class_of_{};
+    std::array<std::uint8_t, largest / 16 + 1> class_of_{};
     std::array<std::uint32_t, most + 64> sizes_{};
     std::size_t count_ = 0;
 };

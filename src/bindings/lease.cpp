@@ -26,6 +26,7 @@ int lease_getbuffer(PyObject* self, Py_buffer* view, int flags) {
 }  // namespace
 
 void Holding::give_back() noexcept {
+    if (owner == nullptr) return;
     numpool_untrack(block);
     if (constructed) {
         owner->release(block);

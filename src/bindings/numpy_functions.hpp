@@ -4,6 +4,7 @@
 
 #include "bindings/numpy_api.hpp"
 #include "threads/byte_source.hpp"
+#include "threads/shared_slab_pool.hpp"
 
 namespace numpool::bindings {
 
@@ -59,9 +60,13 @@ struct NumpyFunctions {
     }
 };
 
-/// The functions for the pool in this context.
+/// The functions for the pool in this context: those of a slab pool call no virtual function.
 template <class Context>
 PyDataMemAllocator numpy_functions(Context* context) noexcept {
+    using threads::SharedSlabPool;
+    if (dynamic_cast<SharedSlabPool*>(context->pool()) != nullptr) {
+        return NumpyFunctions<SharedSlabPool, Context>::table(context);
+    }
     return NumpyFunctions<threads::ByteSource, Context>::table(context);
 }
 

@@ -47,6 +47,7 @@ class FakePages final : public PageSource {
     }
 
     Moved move(Extent from, std::byte* to) noexcept override {
+        if (moves_refused) return Moved::refused;
         if (fails()) return lose_moves ? Moved::lost : Moved::refused;
         const Moved result = under_.move(from, to);
         if (result == Moved::done) {
@@ -90,6 +91,8 @@ class FakePages final : public PageSource {
     std::size_t mapped = 0;
     std::size_t purged = 0;
     std::size_t moved = 0;
+    /// As on a kernel that moves no pages.
+    bool moves_refused = false;
     /// A move that fails loses its target instead of refusing.
     bool lose_moves = false;
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <fstream>
+#include <string>
 
 #include "base/size.hpp"
 
@@ -61,6 +63,19 @@ bool OsPages::advise_huge(Extent extent, bool huge) noexcept {
 OsPages& os_pages() noexcept {
     static OsPages* const pages = new OsPages;
     return *pages;
+}
+
+bool huge_pages_offered() noexcept {
+    static const bool offered = [] {
+        try {
+            std::ifstream file{"/sys/kernel/mm/transparent_hugepage/enabled"};
+            std::string choices;
+            return std::getline(file, choices) && choices.find("[never]") == std::string::npos;
+        } catch (...) {
+            return false;
+        }
+    }();
+    return offered;
 }
 
 }  // namespace numpool::pages

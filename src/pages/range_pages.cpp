@@ -89,7 +89,8 @@ Extent RangePages::grow(Extent extent, std::size_t bytes) noexcept {
 Moved RangePages::move(Extent from, std::byte* to) noexcept {
     if (mremap(from.start, from.bytes, from.bytes, moving, to) == to) return Moved::done;
     const int reason = errno;
-    if (reason == EINVAL) return Moved::refused;
+    // Not known here, or not allowed: it was not even begun.
+    if (reason == EINVAL || reason == ENOSYS || reason == EPERM) return Moved::refused;
     if (reason == EFAULT && refuses_before_unmapping()) return Moved::refused;
     // The target may have been unmapped already. Fill the hole, if it still is one.
     void* const hole = mmap(to, from.bytes, usable, private_pages | MAP_FIXED_NOREPLACE, -1, 0);

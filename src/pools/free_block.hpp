@@ -16,6 +16,7 @@ class FreeBlock {
     std::byte* start() const noexcept {
         return reinterpret_cast<std::byte*>(bits_ & ~std::uintptr_t{1});
     }
+    explicit operator bool() const noexcept { return bits_ != 0; }
     bool fresh() const noexcept { return (bits_ & 1) != 0; }
 
   private:

@@ -8,7 +8,7 @@
 namespace numpool::pools {
 
 /// What all slab pools mean by `try_reallocate`: the cheapest way to a block of `bytes` with the
-/// same contents. The pool has `try_acquire`, `release`, `centre()` and, for what needs its lock,
+/// same contents. The pool has `try_acquire`, `try_release`, `centre()` and, for what needs its lock,
 /// `try_reallocate_large`.
 template <class Pool>
 std::byte* reallocate_in(Pool& pool, std::byte* block, std::size_t bytes) noexcept {
@@ -22,14 +22,14 @@ std::byte* reallocate_in(Pool& pool, std::byte* block, std::size_t bytes) noexce
         if (bytes <= size && !much_too_large) return block;
     } else if (place.kind == SlabCentre::Place::Kind::foreign) {
         return nullptr;
-    } else if (bytes > classes.largest()) {
+    } else if (bytes > SizeClasses::largest) {
         return pool.try_reallocate_large(block, bytes);
     }
     const std::size_t kept = std::min(size, bytes);
     std::byte* const moved = pool.try_acquire(bytes);
     if (moved == nullptr) return bytes <= size ? block : nullptr;
     std::memcpy(moved, block, kept);
-    pool.release(block, 0);
+    pool.try_release(block, 0);
     return moved;
 }
 

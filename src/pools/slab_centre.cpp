@@ -109,9 +109,13 @@ void SlabCentre::note_peak() noexcept {
     peak_ = std::max(peak_, small_bytes_out_ + large_bytes());
 }
 
+std::string SlabCentre::title() const {
+    return options_.name.empty() ? "SlabPool" : "SlabPool '" + options_.name + "'";
+}
+
 std::string SlabCentre::refusal_text(std::size_t bytes) const {
     std::size_t used = bank_.figures().live;
-    std::string text = options_.name + ": " + std::to_string(bytes) + " bytes requested";
+    std::string text = title() + ": " + std::to_string(bytes) + " bytes requested";
     const std::size_t limit = bank_.limit();
     if (limit != SpanBankOptions::unbounded) {
         text += ", " + size_to_text(used) + " of a limit of " + size_to_text(limit) + " in use";

@@ -14,8 +14,7 @@ namespace numpool::pools {
 class Magazines;
 
 struct SlabPoolOptions {
-    /// What errors call the pool.
-    std::string name = "slab pool";
+    std::string name = {};
     /// Block sizes to serve; none leaves the choice to SizeClasses.
     std::vector<std::size_t> classes = {};
     /// The limit, and how pages are kept. Slabs are spans too: the limit counts them whole.
@@ -55,25 +54,24 @@ class SlabCentre {
         return {};
     }
 
-    static constexpr std::size_t not_small = ~std::size_t{0};
-
-    /// The class of the slab block at this address, or `not_small`. `bytes` is what the caller
+    /// Whether a slab's block lies at this address; if so, its class. `bytes` is what the caller
     /// believes was asked for.
     ///
     /// A right belief saves time, a wrong one costs nothing but time: the page map is asked in
     /// either case, but where both agree its answer is only compared, so the processor goes on
     /// with the class it has from `bytes` while the map's entry is still on its way.
-    std::size_t small_class_of(const void* address, std::size_t bytes) const noexcept {
+    bool is_small(const void* address, std::size_t bytes, std::size_t& size_class) const noexcept {
         const pages::Tag kind = pages::page_map.tag(address) - mine();
-        if (bytes <= classes_.largest()) [[likely]] {
-            std::size_t believed = classes_.class_of(bytes);
-            if (kind == believed) [[likely]] {
+        if (bytes <= SizeClasses::largest) [[likely]] {
+            size_class = classes_.class_of(bytes);
+            if (kind == size_class) [[likely]] {
                 // Otherwise the compiler, knowing that they are equal, takes the late one.
-                asm("" : "+r"(believed));
-                return believed;
+                asm("" : "+r"(size_class));
+                return true;
             }
         }
-        return kind < classes_.count() ? kind : not_small;
+        size_class = kind;
+        return kind < classes_.count();
     }
 
     /// Up to `most` blocks of a class; none where the bank refuses and emptying caches is no help.
@@ -99,6 +97,8 @@ class SlabCentre {
     /// Slow paths do it; so may a thread for idle processes.
     std::size_t decay() noexcept;
 
+    /// What errors call the pool.
+    std::string title() const;
     /// What an Exhausted says of the request for `bytes` that has just failed.
     std::string refusal_text(std::size_t bytes) const;
     void note_failure() noexcept { ++failures_; }

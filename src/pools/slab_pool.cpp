@@ -16,7 +16,7 @@ std::byte* SlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcept {
 
 std::byte* SlabPool::reallocate(void* block, std::size_t bytes) {
     if (block != nullptr && !owns(block)) {
-        throw BadArgument{centre_.options().name + ": a block to reallocate is not this pool's"};
+        throw BadArgument{centre_.title() + ": a block to reallocate is not this pool's"};
     }
     return checked(try_reallocate(block, bytes), bytes);
 }
@@ -59,10 +59,9 @@ void SlabPool::flush(std::size_t size_class) noexcept {
 }
 
 void SlabPool::empty_magazines() noexcept {
-    for (std::size_t i = 0; i < magazines_.size(); ++i) {
-        magazines_[i].empty(
-            [&](const FreeBlock* blocks, std::size_t count) { centre_.give(i, blocks, count); });
-    }
+    magazines_.empty([&](std::size_t size_class, const FreeBlock* blocks, std::size_t count) {
+        centre_.give(size_class, blocks, count);
+    });
 }
 
 }  // namespace numpool::pools

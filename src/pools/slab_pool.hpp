@@ -21,7 +21,9 @@ class SlabPool {
     explicit SlabPool(const SlabPoolOptions& options = {},
                       pages::PageSource& source = pages::range_pages(),
                       pages::PageSource& record_source = pages::os_pages())
-        : centre_{options, this, source, record_source}, magazines_{centre_.classes()} {}
+        : centre_{options, this, source, record_source},
+          room_{new Magazine[centre_.classes().count()]},
+          magazines_{centre_.classes(), room_.get()} {}
 
     /// A block, or null, and nothing has changed, where the limit or the system refuses.
     std::byte* try_acquire(std::size_t bytes) noexcept { return acquire_block(bytes, false); }
@@ -38,10 +40,10 @@ class SlabPool {
     /// Takes a block back; null is none. False, and nothing has changed, where the address is not
     /// this pool's. That a block starts there and is live is the caller's to know: `check` finds
     /// it out later. `bytes` is what was asked for, as far as the caller knows.
-    bool release(void* address, std::size_t bytes = 0) noexcept {
+    bool try_release(void* address, std::size_t bytes = 0) noexcept {
         auto* const block = static_cast<std::byte*>(address);
-        const std::size_t size_class = centre_.small_class_of(block, bytes);
-        if (size_class == SlabCentre::not_small) [[unlikely]]
+        std::size_t size_class;
+        if (!centre_.is_small(block, bytes, size_class)) [[unlikely]]
             return block == nullptr || centre_.release_large(block);
         Magazine& magazine = magazines_[size_class];
         const FreeBlock unused{block, false};
@@ -92,7 +94,7 @@ class SlabPool {
 
   private:
     std::byte* acquire_block(std::size_t bytes, bool zeroed) noexcept {
-        if (bytes > centre_.classes().largest()) [[unlikely]]
+        if (bytes > SizeClasses::largest) [[unlikely]]
             return acquire_large(bytes, zeroed);
         const std::size_t size_class = centre_.classes().class_of(bytes);
         Magazine& magazine = magazines_[size_class];
@@ -112,6 +114,7 @@ class SlabPool {
     void empty_magazines() noexcept;
 
     SlabCentre centre_;
+    std::unique_ptr<Magazine[]> room_;
     Magazines magazines_;
 };
 

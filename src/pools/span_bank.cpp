@@ -6,6 +6,7 @@
 
 #include "base/size.hpp"
 #include "pages/memory_limit.hpp"
+#include "pages/os_pages.hpp"
 #include "pools/seams.hpp"
 
 namespace numpool::pools {
@@ -18,6 +19,9 @@ namespace {
 /// From this many granules on a zeroed span is not written but gets untouched pages: untouched
 /// zeroes must cost neither time nor memory there.
 constexpr std::size_t lazy_granules = (std::size_t{32} << 20) >> granule_shift;
+
+/// A span of fewer granules is left to page faults: they cost less than a move.
+constexpr std::size_t least_filled = 4;
 
 /// Addresses come from the source in pieces of at least so much, and of a multiple of this.
 constexpr std::size_t least_region = std::size_t{64} << 20;
@@ -34,7 +38,7 @@ SpanBank::SpanBank(const SpanBankOptions& options, pages::Tag owner, pages::Page
       cached_limit_{options.cached_limit == SpanBankOptions::fraction_of_memory
                         ? pages::memory_limit() / 4
                         : options.cached_limit},
-      mover_{source, free_, options.move_pages, options.huge_pages},
+      mover_{source, free_, options.move_pages, options.huge_pages && pages::huge_pages_offered()},
       source_{source},
       owner_{owner},
       decay_milliseconds_{options.decay_milliseconds} {}
@@ -93,7 +97,8 @@ Span* SpanBank::try_take(std::size_t granules, bool cold) noexcept {
             fit = free_.best_fit(granules, cold);
         }
         Span* const span = free_.cut(fit.span, fit.start, granules);
-        if (!cold && fit.warm != granules && !mover_.fill(*span, span->start)) {
+        const bool fills = !cold && fit.warm != granules && granules >= least_filled;
+        if (fills && !mover_.fill(*span, span->start)) {
             lose(span);
             continue;
         }

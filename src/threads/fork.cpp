@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <array>
 #include <mutex>
 
 namespace numpool::threads {
@@ -9,7 +10,19 @@ namespace {
 
 struct Registry {
     std::mutex mutex;
-    std::list<ForkGuarded*> guarded;
+    /// One for each rank, locked in this order.
+    std::array<std::list<ForkGuarded*>, 2> guarded;
+
+    std::list<ForkGuarded*>& of(ForkGuarded::Rank rank) {
+        return guarded[static_cast<std::size_t>(rank)];
+    }
+
+    template <class Act>
+    void for_each(Act act) {
+        for (const auto& rank : guarded) {
+            for (ForkGuarded* const one : rank) act(*one);
+        }
+    }
 };
 
 /// Never destroyed: pools come and go while the process exits.
@@ -20,16 +33,16 @@ Registry& registry() {
 
 void before_fork() {
     registry().mutex.lock();
-    for (ForkGuarded* one : registry().guarded) one->lock_for_fork();
+    registry().for_each([](ForkGuarded& one) { one.lock_for_fork(); });
 }
 
 void after_fork_in_parent() {
-    for (ForkGuarded* one : registry().guarded) one->unlock_in_parent();
+    registry().for_each([](ForkGuarded& one) { one.unlock_in_parent(); });
     registry().mutex.unlock();
 }
 
 void after_fork_in_child() {
-    for (ForkGuarded* one : registry().guarded) one->unlock_in_child();
+    registry().for_each([](ForkGuarded& one) { one.unlock_in_child(); });
     registry().mutex.unlock();
 }
 
@@ -38,19 +51,21 @@ void after_fork_in_child() {
 ForkGuarded::ForkGuarded() = default;
 ForkGuarded::~ForkGuarded() = default;
 
-void ForkGuarded::guard() {
+void ForkGuarded::guard(Rank rank) {
     static const int handlers =
         pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     static_cast<void>(handlers);
     const std::lock_guard lock{registry().mutex};
-    place_ = registry().guarded.insert(registry().guarded.end(), this);
+    std::list<ForkGuarded*>& list = registry().of(rank);
+    place_ = list.insert(list.end(), this);
+    rank_ = rank;
     guarded_ = true;
 }
 
 void ForkGuarded::unguard() noexcept {
     if (!guarded_) return;
     const std::lock_guard lock{registry().mutex};
-    registry().guarded.erase(place_);
+    registry().of(rank_).erase(place_);
     guarded_ = false;
 }
 

@@ -8,6 +8,10 @@ namespace numpool::threads {
 /// lives, every fork of the process calls these, with all guarded locks taken in between.
 class ForkGuarded {
   public:
+    /// Where a fork takes the lock: that of an `inner` one is taken by threads that hold an outer
+    /// one's, so it comes last.
+    enum class Rank { outer, inner };
+
     ForkGuarded();
     ForkGuarded(const ForkGuarded&) = delete;
     ForkGuarded& operator=(const ForkGuarded&) = delete;
@@ -22,11 +26,12 @@ class ForkGuarded {
 
     /// For the most derived class: its first act of construction ends with `guard`, its
     /// destruction begins with `unguard`, so that a fork finds it whole.
-    void guard();
+    void guard(Rank rank = Rank::outer);
     void unguard() noexcept;
 
   private:
     std::list<ForkGuarded*>::iterator place_;
+    Rank rank_ = Rank::outer;
     bool guarded_ = false;
 };
 

@@ -10,7 +10,7 @@ struct Slabs {
     static constexpr bool any_thread = false;
 
     void* allocate(std::size_t size) { return pool_.try_acquire(size); }
-    void release(void* block, std::size_t size) { pool_.release(block, size); }
+    void release(void* block, std::size_t size) { pool_.try_release(block, size); }
     void trim() { pool_.trim(); }
 
   private:

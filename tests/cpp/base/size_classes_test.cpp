@@ -11,20 +11,20 @@ using namespace numpool;
 
 TEST("every request gets the smallest class that holds it") {
     const SizeClasses classes;
-    for (std::size_t bytes = 0; bytes <= SizeClasses::largest_allowed; ++bytes) {
+    for (std::size_t bytes = 0; bytes <= SizeClasses::largest; ++bytes) {
         const std::size_t number = classes.class_of(bytes);
         CHECK(classes.size(number) >= bytes);
         if (number > 0) CHECK(classes.size(number - 1) < bytes);
     }
-    CHECK_EQUAL(classes.largest(), SizeClasses::largest_allowed);
+    CHECK_EQUAL(classes.size(classes.count() - 1), SizeClasses::largest);
 }
 
 TEST("powers of two fit exactly, and nothing from 128 bytes up wastes more than a quarter") {
     const SizeClasses classes;
-    for (std::size_t bytes = 16; bytes <= classes.largest(); bytes *= 2) {
+    for (std::size_t bytes = 16; bytes <= SizeClasses::largest; bytes *= 2) {
         CHECK_EQUAL(classes.size(classes.class_of(bytes)), bytes);
     }
-    for (std::size_t bytes = 129; bytes <= classes.largest(); ++bytes) {
+    for (std::size_t bytes = 129; bytes <= SizeClasses::largest; ++bytes) {
         const std::size_t size = classes.size(classes.class_of(bytes));
         CHECK(size - bytes < (bytes < 256 ? 64 : bytes / 4));
         if (bytes > 32768) CHECK(size - bytes < bytes / 8);
@@ -51,7 +51,7 @@ TEST("classes of one's own are rounded, sorted and followed by the default ones"
     CHECK_EQUAL(classes.size(4), 5120U);
     CHECK_EQUAL(classes.size(classes.class_of(0)), 32U);
     CHECK_EQUAL(classes.size(classes.class_of(129)), 4032U);
-    CHECK_EQUAL(classes.largest(), SizeClasses::largest_allowed);
+    CHECK_EQUAL(classes.size(classes.count() - 1), SizeClasses::largest);
 }
 
 TEST("classes that cannot be are refused with a reason") {

@@ -105,7 +105,7 @@ class Exerciser {
         live_.pop_back();
         verify(block, block.bytes);
         CHECK(pool_.usable_size(block.start) >= block.bytes);
-        CHECK(pool_.release(block.start, random_() % 8 == 0 ? random_() : block.bytes));
+        CHECK(pool_.try_release(block.start, random_() % 8 == 0 ? random_() : block.bytes));
         bytes_ -= block.bytes;
     }
 

@@ -43,7 +43,7 @@ TEST("a pool serves every size, aligned, and takes each block back") {
         CHECK_EQUAL(reinterpret_cast<std::uintptr_t>(block) % (size < 64 ? 16U : 64U), 0U);
         std::memset(block, 0xff, size);
         pool.check();
-        CHECK(pool.release(block, size));
+        CHECK(pool.try_release(block, size));
         pool.check();
     }
     CHECK_EQUAL(pool.figures().total.blocks, 0U);
@@ -54,8 +54,8 @@ TEST("blocks of no bytes are blocks, each with an address of its own") {
     std::byte* const one = pool.acquire(0);
     std::byte* const other = pool.acquire(0);
     CHECK(one != other);
-    CHECK(pool.release(one));
-    CHECK(pool.release(other));
+    CHECK(pool.try_release(one));
+    CHECK(pool.try_release(other));
 }
 
 TEST("zeroed blocks are zero, fresh or used, small or large") {
@@ -65,7 +65,7 @@ TEST("zeroed blocks are zero, fresh or used, small or large") {
             std::byte* const block = pool.acquire_zeroed(size);
             CHECK(all_zero(block, size));
             std::memset(block, 0xff, pool.usable_size(block));
-            pool.release(block, size);
+            pool.try_release(block, size);
         }
         if (round == 1) pool.trim();
     }
@@ -91,15 +91,15 @@ TEST("what is foreign is not owned and not released") {
     std::byte* const large = other.acquire(1000000);
     for (std::byte* const foreign : {&local, block, large}) {
         CHECK(!pool.owns(foreign));
-        CHECK(!pool.release(foreign, 100));
+        CHECK(!pool.try_release(foreign, 100));
         CHECK(pool.try_reallocate(foreign, 5) == nullptr);
         CHECK_EQUAL(pool.usable_size(foreign), 0U);
-        CHECK_THROWS(BadArgument, "slab pool: a block to reallocate is not this pool's",
+        CHECK_THROWS(BadArgument, "SlabPool: a block to reallocate is not this pool's",
                      pool.reallocate(foreign, 5));
     }
     CHECK(!pool.owns(nullptr));
-    CHECK(pool.release(nullptr));
-    CHECK(!pool.release(large + 64));
+    CHECK(pool.try_release(nullptr));
+    CHECK(!pool.try_release(large + 64));
     pool.check();
     other.check();
 }
@@ -109,7 +109,7 @@ TEST("the size that a release gives is a hint, however wrong") {
     for (const std::size_t wrong : {std::size_t{0}, std::size_t{1}, std::size_t{5000},
                                     std::size_t{1} << 20, ~std::size_t{0}}) {
         for (const std::size_t size : sizes) {
-            CHECK(pool.release(pool.acquire(size), wrong));
+            CHECK(pool.try_release(pool.acquire(size), wrong));
             pool.check();
         }
         const auto figures = pool.figures();
@@ -130,7 +130,7 @@ TEST("a block that is reallocated keeps its contents, in place where it fits") {
         pool.check();
         CHECK_EQUAL(pool.figures().total.blocks, 1U);
     }
-    CHECK(pool.release(block, 10));
+    CHECK(pool.try_release(block, 10));
 }
 
 TEST("a shrinking block stays while more than half of it is needed") {
@@ -142,19 +142,19 @@ TEST("a shrinking block stays while more than half of it is needed") {
 
 TEST("a limit is hard, is told, and leaves everything as it was") {
     SlabPool pool{limited(1 << 20)};
-    CHECK_THROWS(Exhausted, "frames: 2097152 bytes requested, 0 bytes of a limit of 1 MiB in use",
+    CHECK_THROWS(Exhausted, "SlabPool 'frames': 2097152 bytes requested, 0 bytes of a limit of 1 MiB in use",
                  pool.acquire(2 << 20));
     std::vector<std::byte*> blocks;
     while (std::byte* const block = pool.try_acquire(4000)) blocks.push_back(block);
     CHECK(blocks.size() >= 16 * 15);
     CHECK(pool.figures().total.mapped >= blocks.size() * 4096);
-    CHECK_THROWS(Exhausted, "frames: 4000 bytes requested, 1 MiB of a limit of 1 MiB in use",
+    CHECK_THROWS(Exhausted, "SlabPool 'frames': 4000 bytes requested, 1 MiB of a limit of 1 MiB in use",
                  pool.acquire(4000));
     CHECK_THROWS(Exhausted, "release blocks or raise the limit", pool.acquire_zeroed(4000));
     CHECK(pool.try_reallocate(blocks[0], 5000) == nullptr);
     pool.check();
     CHECK_EQUAL(pool.figures().failures, 5U);
-    for (std::byte* const block : blocks) pool.release(block, 4000);
+    for (std::byte* const block : blocks) pool.try_release(block, 4000);
     CHECK(pool.try_acquire(100) != nullptr);
     CHECK(pool.try_acquire(900000) != nullptr);
     pool.check();
@@ -163,7 +163,7 @@ TEST("a limit is hard, is told, and leaves everything as it was") {
 TEST("what magazines and empty slabs hold is given up before a request is refused") {
     SlabPool pool{limited(256 << 10)};
     std::array<std::byte*, 3> blocks{pool.acquire(16), pool.acquire(1000), pool.acquire(4000)};
-    for (std::byte* const block : blocks) pool.release(block);
+    for (std::byte* const block : blocks) pool.try_release(block);
     CHECK(pool.try_acquire(250000) != nullptr);
     CHECK(pool.try_acquire(1) == nullptr);
     pool.check();
@@ -178,7 +178,7 @@ TEST("sizes that no machine has are refused, not wrapped") {
         CHECK_THROWS(Exhausted, "requested", pool.acquire(size));
         auto* const block = pool.acquire(100);
         CHECK(pool.try_reallocate(block, size) == nullptr);
-        CHECK(pool.release(block, 100));
+        CHECK(pool.try_release(block, 100));
         pool.check();
     }
 }
@@ -202,8 +202,8 @@ TEST("figures tell what is asked for, rounded, at hand and held") {
     CHECK_EQUAL(figures.total.blocks, 101U);
     CHECK_EQUAL(figures.total.requested, 100000U + (1 << 20));
     CHECK(figures.peak >= figures.total.in_use);
-    for (std::byte* const block : blocks) pool.release(block, 1000);
-    pool.release(large);
+    for (std::byte* const block : blocks) pool.try_release(block, 1000);
+    pool.try_release(large);
     figures = pool.figures();
     CHECK_EQUAL(figures.total.blocks, 0U);
     CHECK_EQUAL(figures.total.requested, 0U);
@@ -230,8 +230,8 @@ TEST("classes can be chosen") {
 TEST("a block released twice is told by check") {
     SlabPool pool;
     std::byte* const block = pool.acquire(64);
-    pool.release(block, 64);
-    pool.release(block, 64);
+    pool.try_release(block, 64);
+    pool.try_release(block, 64);
     CHECK_THROWS(Corrupted, "is at hand twice: someone released it twice", pool.check());
     pool.trim();
     CHECK_THROWS(Corrupted, "someone released twice", pool.check());
@@ -245,7 +245,7 @@ TEST("slabs that nobody needed for the decay time are given back") {
     for (int i = 0; i < 10000; ++i) blocks.push_back(pool.acquire(1024));
     for (std::byte* const block : blocks) {
         block[0] = std::byte{1};
-        pool.release(block, 1024);
+        pool.try_release(block, 1024);
     }
     const std::size_t before = pool.figures().total.committed;
     for (int i = 0; i < 10; ++i) {

@@ -142,14 +142,14 @@ TEST("purging takes whole pages of unused blocks, and leaves them fresh") {
 }
 
 TEST("equal blocks of 2 KiB and more are spread over the lines of a page") {
-    for (std::size_t size = 2048; size <= SizeClasses::largest_allowed; size += 2048) {
+    for (std::size_t size = 2048; size <= SizeClasses::largest; size += 2048) {
         const SlabLayout layout{size};
         CHECK(layout.stride.bytes() - size <= std::max<std::size_t>(64, size / 64));
         std::set<std::size_t> places;
         for (std::size_t i = 0; i < 64; ++i) places.insert(i * layout.stride.bytes() % 4096);
         CHECK_EQUAL(places.size(), 64U);
     }
-    for (std::size_t size = 16; size <= SizeClasses::largest_allowed; size *= 2) {
+    for (std::size_t size = 16; size <= SizeClasses::largest; size *= 2) {
         const SlabLayout layout{size};
         CHECK(layout.bytes - layout.blocks * size <= layout.bytes / 6);
     }

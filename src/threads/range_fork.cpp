@@ -1,0 +1,24 @@
+#include "threads/range_fork.hpp"
+
+#include "pages/address_range.hpp"
+#include "threads/fork.hpp"
+
+namespace numpool::threads {
+namespace {
+
+class RangeGuard final : public ForkGuarded {
+  public:
+    RangeGuard() { guard(Rank::inner); }
+    void lock_for_fork() noexcept override { pages::address_range().mutex().lock(); }
+    void unlock_in_parent() noexcept override { pages::address_range().mutex().unlock(); }
+    void unlock_in_child() noexcept override { pages::address_range().mutex().unlock(); }
+};
+
+}  // namespace
+
+void guard_range_for_fork() {
+    static auto* const guard = new RangeGuard;
+    static_cast<void>(guard);
+}
+
+}  // namespace numpool::threads

@@ -1,0 +1,379 @@
+#include "threads/shared_slab_pool.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "threads/range_fork.hpp"
+
+namespace numpool::threads {
+namespace {
+
+using pools::FreeBlock;
+using pools::Magazine;
+using pools::Magazines;
+
+/// Never used twice, so that what a thread remembers of a pool that is gone opens nothing.
+std::uint64_t next_key() noexcept {
+    static std::atomic<std::uint64_t> last = 0;
+    return ++last;
+}
+
+/// Without the barrier nobody could reach a thread's magazines but itself; pools then do without.
+bool threads_can_be_stopped() noexcept {
+    static const bool can = heavy_barrier();
+    return can;
+}
+
+/// An address that is not the pool's was released to it: its owner's records and ours differ.
+[[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
+    std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
+    std::abort();
+}
+
+}  // namespace
+
+SharedSlabPool::AllOutside::AllOutside(const SharedSlabPool& pool) noexcept : pool_{pool} {
+    for (ThreadMagazines* const thread : pool_.threads_) thread->gate.shut();
+    if (!heavy_barrier()) {
+        std::fputs("numpool: the system no longer lets threads be stopped (membarrier)\n", stderr);
+        std::abort();
+    }
+    for (ThreadMagazines* const thread : pool_.threads_) thread->gate.wait_outside();
+}
+
+SharedSlabPool::AllOutside::~AllOutside() {
+    for (ThreadMagazines* const thread : pool_.threads_) thread->gate.open(pool_.key_);
+}
+
+PoolHandle<SharedSlabPool> SharedSlabPool::create(const pools::SlabPoolOptions& options,
+                                                  pages::PageSource& source,
+                                                  pages::PageSource& record_source) {
+    // A fork takes these locks in the order of their making: this one before any pool's.
+    links_mutex();
+    return PoolHandle{new SharedSlabPool{options, source, record_source}};
+}
+
+SharedSlabPool::SharedSlabPool(const pools::SlabPoolOptions& options, pages::PageSource& source,
+                               pages::PageSource& record_source)
+    : centre_{options, static_cast<Pool*>(this), source, record_source},
+      key_{next_key()},
+      room_for_gone_{new Magazine[centre_.classes().count()]},
+      gone_{centre_.classes(), room_for_gone_.get()},
+      name_{options.name} {
+    guard_range_for_fork();
+    guard();
+}
+
+SharedSlabPool::~SharedSlabPool() {
+    unguard();
+}
+
+std::byte* SharedSlabPool::acquire(std::size_t bytes) {
+    return checked(try_acquire(bytes), bytes);
+}
+
+std::byte* SharedSlabPool::acquire_zeroed(std::size_t bytes) {
+    return checked(try_acquire_zeroed(bytes), bytes);
+}
+
+std::byte* SharedSlabPool::checked(std::byte* block, std::size_t bytes) const {
+    if (block != nullptr) return block;
+    const Lock lock{mutex_};
+    if (closed_) throw Closed{title() + " is closed and takes no more requests"};
+    throw Exhausted{centre_.refusal_text(bytes)};
+}
+
+void SharedSlabPool::release(std::byte* block) noexcept {
+    if (!try_release(block)) stop_at_foreign_block(title(), block);
+}
+
+ThreadMagazines* SharedSlabPool::own_magazines() noexcept {
+    ThreadMagazines* const known = find_thread_magazines(key_);
+    if (known != nullptr || closed_ || !threads_can_be_stopped()) return known;
+    return make_thread_magazines(key_, classes(), *this);
+}
+
+bool SharedSlabPool::thread_joins(ThreadMagazines& magazines) noexcept try {
+    const Lock lock{mutex_};
+    if (closed_) return false;
+    threads_.push_back(&magazines);
+    magazines.gate.open(key_);
+    return true;
+} catch (const std::bad_alloc&) {
+    return false;
+}
+
+void SharedSlabPool::thread_ends(ThreadMagazines& magazines) noexcept {
+    const Lock lock{mutex_};
+    magazines.gate.shut();
+    let_go(magazines);
+}
+
+/// Ends a thread's magazines: the thread is outside, and the lock and `links_mutex` are held.
+void SharedSlabPool::let_go(ThreadMagazines& magazines) noexcept {
+    empty(*magazines.all);
+    for (std::size_t i = 0; i < gone_.size(); ++i) gone_[i].inherit((*magazines.all)[i]);
+    delete magazines.all;
+    magazines.all = nullptr;
+
+    magazines.pool = nullptr;
+    std::erase(threads_, &magazines);
+}
+
+std::byte* SharedSlabPool::acquire_slowly(std::size_t size_class, std::size_t bytes,
+                                          bool zeroed) noexcept {
+    ThreadMagazines* const own = own_magazines();
+    if (own != nullptr) {
+        // Another pool's were at hand.
+        const FreeBlock block = pop_from(*own, size_class, bytes);
+        if (block) return prepared(block, bytes, zeroed);
+    }
+    FreeBlock block{nullptr, false};
+    {
+        const Lock lock{mutex_};
+        if (closed_) return nullptr;
+        decay_now_and_then();
+        // A thread without magazines of its own refills the common ones, for one block.
+        Magazine& magazine = (own == nullptr ? gone_ : *own->all)[size_class];
+        if (magazine.count() == 0 && !refill(magazine, size_class)) return nullptr;
+        magazine.pop(block, bytes);
+        if (own == nullptr) empty(gone_);
+    }
+    return prepared(block, bytes, zeroed);
+}
+
+bool SharedSlabPool::refill(Magazine& magazine, std::size_t size_class) noexcept {
+    const auto take = [&](FreeBlock* blocks, std::size_t most) {
+        return centre_.take(size_class, blocks, most);
+    };
+    magazine.note_miss();
+    magazine.refill(take);
+    if (magazine.count() == 0) {
+        empty_all();
+        magazine.refill(take);
+    }
+    if (magazine.count() == 0) centre_.note_failure();
+    return magazine.count() != 0;
+}
+
+bool SharedSlabPool::release_slowly(std::size_t size_class, std::byte* block,
+                                    std::size_t bytes) noexcept {
+    ThreadMagazines* const own = own_magazines();
+    if (own != nullptr && push_to(*own, size_class, block, bytes)) return true;
+    const FreeBlock unused{block, false};
+    const auto give = [&](const FreeBlock* blocks, std::size_t count) {
+        centre_.give(size_class, blocks, count);
+    };
+    Lock lock{mutex_};
+    if (own == nullptr || closed_) {
+        gone_[size_class].note_release(bytes);
+        give(&unused, 1);
+        settle(lock);
+        return true;
+    }
+    Magazine& magazine = (*own->all)[size_class];
+    if (magazine.push(unused, bytes)) return true;
+    magazine.flush(give);
+    magazine.push(unused, bytes);
+    decay_now_and_then();
+    return true;
+}
+
+std::byte* SharedSlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcept {
+    const Lock lock{mutex_};
+    if (closed_) return nullptr;
+    std::byte* block = centre_.acquire_large(bytes, zeroed);
+    if (block == nullptr) {
+        empty_all();
+        block = centre_.acquire_large(bytes, zeroed);
+    }
+    if (block == nullptr) centre_.note_failure();
+    return block;
+}
+
+bool SharedSlabPool::release_large(std::byte* block) noexcept {
+    Lock lock{mutex_};
+    if (!centre_.release_large(block)) return false;
+    settle(lock);
+    return true;
+}
+
+std::byte* SharedSlabPool::try_reallocate_large(std::byte* block, std::size_t bytes) noexcept {
+    const Lock lock{mutex_};
+    if (closed_) return nullptr;
+    std::byte* moved = centre_.reallocate_large(block, bytes);
+    if (moved == nullptr) {
+        empty_all();
+        moved = centre_.reallocate_large(block, bytes);
+    }
+    if (moved == nullptr) centre_.note_failure();
+    return moved;
+}
+
+std::size_t SharedSlabPool::usable_size(const void* block) const noexcept {
+    const pools::SlabCentre::Place place = centre_.place_of(block);
+    if (place.kind == pools::SlabCentre::Place::Kind::small) {
+        return classes().size(place.size_class);
+    }
+    const Lock lock{mutex_};
+    return centre_.large_bytes(static_cast<const std::byte*>(block));
+}
+
+void SharedSlabPool::empty(Magazines& magazines) noexcept {
+    magazines.empty([&](std::size_t size_class, const FreeBlock* blocks, std::size_t count) {
+        centre_.give(size_class, blocks, count);
+    });
+}
+
+void SharedSlabPool::empty_all() noexcept {
+    const AllOutside outside{*this};
+    for (ThreadMagazines* const thread : threads_) empty(*thread->all);
+}
+
+/// Empties the magazines of threads that asked for nothing since the last look.
+void SharedSlabPool::empty_idle() noexcept {
+    std::vector<ThreadMagazines*>::size_type idle = 0;
+    const auto is_idle = [](ThreadMagazines& thread) {
+        std::int64_t requests = 0;
+        for (std::size_t i = 0; i < thread.all->size(); ++i)
+            requests += (*thread.all)[i].requests();
+        return std::exchange(thread.requests_seen, requests) == requests;
+    };
+    // Idle ones to the front; the order of threads has no meaning.
+    for (ThreadMagazines*& thread : threads_) {
+        if (is_idle(*thread)) std::swap(thread, threads_[idle++]);
+    }
+    if (idle == 0) return;
+    const AllOutside outside{*this};
+    for (std::size_t i = 0; i < idle; ++i) empty(*threads_[i]->all);
+}
+
+void SharedSlabPool::decay_now_and_then() noexcept {
+    const std::uint64_t now = coarse_milliseconds();
+    if (now - looked_for_idle_ < centre_.options().spans.decay_milliseconds) return;
+    looked_for_idle_ = now;
+    empty_idle();
+}
+
+std::size_t SharedSlabPool::decay() noexcept {
+    const Lock lock{mutex_};
+    empty_idle();
+    return centre_.decay();
+}
+
+std::size_t SharedSlabPool::trim() {
+    const Lock lock{mutex_};
+    empty_all();
+    return centre_.trim();
+}
+
+void SharedSlabPool::add_handle() noexcept {
+    const Lock lock{mutex_};
+    ++handles_;
+}
+
+void SharedSlabPool::drop_handle() noexcept {
+    {
+        const Lock lock{mutex_};
+        if (handles_ > 1) {
+            --handles_;
+            return;
+        }
+    }
+    // This handle still keeps the pool: nobody ends it meanwhile.
+    close();
+    Lock lock{mutex_};
+    --handles_;
+    settle(lock);
+}
+
+void SharedSlabPool::close() noexcept {
+    const std::lock_guard links{links_mutex()};
+    Lock lock{mutex_};
+    if (closed_) return;
+    closed_ = true;
+    {
+        // From here on every operation finds its gate shut and takes the lock.
+        const AllOutside outside{*this};
+        while (!threads_.empty()) let_go(*threads_.back());
+    }
+    if (centre_.blocks_out() == 0) centre_.trim();
+}
+
+bool SharedSlabPool::closed() const noexcept {
+    return closed_;
+}
+
+/// Gives everything back when the last block of a closed pool has come back, and ends the pool if
+/// nobody has a handle on it either. While it is open nothing is counted for this: blocks out of
+/// their slabs include those at hand. Once it is closed, none are at hand.
+void SharedSlabPool::settle(Lock& lock) noexcept {
+    if (!closed_ || centre_.blocks_out() != 0) return;
+    centre_.trim();
+    if (handles_ != 0) return;
+    lock.unlock();
+    delete this;
+}
+
+std::string SharedSlabPool::title() const {
+    return centre_.title();
+}
+
+std::vector<const Magazines*> SharedSlabPool::all_magazines() const {
+    std::vector<const Magazines*> all{&gone_};
+    for (const ThreadMagazines* const thread : threads_) all.push_back(thread->all);
+    return all;
+}
+
+pools::SlabPoolFigures SharedSlabPool::class_figures() const {
+    const Lock lock{mutex_};
+    return centre_.figures(all_magazines());
+}
+
+PoolFigures SharedSlabPool::figures() const {
+    const pools::SlabPoolFigures all = class_figures();
+    PoolFigures figures;
+    figures.requested = all.total.requested;
+    figures.in_use = all.total.in_use;
+    figures.peak = all.peak;
+    figures.cached = all.total.cached;
+    figures.committed = all.total.committed;
+    figures.mapped = all.total.mapped;
+    figures.limit = all.limit;
+    figures.blocks = all.total.blocks;
+    figures.requests = all.total.requests;
+    figures.hits = all.total.hits;
+    figures.failures = all.failures;
+    return figures;
+}
+
+void SharedSlabPool::check() const {
+    const Lock lock{mutex_};
+    const AllOutside outside{*this};
+    centre_.check(all_magazines());
+}
+
+void SharedSlabPool::lock_for_fork() noexcept {
+    mutex_.lock();
+    paused_for_fork_.emplace(*this);
+}
+
+void SharedSlabPool::unlock_in_parent() noexcept {
+    paused_for_fork_.reset();
+    mutex_.unlock();
+}
+
+void SharedSlabPool::unlock_in_child() noexcept {
+    // The other threads are gone; they were outside, so what they had at hand is whole.
+    ThreadMagazines* const own = find_thread_magazines(key_);
+    for (std::size_t i = threads_.size(); i-- > 0;) {
+        if (threads_[i] != own) let_go(*threads_[i]);
+    }
+    paused_for_fork_.reset();
+    mutex_.unlock();
+}
+
+}  // namespace numpool::threads

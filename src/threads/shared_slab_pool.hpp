@@ -1,0 +1,190 @@
+#pragma once
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "pools/reallocate.hpp"
+#include "pools/slab_centre.hpp"
+#include "threads/byte_source.hpp"
+#include "threads/pool.hpp"
+#include "threads/thread_magazines.hpp"
+
+namespace numpool::threads {
+
+/// Blocks of any size for any number of threads, as `pools::SlabPool` is for one.
+///
+/// A thread's small blocks come from magazines of its own, without a lock and without a locked
+/// instruction. Under the lock lies what they are filled from and flushed to, half a magazine at a
+/// time: the slabs and the spans. A block may be released by any thread. What a thread has at hand
+/// goes back when it ends, when somebody trims, when it idled for a decay time, and before the
+/// pool says that it is exhausted.
+class SharedSlabPool final : public Pool,
+                             public ByteSource,
+                             private ForkGuarded,
+                             private MagazineOwner {
+  public:
+    /// The new pool's first handle. Throws as SlabCentre's constructor does.
+    static PoolHandle<SharedSlabPool> create(const pools::SlabPoolOptions& options = {},
+                                             pages::PageSource& source = pages::range_pages(),
+                                             pages::PageSource& record_source = pages::os_pages());
+
+    /// A block, or null, and nothing has changed, where the limit or the system refuses, or the
+    /// pool is closed.
+    std::byte* try_acquire(std::size_t bytes) noexcept override {
+        return acquire_block(bytes, false);
+    }
+    /// The same, all of its bytes nought. Blocks that nobody touched yet are not written.
+    std::byte* try_acquire_zeroed(std::size_t bytes) noexcept override {
+        return acquire_block(bytes, true);
+    }
+
+    /// A block. Throws Exhausted, which says what was asked of which pool, its limit and its use;
+    /// Closed.
+    std::byte* acquire(std::size_t bytes);
+    std::byte* acquire_zeroed(std::size_t bytes);
+
+    /// Takes a block back; null is none. False, and nothing has changed, where the address is not
+    /// this pool's. `bytes` is what was asked for, as far as the caller knows. Afterwards the pool
+    /// may be gone.
+    bool try_release(void* address, std::size_t bytes = 0) noexcept override {
+        auto* const block = static_cast<std::byte*>(address);
+        std::size_t size_class;
+        if (!centre_.is_small(block, bytes, size_class)) [[unlikely]]
+            return block == nullptr || release_large(block);
+        if (push_to(*magazines_at_hand, size_class, block, bytes)) [[likely]]
+            return true;
+        return release_slowly(size_class, block, bytes);
+    }
+
+    /// As SlabPool's. Null for a foreign address, too, and once the pool is closed, unless the
+    /// block can stay where it is.
+    std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override {
+        return pools::reallocate_in(*this, static_cast<std::byte*>(block), bytes);
+    }
+    std::byte* try_reallocate_large(std::byte* block, std::size_t bytes) noexcept;
+
+    /// What fits into the live block at this address without moving it; 0 where none is.
+    std::size_t usable_size(const void* block) const noexcept override;
+
+    /// A block's end as for `try_release`; aborts where the address is not this pool's.
+    void release(std::byte* block) noexcept override;
+
+    void add_handle() noexcept override;
+    void drop_handle() noexcept override;
+    const std::string& name() const noexcept override { return name_; }
+    std::string title() const override;
+    bool owns(const std::byte* address) const noexcept override {
+        return centre_.place_of(address).kind != pools::SlabCentre::Place::Kind::foreign;
+    }
+    PoolFigures figures() const override;
+    /// The same by class, and the spans.
+    pools::SlabPoolFigures class_figures() const;
+    std::size_t trim() override;
+    /// Gives back what was not needed for the decay time, idle threads' magazines included. Slow
+    /// paths do it by themselves; a process that idles altogether needs a thread for it.
+    std::size_t decay() noexcept;
+    void check() const override;
+    void close() noexcept override;
+    bool closed() const noexcept override;
+
+    const SizeClasses& classes() const noexcept { return centre_.classes(); }
+    /// For `reallocate_in`: what needs no lock.
+    const pools::SlabCentre& centre() const noexcept { return centre_; }
+
+  private:
+    using Lock = std::unique_lock<std::mutex>;
+
+    /// While it lives, no thread is behind its gate; its user holds the lock.
+    class AllOutside {
+      public:
+        explicit AllOutside(const SharedSlabPool& pool) noexcept;
+        AllOutside(const AllOutside&) = delete;
+        AllOutside& operator=(const AllOutside&) = delete;
+        ~AllOutside();
+
+      private:
+        const SharedSlabPool& pool_;
+    };
+
+    SharedSlabPool(const pools::SlabPoolOptions& options, pages::PageSource& source,
+                   pages::PageSource& record_source);
+    ~SharedSlabPool() override;
+
+    /// Whatever is not the common way is the last call, so that this way needs no stack.
+    std::byte* acquire_block(std::size_t bytes, bool zeroed) noexcept {
+        if (bytes > SizeClasses::largest) [[unlikely]]
+            return acquire_large(bytes, zeroed);
+        const std::size_t size_class = centre_.classes().class_of(bytes);
+        const pools::FreeBlock block = pop_from(*magazines_at_hand, size_class, bytes);
+        if (!block) [[unlikely]]
+            return acquire_slowly(size_class, bytes, zeroed);
+        return prepared(block, bytes, zeroed);
+    }
+
+    static std::byte* prepared(pools::FreeBlock block, std::size_t bytes, bool zeroed) noexcept {
+        if (zeroed && !block.fresh()) std::memset(block.start(), 0, bytes);
+        return block.start();
+    }
+
+    /// Nothing where these are not this pool's, or are empty, or others are at them.
+    pools::FreeBlock pop_from(ThreadMagazines& own, std::size_t size_class,
+                              std::size_t bytes) const noexcept {
+        pools::FreeBlock block{nullptr, false};
+        if (!own.gate.enter(key_)) [[unlikely]]
+            return block;
+        own.magazines()[size_class].pop(block, bytes);
+        own.gate.leave();
+        return block;
+    }
+    bool push_to(ThreadMagazines& own, std::size_t size_class, std::byte* block,
+                 std::size_t bytes) const noexcept {
+        if (!own.gate.enter(key_)) [[unlikely]]
+            return false;
+        const bool pushed = own.magazines()[size_class].push({block, false}, bytes);
+        own.gate.leave();
+        return pushed;
+    }
+
+    std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
+    bool release_large(std::byte* block) noexcept;
+    std::byte* acquire_slowly(std::size_t size_class, std::size_t bytes, bool zeroed) noexcept;
+    bool release_slowly(std::size_t size_class, std::byte* block, std::size_t bytes) noexcept;
+    std::byte* checked(std::byte* block, std::size_t bytes) const;
+
+    ThreadMagazines* own_magazines() noexcept;
+    bool refill(pools::Magazine& magazine, std::size_t size_class) noexcept;
+    void empty(pools::Magazines& magazines) noexcept;
+    void empty_all() noexcept;
+    void let_go(ThreadMagazines& magazines) noexcept;
+    void empty_idle() noexcept;
+    void decay_now_and_then() noexcept;
+    void settle(Lock& lock) noexcept;
+    std::vector<const pools::Magazines*> all_magazines() const;
+
+    bool thread_joins(ThreadMagazines& magazines) noexcept override;
+    void thread_ends(ThreadMagazines& magazines) noexcept override;
+    void lock_for_fork() noexcept override;
+    void unlock_in_parent() noexcept override;
+    void unlock_in_child() noexcept override;
+
+    pools::SlabCentre centre_;
+    const std::uint64_t key_;
+
+    mutable std::mutex mutex_;
+    /// Of every thread that used the pool and lives.
+    std::vector<ThreadMagazines*> threads_;
+    /// Empty; it counts what threads did that are gone, or have no magazines.
+    std::unique_ptr<pools::Magazine[]> room_for_gone_;
+    pools::Magazines gone_;
+    std::size_t handles_ = 0;
+    std::atomic<bool> closed_ = false;
+    std::optional<AllOutside> paused_for_fork_;
+    std::uint64_t looked_for_idle_ = 0;
+    const std::string name_;
+};
+
+}  // namespace numpool::threads

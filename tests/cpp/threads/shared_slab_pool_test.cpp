@@ -1,0 +1,213 @@
+#include "threads/shared_slab_pool.hpp"
+
+#include <array>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "base/error.hpp"
+#include "pages/fake_pages.hpp"
+#include "testing.hpp"
+#include "threads/slab_handler.hpp"
+
+using namespace numpool;
+using namespace numpool::threads;
+
+namespace {
+
+using Handle = PoolHandle<SharedSlabPool>;
+
+pools::SlabPoolOptions limited(std::size_t bytes) {
+    pools::SlabPoolOptions options;
+    options.name = "frames";
+    options.spans.limit = bytes;
+    return options;
+}
+
+void in_a_thread(const std::function<void()>& work) {
+    std::thread{work}.join();
+}
+
+}  // namespace
+
+TEST("a block may be released by another thread than it was acquired by") {
+    const Handle pool = SharedSlabPool::create();
+    std::vector<std::byte*> blocks;
+    for (std::size_t size : {0, 10, 1000, 60000, 100000}) {
+        for (int i = 0; i < 200; ++i) blocks.push_back(pool->acquire(size));
+    }
+    in_a_thread([&] {
+        for (std::byte* const block : blocks) CHECK(pool->try_release(block));
+    });
+    CHECK_EQUAL(pool->figures().blocks, 0U);
+    pool->check();
+}
+
+TEST("a thread that ends gives back what it had at hand, and what it did stays counted") {
+    const Handle pool = SharedSlabPool::create();
+    in_a_thread([&] {
+        for (int i = 0; i < 100; ++i) pool->try_release(pool->acquire(100), 100);
+    });
+    const auto figures = pool->figures();
+    CHECK_EQUAL(figures.requests, 100U);
+    CHECK_EQUAL(figures.hits, 99U);
+    CHECK_EQUAL(figures.blocks, 0U);
+    CHECK_EQUAL(figures.requested, 0U);
+    pool->check();
+    CHECK(pool->trim() > 0);
+    CHECK_EQUAL(pool->figures().committed, 0U);
+}
+
+TEST("what other threads have at hand is used before a request is refused") {
+    const Handle pool = SharedSlabPool::create(limited(64 << 10));
+    std::atomic<int> stage = 0;
+    std::thread other{[&] {
+        std::vector<std::byte*> blocks;
+        for (int i = 0; i < 64; ++i) blocks.push_back(pool->try_acquire(1024));
+        for (std::byte* const block : blocks) pool->try_release(block, 1024);
+        stage = 1;
+        while (stage != 2) std::this_thread::yield();
+    }};
+    while (stage != 1) std::this_thread::yield();
+    std::vector<std::byte*> blocks;
+    while (std::byte* const block = pool->try_acquire(1024)) blocks.push_back(block);
+    CHECK_EQUAL(blocks.size(), 64U);
+    CHECK_THROWS(Exhausted, "SlabPool 'frames': 1024 bytes requested, 64 KiB of a limit of 64 KiB",
+                 pool->acquire(1024));
+    for (std::byte* const block : blocks) pool->try_release(block, 1024);
+    CHECK(pool->try_acquire(65537) == nullptr);
+    CHECK(pool->try_acquire(60000) == nullptr);
+    stage = 2;
+    other.join();
+    pool->check();
+}
+
+TEST("trim reaches what idle threads have at hand, and so does decay") {
+    pools::SlabPoolOptions options;
+    options.spans.decay_milliseconds = 1;
+    for (const bool by_trim : {true, false}) {
+        const Handle pool = SharedSlabPool::create(options);
+        std::atomic<int> stage = 0;
+        std::thread idle{[&] {
+            pool->try_release(pool->acquire(64), 64);
+            stage = 1;
+            while (stage != 2) std::this_thread::yield();
+            CHECK(pool->try_release(pool->acquire(64), 64));
+        }};
+        while (stage != 1) std::this_thread::yield();
+        if (by_trim) {
+            pool->trim();
+        } else {
+            for (int i = 0; i < 6; ++i) {
+                std::this_thread::sleep_for(std::chrono::milliseconds{10});
+                pool->decay();
+            }
+        }
+        CHECK_EQUAL(pool->figures().committed, 0U);
+        stage = 2;
+        idle.join();
+        pool->check();
+    }
+}
+
+TEST("live blocks keep the pool when its last handle is gone, whoever releases them") {
+    pages::FakePages pages{pages::range_pages()};
+    pages::FakePages records;
+    std::array<std::byte*, 4> blocks{};
+    SharedSlabPool* address = nullptr;
+    {
+        const Handle pool = SharedSlabPool::create({}, pages, records);
+        blocks = {pool->acquire(100), pool->acquire(100), pool->acquire(5000),
+                  pool->acquire(1000000)};
+        for (int i = 0; i < 50; ++i) pool->try_release(pool->acquire(100));
+        address = pool.get();
+    }
+    std::memset(blocks[3], 1, 1000000);
+    CHECK(address->owns(blocks[0]));
+    CHECK(address->try_acquire(100) == nullptr);
+    in_a_thread([&] { CHECK(address->try_release(blocks[0], 100)); });
+    CHECK(address->try_release(blocks[1]));
+    CHECK(address->try_release(blocks[3]));
+    CHECK(pages.mapped != 0);
+    CHECK(address->try_release(blocks[2], 5000));
+    CHECK_EQUAL(pages.mapped, 0U);
+    CHECK_EQUAL(records.mapped, 0U);
+}
+
+TEST("a closed pool refuses requests, keeps its blocks, and gives all back with the last") {
+    const Handle pool = SharedSlabPool::create();
+    std::byte* const small = pool->acquire(100);
+    std::byte* const large = pool->acquire(1000000);
+    pool->close();
+    pool->close();
+    CHECK(pool->closed());
+    CHECK_THROWS(Closed, "SlabPool is closed and takes no more requests", pool->acquire(1));
+    CHECK_THROWS(Closed, "is closed", pool->acquire_zeroed(1000000));
+    CHECK(pool->try_reallocate(small, 100) == small);
+    CHECK(pool->try_reallocate(small, 1000) == nullptr);
+    CHECK(pool->try_reallocate(large, 2000000) == nullptr);
+    pool->check();
+    CHECK(pool->try_release(small));
+    CHECK(pool->try_release(large));
+    CHECK_EQUAL(pool->figures().committed, 0U);
+    pool->check();
+}
+
+TEST("a thread uses many pools by turns, and what it knows of dead ones opens nothing") {
+    std::vector<Handle> alive;
+    for (int round = 0; round < 5; ++round) {
+        for (int i = 0; i < 40; ++i) alive.push_back(SharedSlabPool::create());
+        for (int turn = 0; turn < 3; ++turn) {
+            for (const Handle& pool : alive) {
+                std::byte* const block = pool->acquire(64);
+                CHECK(pool->owns(block));
+                CHECK(pool->try_release(block, 64));
+            }
+        }
+        for (const Handle& pool : alive) pool->check();
+        alive.erase(alive.begin() + 3, alive.end());
+    }
+}
+
+TEST("blocks may be released after the thread's own storage is gone") {
+    static const Handle pool = SharedSlabPool::create();
+    struct Late {
+        std::byte* block = nullptr;
+        ~Late() {
+            pool->try_release(block, 64);
+            pool->try_release(pool->acquire(64), 64);
+        }
+    };
+    const auto make_key = [] {
+        pthread_key_t key{};
+        pthread_key_create(&key, [](void* late) { delete static_cast<Late*>(late); });
+        return key;
+    };
+    // Made after the pool's own key, so it is destroyed after it, too.
+    pool->try_release(pool->acquire(64));
+    const pthread_key_t key = make_key();
+    in_a_thread([&] { pthread_setspecific(key, new Late{pool->acquire(64)}); });
+    CHECK_EQUAL(pool->figures().blocks, 0U);
+    pool->check();
+    pthread_key_delete(key);
+}
+
+TEST("the C functions allocate, zero, move and free, and survive what C allows") {
+    const Handle pool = SharedSlabPool::create();
+    auto* block = static_cast<unsigned char*>(slab_malloc(pool.get(), 100));
+    std::memset(block, 7, 100);
+    slab_free(pool.get(), block, 100);
+    block = static_cast<unsigned char*>(slab_calloc(pool.get(), 10, 10));
+    for (int i = 0; i < 100; ++i) CHECK_EQUAL(block[i], 0);
+    block[99] = 5;
+    block = static_cast<unsigned char*>(slab_realloc(pool.get(), block, 100000));
+    CHECK_EQUAL(block[99], 5);
+    slab_free(pool.get(), block, 3);
+    slab_free(pool.get(), nullptr, 1000);
+    CHECK(slab_calloc(pool.get(), ~std::size_t{0}, 2) == nullptr);
+    CHECK(slab_calloc(pool.get(), std::size_t{1} << 62, 1) == nullptr);
+    slab_free(pool.get(), slab_realloc(pool.get(), nullptr, 10), 10);
+    slab_free(pool.get(), slab_malloc(pool.get(), 0), 0);
+    CHECK_EQUAL(pool->figures().blocks, 0U);
+    pool->check();
+}

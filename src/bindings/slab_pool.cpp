@@ -9,11 +9,8 @@
 #include "bindings/buffer.hpp"
 #include "bindings/errors.hpp"
 #include "bindings/free_threading.hpp"
-#include "bindings/pool.hpp"
 #include "bindings/sizes.hpp"
-#include "threads/shared_slab_pool.hpp"
-
-NUMPOOL_REQUIRE_INITIALISED(numpool::threads::SharedSlabPool)
+#include "bindings/slab_pool.hpp"
 
 namespace numpool::bindings {
 namespace {
@@ -173,8 +170,7 @@ name        shown in errors and reprs)";
 }  // namespace
 
 void register_slab_pool(py::module_& module) {
-    py::class_<SharedSlabPool, threads::Pool, threads::PoolHandle<SharedSlabPool>> pool{
-        module, "SlabPool", doc};
+    SlabPoolClass pool{module, "SlabPool", doc};
     pool.attr("__module__") = "numpool";
     pool.def(py::init(&create), py::kw_only(), py::arg("limit") = py::none(),
              py::arg("cache") = py::none(), py::arg("huge_pages") = true, py::arg("decay") = 1.0,
@@ -203,6 +199,7 @@ void register_slab_pool(py::module_& module) {
             "The block sizes that are served from slabs.")
         .def("__repr__", &repr);
     add_methods(pool, methods);
+    add_array_methods(pool);
 }
 
 }  // namespace numpool::bindings

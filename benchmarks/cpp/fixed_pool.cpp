@@ -24,7 +24,9 @@ constexpr std::size_t block_size = 64;
 constexpr std::size_t pairs = 200'000;
 constexpr int rounds = 41;
 
-void use(void* block) { asm volatile("" : : "g"(block) : "memory"); }
+void use(void* block) {
+    asm volatile("" : : "g"(block) : "memory");
+}
 
 /// The limit: links in the blocks, no checks, nothing to run out of.
 class BareFreeList {
@@ -123,7 +125,8 @@ int main() {
         for (Contender& one : contenders) {
             const auto start = std::chrono::steady_clock::now();
             one.run();
-            const std::chrono::duration<double, std::nano> time = std::chrono::steady_clock::now() - start;
+            const std::chrono::duration<double, std::nano> time =
+                std::chrono::steady_clock::now() - start;
             one.nanoseconds.push_back(time.count() / pairs);
         }
     }

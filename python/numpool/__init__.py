@@ -12,23 +12,26 @@ from numpool._core import (
     PoolClosed,
     PoolError,
     PoolExhausted,
+    SlabPool,
     format_size,
     memory_limit,
     parse_size,
     tracemalloc_domain,
 )
-from numpool._stats import PoolStats
+from numpool._stats import ClassStats, PoolStats
 
 __version__ = _version("numpool")
 
 __all__ = [
     "Buffer",
+    "ClassStats",
     "FixedPool",
     "Pool",
     "PoolClosed",
     "PoolError",
     "PoolExhausted",
     "PoolStats",
+    "SlabPool",
     "__version__",
     "format_size",
     "memory_limit",

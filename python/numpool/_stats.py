@@ -6,6 +6,30 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class ClassStats:
+    """The figures of one size class, or of all blocks too large for any."""
+
+    block_size: int
+    """Bytes in a block; 0 for blocks too large for a class."""
+    requested: int
+    """Bytes of live blocks, as they were asked for."""
+    in_use: int
+    """Bytes of live blocks, as the pool rounds them."""
+    cached: int
+    """Bytes that hold pages and are in no live block."""
+    committed: int
+    """Bytes that hold pages, as far as the pool knows."""
+    mapped: int
+    """Bytes of addresses that the class takes."""
+    blocks: int
+    """Live blocks."""
+    requests: int
+    """Blocks handed out so far."""
+    hits: int
+    """Of those, blocks that were at hand."""
+
+
+@dataclass(frozen=True)
 class PoolStats:
     """A pool's figures at one moment."""
 
@@ -35,3 +59,7 @@ class PoolStats:
     """Requests that had to wait."""
     failures: int
     """Requests that were refused."""
+    classes: tuple[ClassStats, ...] = ()
+    """The same by size class, of those that were ever used; a slab pool's."""
+    spans: ClassStats | None = None
+    """The same of blocks too large for a class; a slab pool's."""

@@ -107,12 +107,7 @@ PyMethodDef methods[] = {
 }  // namespace
 
 void add_acquire_methods(py::handle type) {
-    for (PyMethodDef& method : methods) {
-        const auto descriptor = py::reinterpret_steal<py::object>(
-            PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(type.ptr()), &method));
-        if (!descriptor) throw py::error_already_set{};
-        type.attr(method.ml_name) = descriptor;
-    }
+    add_methods(type, methods);
 }
 
 }  // namespace numpool::bindings

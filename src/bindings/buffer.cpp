@@ -67,23 +67,7 @@ PyObject* buffer_release(PyObject* self, PyObject*) {
     const CriticalSection section{self};
     Buffer* const buffer = as_buffer(self);
     if (buffer->released) Py_RETURN_NONE;
-    if (buffer->pinned) {
-        PyErr_SetString(
-            PyExc_BufferError,
-            "numpy.ndarray(buffer=...) was called on this buffer and does not tell whether its "
-            "array still lives: drop the buffer instead of releasing it, or make arrays with "
-            "buffer.array(dtype, shape)");
-        return nullptr;
-    }
-    if (buffer->lease != nullptr && Py_REFCNT(&buffer->lease->ob_base) > 1) {
-        PyErr_Format(PyExc_BufferError,
-                     "this buffer is still in use by %zd view%s (memoryview, array or DLPack): "
-                     "drop %s first",
-                     Py_REFCNT(&buffer->lease->ob_base) - 1,
-                     Py_REFCNT(&buffer->lease->ob_base) == 2 ? "" : "s",
-                     Py_REFCNT(&buffer->lease->ob_base) == 2 ? "it" : "them");
-        return nullptr;
-    }
+    if (!can_release(buffer)) return nullptr;
     let_go(buffer);
     Py_RETURN_NONE;
 }
@@ -273,6 +257,41 @@ Buffer* new_buffer(const Holding& holding) noexcept {
 
 bool is_buffer(PyObject* object) noexcept {
     return Py_TYPE(object) == buffer_type;
+}
+
+bool can_release(Buffer* buffer) noexcept {
+    if (!require_unreleased(buffer)) return false;
+    if (buffer->pinned) {
+        PyErr_SetString(
+            PyExc_BufferError,
+            "numpy.ndarray(buffer=...) was called on this buffer and does not tell whether its "
+            "array still lives: drop the buffer instead of releasing it, or make arrays with "
+            "buffer.array(dtype, shape)");
+        return false;
+    }
+    const Py_ssize_t views = buffer->lease == nullptr ? 0 : Py_REFCNT(&buffer->lease->ob_base) - 1;
+    if (views == 0) return true;
+    PyErr_Format(
+        PyExc_BufferError,
+        "this buffer is still in use by %zd view%s (memoryview, array or DLPack): drop %s first",
+        views, views == 1 ? "" : "s", views == 1 ? "it" : "them");
+    return false;
+}
+
+PyObject* replace_block(Buffer* old, std::byte* block, Py_ssize_t bytes) noexcept {
+    Holding holding = old->holding;
+    numpool_untrack(holding.block);
+    holding.block = block;
+    holding.bytes = bytes;
+    old->released = true;
+    if (old->lease != nullptr) {
+        old->lease->holding.owner = nullptr;
+        Py_CLEAR(old->lease);
+    }
+    Buffer* const buffer = new_buffer(holding);
+    if (buffer != nullptr) return &buffer->ob_base;
+    holding.owner->release(block, static_cast<std::size_t>(bytes));
+    return nullptr;
 }
 
 Lease* lease_of(Buffer* buffer) noexcept {

@@ -25,6 +25,14 @@ Buffer* new_buffer(const Holding& holding) noexcept;
 
 bool is_buffer(PyObject* object) noexcept;
 
+/// Whether the block may go back now: false with a Python error where a view could still reach it
+/// or the buffer was released. Call it in the buffer's critical section.
+bool can_release(Buffer* buffer) noexcept;
+
+/// A new buffer on the block that the pool made of the old buffer's, which counts as released. Null
+/// with an error; the block has gone back then.
+PyObject* replace_block(Buffer* old, std::byte* block, Py_ssize_t bytes) noexcept;
+
 /// The lease of the buffer's block, a borrowed reference, made at first use. Null with a ValueError
 /// where the buffer was released. Call it in the buffer's critical section.
 Lease* lease_of(Buffer* buffer) noexcept;

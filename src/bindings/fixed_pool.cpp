@@ -47,14 +47,6 @@ void FixedPool::throw_exhausted(std::size_t wanted, const std::string& advice) {
 
 namespace {
 
-std::string to_name(const py::object& name) {
-    if (!py::isinstance<py::str>(name)) {
-        throw py::type_error{std::string{"name must be a str, not "} +
-                             Py_TYPE(name.ptr())->tp_name};
-    }
-    return name.cast<std::string>();
-}
-
 threads::PoolHandle<FixedPool> create(const py::object& block_size, const py::object& blocks,
                                       const py::object& max_blocks, const py::object& align,
                                       const py::object& init, bool wipe, const py::object& name) {

@@ -13,8 +13,8 @@ class InitialisedCaster : public py::detail::type_caster_base<T> {
         const py::handle type = py::detail::get_type_handle(typeid(T), false);
         if (source && type && py::isinstance(source, type)) {
             auto* const instance = reinterpret_cast<py::detail::instance*>(source.ptr());
-            for (auto& value : py::detail::values_and_holders(instance)) {
-                if (value.value_ptr() != nullptr) continue;
+            for (auto& held : py::detail::values_and_holders(instance)) {
+                if (held.value_ptr() != nullptr) continue;
                 throw py::type_error{std::string{Py_TYPE(source.ptr())->tp_name} +
                                      ".__init__() was not called on this object"};
             }

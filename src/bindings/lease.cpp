@@ -26,9 +26,10 @@ int lease_getbuffer(PyObject* self, Py_buffer* view, int flags) {
 }  // namespace
 
 void Holding::give_back() noexcept {
+    if (owner == nullptr) return;
     numpool_untrack(block);
     if (constructed) {
-        owner->release(block);
+        owner->release(block, static_cast<std::size_t>(bytes));
     } else {
         owner->release_unused(block);
     }

@@ -10,6 +10,7 @@ namespace numpool::bindings {
 
 /// A block in use, with whoever gets it back.
 struct Holding {
+    /// Null where another holding took the block over.
     threads::BlockOwner* owner = nullptr;
     std::byte* block = nullptr;
     Py_ssize_t bytes = 0;

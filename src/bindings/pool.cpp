@@ -9,7 +9,8 @@ using threads::Pool;
 using threads::PoolFigures;
 using threads::PoolHandle;
 
-py::object stats_from(const PoolFigures& figures) {
+py::object stats_from(const PoolFigures& figures, const py::object& classes,
+                      const py::object& spans) {
     using namespace py::literals;
     const py::object limit =
         figures.limit == PoolFigures::no_limit ? py::none{} : py::object{py::int_{figures.limit}};
@@ -19,7 +20,25 @@ py::object stats_from(const PoolFigures& figures) {
             "cached"_a = figures.cached, "committed"_a = figures.committed,
             "mapped"_a = figures.mapped, "limit"_a = limit, "blocks"_a = figures.blocks,
             "requests"_a = figures.requests, "hits"_a = figures.hits, "growths"_a = figures.growths,
-            "waits"_a = figures.waits, "failures"_a = figures.failures);
+            "waits"_a = figures.waits, "failures"_a = figures.failures, "classes"_a = classes,
+            "spans"_a = spans);
+}
+
+void add_methods(py::handle type, std::span<PyMethodDef> methods) {
+    for (PyMethodDef& method : methods) {
+        const auto descriptor = py::reinterpret_steal<py::object>(
+            PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(type.ptr()), &method));
+        if (!descriptor) throw py::error_already_set{};
+        type.attr(method.ml_name) = descriptor;
+    }
+}
+
+std::string to_name(const py::object& name) {
+    if (!py::isinstance<py::str>(name)) {
+        throw py::type_error{std::string{"name must be a str, not "} +
+                             Py_TYPE(name.ptr())->tp_name};
+    }
+    return name.cast<std::string>();
 }
 
 const std::byte* address_in(const py::object& subject) {

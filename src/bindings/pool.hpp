@@ -1,5 +1,8 @@
 #pragma once
 
+#include <span>
+#include <string>
+
 #include "bindings/initialised.hpp"
 #include "bindings/topics.hpp"
 #include "threads/pool.hpp"
@@ -21,8 +24,16 @@ SomePool& pool_in(PyObject* self) {
     return py::handle{self}.cast<SomePool&>();
 }
 
-/// `numpool.PoolStats` with these figures.
-py::object stats_from(const threads::PoolFigures& figures);
+/// `numpool.PoolStats` with these figures, and those of size classes and spans where there are any.
+py::object stats_from(const threads::PoolFigures& figures, const py::object& classes = py::tuple{},
+                      const py::object& spans = py::none{});
+
+/// Adds functions to a class that Python calls directly: pybind11's own call costs several times as
+/// much.
+void add_methods(py::handle type, std::span<PyMethodDef> methods);
+
+/// A pool's name, from what Python gave for it.
+std::string to_name(const py::object& name);
 
 /// The address that `owns` is asked about: of a Buffer, an array or any exporter of bytes, or the
 /// number itself.

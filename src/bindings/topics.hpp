@@ -13,5 +13,6 @@ void register_buffer(py::module_& module);
 void register_borrowed_buffer(py::module_& module);
 void register_pool(py::module_& module);
 void register_fixed_pool(py::module_& module);
+void register_slab_pool(py::module_& module);
 
 }  // namespace numpool::bindings

@@ -115,7 +115,9 @@ std::string SlabCentre::title() const {
 
 std::string SlabCentre::refusal_text(std::size_t bytes) const {
     std::size_t used = bank_.figures().live;
-    std::string text = title() + ": " + std::to_string(bytes) + " bytes requested";
+    std::string text = title() + ": " + std::to_string(bytes) + " bytes";
+    if (bytes >= 1024) text += " (" + size_to_text(bytes) + ")";
+    text += " requested";
     const std::size_t limit = bank_.limit();
     if (limit != SpanBankOptions::unbounded) {
         text += ", " + size_to_text(used) + " of a limit of " + size_to_text(limit) + " in use";

@@ -87,8 +87,8 @@ std::byte* SharedSlabPool::checked(std::byte* block, std::size_t bytes) const {
     throw Exhausted{centre_.refusal_text(bytes)};
 }
 
-void SharedSlabPool::release(std::byte* block) noexcept {
-    if (!try_release(block)) stop_at_foreign_block(title(), block);
+void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
+    if (!try_release(block, bytes)) stop_at_foreign_block(title(), block);
 }
 
 ThreadMagazines* SharedSlabPool::own_magazines() noexcept {

@@ -65,13 +65,17 @@ class SharedSlabPool final : public Pool, private ForkGuarded, private MagazineO
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept {
         return pools::reallocate_in(*this, static_cast<std::byte*>(block), bytes);
     }
+    /// The same for a block of this pool; throws as `acquire` does.
+    std::byte* reallocate(std::byte* block, std::size_t bytes) {
+        return checked(try_reallocate(block, bytes), bytes);
+    }
     std::byte* try_reallocate_large(std::byte* block, std::size_t bytes) noexcept;
 
     /// What fits into the live block at this address without moving it; 0 where none is.
     std::size_t usable_size(const void* block) const noexcept;
 
     /// A block's end as for `try_release`; aborts where the address is not this pool's.
-    void release(std::byte* block) noexcept override;
+    void release(std::byte* block, std::size_t bytes = 0) noexcept override;
 
     void add_handle() noexcept override;
     void drop_handle() noexcept override;

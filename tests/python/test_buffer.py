@@ -71,7 +71,7 @@ def test_a_view_keeps_the_block_when_buffer_and_pool_are_gone(view: View) -> Non
 def test_several_views_are_counted_in_the_error(pool: numpool.FixedPool) -> None:
     buffer = pool.acquire()
     views = [memoryview(buffer), buffer.array()]
-    with pytest.raises(BufferError, match="still in use by 2 views .*drop them first"):
+    with pytest.raises(BufferError, match=r"still in use by 2 views .*drop them first"):
         buffer.release()
     del views
 
@@ -132,9 +132,17 @@ def test_a_with_block_that_leaves_a_view_behind_says_so(pool: numpool.FixedPool)
 
 def test_an_exception_in_a_with_block_passes_and_no_view_is_cut(pool: numpool.FixedPool) -> None:
     buffer = pool.acquire()
-    with pytest.raises(LookupError), buffer:
-        view = memoryview(buffer)
-        raise LookupError
+    view: memoryview | None = None
+
+    def fail() -> None:
+        nonlocal view
+        with buffer:
+            view = memoryview(buffer)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    assert view is not None
     assert buffer.released
     assert pool.stats().blocks == 1
     view[0] = 1

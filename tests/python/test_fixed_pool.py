@@ -69,7 +69,7 @@ def test_acquire_many_without_bound_refuses_what_no_memory_holds() -> None:
 
 @pytest.mark.parametrize("count", [-1, 1.5, "2", None])
 def test_acquire_many_wants_a_count(pool: numpool.FixedPool, count: Any) -> None:
-    with pytest.raises((ValueError, TypeError), match="n (is -1|must be an int)"):
+    with pytest.raises((ValueError, TypeError), match=r"n (is -1|must be an int)"):
         pool.acquire_many(count)
 
 
@@ -88,7 +88,9 @@ def test_sizes_are_numbers_or_texts(size: int | str, expected: int) -> None:
         pytest.param((0, 1), {}, ValueError, "block_size is 0", id="no size"),
         pytest.param((8, 0), {}, ValueError, "blocks is 0", id="no blocks"),
         pytest.param((-8, 1), {}, ValueError, "block_size is -8: it cannot be negative", id="neg"),
-        pytest.param((8, -1), {}, ValueError, "blocks is -1: it cannot be negative", id="neg blocks"),
+        pytest.param(
+            (8, -1), {}, ValueError, "blocks is -1: it cannot be negative", id="neg blocks"
+        ),
         pytest.param((2**80, 1), {}, ValueError, "more than an address space", id="huge size"),
         pytest.param((8, 2**80), {}, ValueError, "more than an address space", id="huge blocks"),
         pytest.param((2**40, 2**40), {}, ValueError, "more than an address space", id="product"),
@@ -97,8 +99,12 @@ def test_sizes_are_numbers_or_texts(size: int | str, expected: int) -> None:
         pytest.param((8, "4"), {}, TypeError, "blocks must be an int, not str", id="text count"),
         pytest.param(("4 apples", 1), {}, ValueError, "block_size: '4 apples' is not", id="unit"),
         pytest.param(("", 1), {}, ValueError, "block_size: '' is not a size", id="empty text"),
-        pytest.param((8, 1), {"align": 3}, ValueError, "align is 3: it must be a power", id="align"),
-        pytest.param((8, 1), {"align": 0}, ValueError, "align is 0: it must be a power", id="align 0"),
+        pytest.param(
+            (8, 1), {"align": 3}, ValueError, "align is 3: it must be a power", id="align"
+        ),
+        pytest.param(
+            (8, 1), {"align": 0}, ValueError, "align is 0: it must be a power", id="align 0"
+        ),
         pytest.param((8, 2), {"max_blocks": 1}, ValueError, "max_blocks is 1, less", id="max"),
         pytest.param((8, 2), {"init": 3}, TypeError, "init must be callable", id="init"),
         pytest.param(
@@ -350,8 +356,14 @@ def test_a_with_block_closes_the_pool() -> None:
     ("options", "text"),
     [
         ({}, "<FixedPool: 1 of 2 blocks of 64 bytes in use>"),
-        ({"max_blocks": 8, "name": "n"}, "<FixedPool 'n': 1 of 2 blocks of 64 bytes in use, may grow to 8>"),
-        ({"max_blocks": None}, "<FixedPool: 1 of 2 blocks of 64 bytes in use, may grow without bound>"),
+        (
+            {"max_blocks": 8, "name": "n"},
+            "<FixedPool 'n': 1 of 2 blocks of 64 bytes in use, may grow to 8>",
+        ),
+        (
+            {"max_blocks": None},
+            "<FixedPool: 1 of 2 blocks of 64 bytes in use, may grow without bound>",
+        ),
     ],
 )
 def test_the_repr_tells_the_state(options: dict[str, Any], text: str) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -102,13 +103,14 @@ def test_children_forked_while_threads_allocate_can_use_the_pool() -> None:
             child = os.fork()
             if child == 0:
                 signal.alarm(20)
+                status = 1
                 try:
                     with pool.acquire(timeout=0) as buffer:
                         memoryview(buffer)[0] = 2
                     pool.check()
-                    os._exit(0)
-                except BaseException:
-                    os._exit(1)
+                    status = 0
+                finally:
+                    os._exit(status)
             _, status = os.waitpid(child, 0)
             if status != 0:
                 bad.append(status)
@@ -140,6 +142,13 @@ def test_a_pool_cannot_be_pickled() -> None:
         pickle.dumps(numpool.FixedPool(64, 1))
 
 
+HOLDERS: list[Callable[[numpool.Buffer], Any]] = [
+    lambda buffer: buffer,
+    lambda buffer: buffer.array(),
+    memoryview,
+]
+
+
 def test_random_use_never_shares_or_loses_a_block() -> None:
     """Buffers, views and arrays come and go in any order; contents tell of any sharing."""
     rng = random.Random(20260101)
@@ -155,7 +164,7 @@ def test_random_use_never_shares_or_loses_a_block() -> None:
                     continue
                 mark = step % 256
                 buffer.array()[:] = mark
-                holder = rng.choice([lambda b: b, lambda b: b.array(), memoryview])(buffer)
+                holder = rng.choice(HOLDERS)(buffer)
                 del buffer
                 live.append((mark, holder))
             elif action < 0.97 and live:

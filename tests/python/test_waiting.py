@@ -37,12 +37,10 @@ def test_a_wait_that_ends_without_a_block_says_how_long_it_was(pool: numpool.Fix
     assert len(buffers) == 4
 
 
-@pytest.mark.parametrize("timeout", [None, LONG, 10**400, float("inf"), 1e300])
+@pytest.mark.parametrize("timeout", [None, LONG, float("inf"), 1e300])
 def test_a_waiting_thread_gets_the_block_that_another_releases(
     pool: numpool.FixedPool, timeout: Any
 ) -> None:
-    if timeout == 10**400:
-        pytest.skip("an int that no float holds raises OverflowError")
     buffers = pool.acquire_many(4)
     address = buffers[2].address
     with ThreadPoolExecutor() as threads:
@@ -171,6 +169,7 @@ def test_a_signal_handler_that_raises_loses_no_block(pool: numpool.FixedPool) ->
 
     before = signal.signal(signal.SIGALRM, stop)
     try:
+        kept: list[numpool.Buffer] = []
         for _ in range(50):
             buffers = pool.acquire_many(4)
             # Release and signal race on purpose.
@@ -178,12 +177,12 @@ def test_a_signal_handler_that_raises_loses_no_block(pool: numpool.FixedPool) ->
             timer.start()
             signal.setitimer(signal.ITIMER_REAL, 0.002)
             try:
-                kept = pool.acquire(timeout=1)
+                kept.append(pool.acquire(timeout=1))
                 time.sleep(1)
             except Stop:
                 pass
             timer.join()
-            kept = None  # noqa: F841
+            kept.clear()
             buffers.clear()
             gc.collect()
             assert pool.stats().blocks == 0
@@ -236,10 +235,8 @@ def test_a_coroutine_waits_without_holding_up_its_loop(pool: numpool.FixedPool) 
     async def main() -> None:
         buffers = pool.acquire_many(4)
         waiting = asyncio.create_task(pool.acquire_async())
-        ticks = 0
         for _ in range(5):
             await asyncio.sleep(0.001)
-            ticks += 1
         assert not waiting.done()
         buffers.pop().release()
         buffer = await waiting

@@ -21,12 +21,6 @@ std::uint64_t next_key() noexcept {
     return ++last;
 }
 
-/// Without the barrier nobody could reach a thread's magazines but itself; pools then do without.
-bool threads_can_be_stopped() noexcept {
-    static const bool can = heavy_barrier();
-    return can;
-}
-
 /// An address that is not the pool's was released to it: its owner's records and ours differ.
 [[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
     std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
@@ -37,10 +31,7 @@ bool threads_can_be_stopped() noexcept {
 
 SharedSlabPool::AllOutside::AllOutside(const SharedSlabPool& pool) noexcept : pool_{pool} {
     for (ThreadMagazines* const thread : pool_.threads_) thread->gate.shut();
-    if (!heavy_barrier()) {
-        std::fputs("numpool: the system no longer lets threads be stopped (membarrier)\n", stderr);
-        std::abort();
-    }
+    heavy_barrier();
     for (ThreadMagazines* const thread : pool_.threads_) thread->gate.wait_outside();
 }
 
@@ -93,7 +84,7 @@ void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
 
 ThreadMagazines* SharedSlabPool::own_magazines() noexcept {
     ThreadMagazines* const known = find_thread_magazines(key_);
-    if (known != nullptr || closed_ || !threads_can_be_stopped()) return known;
+    if (known != nullptr || closed_) return known;
     return make_thread_magazines(key_, classes(), *this);
 }
 
@@ -191,15 +182,20 @@ bool SharedSlabPool::release_slowly(std::size_t size_class, std::byte* block,
 }
 
 std::byte* SharedSlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcept {
-    const Lock lock{mutex_};
-    if (closed_) return nullptr;
-    std::byte* block = centre_.acquire_large(bytes, zeroed && !wipe_);
-    if (block == nullptr) {
-        empty_all();
-        block = centre_.acquire_large(bytes, zeroed && !wipe_);
+    zeroed = zeroed && !wipe_;
+    pools::SlabCentre::LargeBlock block;
+    {
+        const Lock lock{mutex_};
+        if (closed_) return nullptr;
+        block = centre_.acquire_large(bytes, zeroed);
+        if (block.start == nullptr) {
+            empty_all();
+            block = centre_.acquire_large(bytes, zeroed);
+        }
+        if (block.start == nullptr) centre_.note_failure();
     }
-    if (block == nullptr) centre_.note_failure();
-    return block;
+    if (block.dirty != 0) std::memset(block.start, 0, block.dirty);
+    return block.start;
 }
 
 bool SharedSlabPool::release_large(std::byte* block) noexcept {

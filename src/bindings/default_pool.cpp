@@ -6,7 +6,7 @@ namespace numpool::bindings {
 
 threads::Pool& default_pool() {
     static const auto* const handle = [] {
-        pools::SlabPoolOptions options;
+        threads::SharedSlabPoolOptions options;
         options.name = "default";
         return new threads::PoolHandle<threads::SharedSlabPool>{
             threads::SharedSlabPool::create(options)};

@@ -208,6 +208,16 @@ def test_reallocate_refuses_what_is_not_safe(slabs: numpool.SlabPool) -> None:
         slabs.reallocate(buffer, 200)
 
 
+def test_a_wiping_pool_hands_out_zeroes() -> None:
+    pool = numpool.SlabPool(wipe=True)
+    for size in (10, 1000, 50_000, 3_000_000):
+        for _ in range(3):
+            buffer = pool.acquire(size)
+            assert not buffer.array().any()
+            buffer.array()[:] = 0xFF
+            del buffer
+
+
 def test_arrays_own_their_data_through_the_pool(slabs: numpool.SlabPool) -> None:
     arrays = [
         slabs.empty((10, 20)),

@@ -12,6 +12,7 @@ from numpool._core import (
     PoolClosed,
     PoolError,
     PoolExhausted,
+    SlabPool,
     current,
     default_pool,
     format_size,
@@ -21,18 +22,20 @@ from numpool._core import (
     tracemalloc_domain,
 )
 from numpool._numpy import install, uninstall, use
-from numpool._stats import PoolStats
+from numpool._stats import ClassStats, PoolStats
 
 __version__ = _version("numpool")
 
 __all__ = [
     "Buffer",
+    "ClassStats",
     "FixedPool",
     "Pool",
     "PoolClosed",
     "PoolError",
     "PoolExhausted",
     "PoolStats",
+    "SlabPool",
     "__version__",
     "current",
     "default_pool",

@@ -16,7 +16,7 @@ class BorrowedBytes final : public threads::BlockOwner {
         }
     }
 
-    void release(std::byte*) noexcept override {
+    void release(std::byte*, std::size_t = 0) noexcept override {
         PyBuffer_Release(&view_);
         delete this;
     }

@@ -288,7 +288,7 @@ PyObject* replace_block(Buffer* old, std::byte* block, Py_ssize_t bytes) noexcep
     }
     Buffer* const buffer = new_buffer(holding);
     if (buffer != nullptr) return &buffer->ob_base;
-    holding.owner->release(block);
+    holding.owner->release(block, static_cast<std::size_t>(bytes));
     return nullptr;
 }
 

@@ -10,7 +10,7 @@ namespace {
 std::atomic<const threads::Pool*> made = nullptr;
 
 threads::PoolHandle<threads::SharedSlabPool> make() {
-    pools::SlabPoolOptions options;
+    threads::SharedSlabPoolOptions options;
     options.name = "default";
     auto pool = threads::SharedSlabPool::create(options);
     made = pool.get();

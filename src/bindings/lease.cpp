@@ -29,7 +29,7 @@ void Holding::give_back() noexcept {
     if (owner == nullptr) return;
     numpool_untrack(block);
     if (constructed) {
-        owner->release(block);
+        owner->release(block, static_cast<std::size_t>(bytes));
     } else {
         owner->release_unused(block);
     }

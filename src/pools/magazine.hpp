@@ -19,7 +19,7 @@ namespace numpool::pools {
 /// to compare a count with, which is one load less.
 class alignas(64) Magazine {
   public:
-    /// A refill's size: enough to make the slow path rare, not so many that one request for a block
+    /// A batch: enough to make the slow path rare, not so many that one request for a block
     /// waits long, or takes what other threads could use.
     static constexpr std::size_t most_at_once = 64;
 
@@ -66,18 +66,18 @@ class alignas(64) Magazine {
     /// address comes out first.
     template <class Take>
     void refill(Take take) noexcept {
-        const std::size_t taken = take(bottom_, std::min<std::size_t>(half(), most_at_once));
+        const std::size_t taken = take(bottom_, batch());
         std::reverse(bottom_, bottom_ + taken);
         set_top(bottom_ + taken);
     }
 
-    /// Passes the older half of a full one to `give(blocks, count)`.
+    /// Passes a batch of a full one, the oldest, to `give(blocks, count)`.
     template <class Give>
     void flush(Give give) noexcept {
-        const std::size_t older = std::min<std::size_t>(half(), count());
-        give(bottom_, older);
-        std::memmove(bottom_, bottom_ + older, (count() - older) * sizeof(FreeBlock));
-        set_top(top() - older);
+        const std::size_t oldest = batch();
+        give(bottom_, oldest);
+        std::memmove(bottom_, bottom_ + oldest, (count() - oldest) * sizeof(FreeBlock));
+        set_top(top() - oldest);
     }
 
     /// Passes all blocks to `give(blocks, count)`.
@@ -104,7 +104,8 @@ class alignas(64) Magazine {
     std::int64_t misses() const noexcept { return misses_.read(); }
 
   private:
-    std::size_t half() const noexcept { return (capacity() + 1) / 2; }
+    /// Half of what fits, or `most_at_once`: between a refill and a flush lie as many operations.
+    std::size_t batch() const noexcept { return std::min((capacity() + 1) / 2, most_at_once); }
     FreeBlock* top() const noexcept { return top_.load(std::memory_order_relaxed); }
     void set_top(FreeBlock* top) noexcept { top_.store(top, std::memory_order_relaxed); }
 

@@ -4,20 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "base/size.hpp"
 #include "pools/span_free.hpp"
 
 namespace numpool::pools {
-
-/// The first address from here on, or the last one up to here, where a unit may begin.
-inline std::byte* unit_from(std::byte* address) noexcept {
-    return reinterpret_cast<std::byte*>(
-        round_up(reinterpret_cast<std::uintptr_t>(address), pages::huge_page));
-}
-inline std::byte* unit_to(std::byte* address) noexcept {
-    return reinterpret_cast<std::byte*>(
-        round_down(reinterpret_cast<std::uintptr_t>(address), pages::huge_page));
-}
 
 /// Where the kernel's mappings may begin, and which units it was told to use huge pages for: what
 /// banks know of them, in the page map. What is not a seam may still be one: then a move is

@@ -49,21 +49,6 @@ std::size_t Slab::take(const SlabLayout& layout, FreeBlock* blocks, std::size_t 
     return taken;
 }
 
-bool Slab::give(const SlabLayout& layout, FreeBlock block) noexcept {
-    const std::size_t index =
-        layout.stride.exact_quotient(static_cast<std::size_t>(block.start() - first_));
-    if (index >= layout.blocks || is_unused(index)) [[unlikely]]
-        return false;
-    const std::size_t word = index / 64;
-    const std::uint64_t bit = std::uint64_t{1} << index % 64;
-    std::uint64_t* const unused_bits = unused_words();
-    unused_bits[word] |= bit;
-    if (!block.fresh()) unused_bits[layout.words() + word] |= bit;
-    first_word_ = std::min(first_word_, static_cast<std::uint32_t>(word));
-    ++unused_count_;
-    return true;
-}
-
 Slab::Run Slab::unused_run(const SlabLayout& layout, std::size_t from) const noexcept {
     while (from < layout.blocks && !is_unused(from)) ++from;
     std::size_t end = from;

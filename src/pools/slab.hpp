@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -33,7 +34,20 @@ class Slab {
 
     /// Takes a block back. False, and nothing has changed, where no block starts at the address
     /// or the block is unused already.
-    bool give(const SlabLayout& layout, FreeBlock block) noexcept;
+    bool give(const SlabLayout& layout, FreeBlock block) noexcept {
+        const std::size_t index =
+            layout.stride.exact_quotient(static_cast<std::size_t>(block.start() - first_));
+        if (index >= layout.blocks || is_unused(index)) [[unlikely]]
+            return false;
+        const std::size_t word = index / 64;
+        const std::uint64_t bit = std::uint64_t{1} << index % 64;
+        std::uint64_t* const unused_bits = unused_words();
+        unused_bits[word] |= bit;
+        unused_bits[layout.words() + word] |= block.fresh() ? 0 : bit;
+        first_word_ = std::min(first_word_, static_cast<std::uint32_t>(word));
+        ++unused_count_;
+        return true;
+    }
 
     /// The first run of unused blocks from block `from` on; empty where there is none.
     struct Run {
@@ -64,6 +78,9 @@ class Slab {
 
     Span& span() const noexcept { return *span_; }
     std::size_t unused() const noexcept { return unused_count_; }
+    bool holds(const std::byte* address) const noexcept {
+        return static_cast<std::size_t>(address - span_->start) < span_->bytes();
+    }
     std::byte* block_at(const SlabLayout& layout, std::size_t index) const noexcept {
         return first_ + index * layout.stride.bytes();
     }

@@ -37,20 +37,28 @@ Slab* SlabCache::slab_with_blocks() noexcept {
 }
 
 void SlabCache::give(const FreeBlock* blocks, std::size_t count) noexcept {
-    for (std::size_t i = 0; i < count; ++i) {
-        auto* const slab = static_cast<Slab*>(pages::page_map.note(blocks[i].start()));
-        const ListNumber from = list_for(slab->unused());
-        if (!slab->give(layout_, blocks[i])) [[unlikely]] {
-            ++refused_;
-            continue;
-        }
-        --blocks_out_;
-        touched_blocks_ += blocks[i].fresh() ? 0 : 1;
-        move(*slab, from, list_for(slab->unused()));
+    std::size_t i = 0;
+    while (i < count) {
+        // Blocks that come back together often lie in one slab.
+        auto& slab = *static_cast<Slab*>(pages::page_map.note(blocks[i].start()));
+        const ListNumber from = list_for(slab.unused());
+        do {
+            give(slab, blocks[i]);
+        } while (++i < count && slab.holds(blocks[i].start()));
+        move(slab, from, list_for(slab.unused()));
     }
     while (lists_[empty].size() > std::max<std::size_t>(1, slabs_ / 8)) {
         end_slab(*lists_[empty].first());
     }
+}
+
+void SlabCache::give(Slab& slab, FreeBlock block) noexcept {
+    if (!slab.give(layout_, block)) [[unlikely]] {
+        ++refused_;
+        return;
+    }
+    --blocks_out_;
+    touched_blocks_ += block.fresh() ? 0 : 1;
 }
 
 void SlabCache::move(Slab& slab, ListNumber from, ListNumber to) noexcept {

@@ -76,6 +76,7 @@ class SlabCache {
         return unused * 2 < layout_.blocks ? dense : sparse;
     }
     Slab* slab_with_blocks() noexcept;
+    void give(Slab& slab, FreeBlock block) noexcept;
     void move(Slab& slab, ListNumber from, ListNumber to) noexcept;
     void end_slab(Slab& slab) noexcept;
     void check_list(ListNumber number, SlabFigures& counted) const;

@@ -8,6 +8,12 @@
 #include "pools/magazines.hpp"
 
 namespace numpool::pools {
+namespace {
+
+/// So large a block is not written to be zero: the bank has cheaper ways.
+constexpr std::size_t zeroed_by_bank = std::size_t{32} << 20;
+
+}  // namespace
 
 SlabCentre::SlabCentre(const SlabPoolOptions& options, void* owner, pages::PageSource& source,
                        pages::PageSource& record_source)
@@ -41,15 +47,20 @@ void SlabCentre::give(std::size_t size_class, const FreeBlock* blocks, std::size
     decay_now_and_then();
 }
 
-std::byte* SlabCentre::acquire_large(std::size_t bytes, bool zeroed) noexcept {
-    std::byte* block = spans_.acquire(bytes, zeroed);
-    if (block == nullptr && give_back_empty() != 0) block = spans_.acquire(bytes, zeroed);
-    if (block == nullptr) return nullptr;
+SlabCentre::LargeBlock SlabCentre::acquire_large(std::size_t bytes, bool zeroed) noexcept {
+    const bool by_bank = zeroed && bytes >= zeroed_by_bank;
+    std::byte* block = spans_.acquire(bytes, by_bank);
+    if (block == nullptr && give_back_empty() != 0) block = spans_.acquire(bytes, by_bank);
+    if (block == nullptr) return {};
     ++large_requests_;
     ++large_blocks_;
     large_requested_ += bytes;
     note_peak();
-    return block;
+    if (!zeroed || by_bank) return {block, 0};
+    const Span& span = *bank_.find(block);
+    const std::byte* const zeroes = span.end() - span.zero_bytes;
+    const auto dirty = static_cast<std::size_t>(std::max<const std::byte*>(zeroes, block) - block);
+    return {block, std::min(bytes, dirty)};
 }
 
 bool SlabCentre::release_large(std::byte* block) noexcept {
@@ -115,7 +126,9 @@ std::string SlabCentre::title() const {
 
 std::string SlabCentre::refusal_text(std::size_t bytes) const {
     std::size_t used = bank_.figures().live;
-    std::string text = title() + ": " + std::to_string(bytes) + " bytes requested";
+    std::string text = title() + ": " + std::to_string(bytes) + " bytes";
+    if (bytes >= 1024) text += " (" + size_to_text(bytes) + ")";
+    text += " requested";
     const std::size_t limit = bank_.limit();
     if (limit != SpanBankOptions::unbounded) {
         text += ", " + size_to_text(used) + " of a limit of " + size_to_text(limit) + " in use";

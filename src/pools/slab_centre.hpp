@@ -81,7 +81,13 @@ class SlabCentre {
     void give(std::size_t size_class, const FreeBlock* blocks, std::size_t count) noexcept;
 
     /// Large blocks: above the largest class. Null, and nothing has changed, where it is refused.
-    std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
+    /// Of one that shall be zeroed, `dirty` bytes from the start are still to be written: by the
+    /// caller, when it has let go of the lock.
+    struct LargeBlock {
+        std::byte* start = nullptr;
+        std::size_t dirty = 0;
+    };
+    LargeBlock acquire_large(std::size_t bytes, bool zeroed) noexcept;
     /// False, and nothing has changed, where no live one starts here.
     bool release_large(std::byte* block) noexcept;
     /// The old block is kept where null is returned.

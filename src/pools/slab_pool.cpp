@@ -5,13 +5,14 @@
 namespace numpool::pools {
 
 std::byte* SlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcept {
-    std::byte* block = centre_.acquire_large(bytes, zeroed);
-    if (block == nullptr) {
+    SlabCentre::LargeBlock block = centre_.acquire_large(bytes, zeroed);
+    if (block.start == nullptr) {
         empty_magazines();
         block = centre_.acquire_large(bytes, zeroed);
     }
-    if (block == nullptr) centre_.note_failure();
-    return block;
+    if (block.start == nullptr) centre_.note_failure();
+    if (block.dirty != 0) std::memset(block.start, 0, block.dirty);
+    return block.start;
 }
 
 std::byte* SlabPool::reallocate(void* block, std::size_t bytes) {

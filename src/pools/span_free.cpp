@@ -19,10 +19,6 @@ std::byte* at(std::byte* start, std::size_t granules) noexcept {
     return start + (granules << pages::granule_shift);
 }
 
-std::byte* aligned(std::byte* start, std::size_t align) noexcept {
-    return reinterpret_cast<std::byte*>(round_up(reinterpret_cast<std::uintptr_t>(start), align));
-}
-
 /// The free span that has this granule as its first or last, or null.
 Span* free_span_at(const std::byte* address) noexcept {
     // A tag says that the granule is in use, and that its note may be anything.
@@ -147,16 +143,23 @@ Span* FreeSpans::cut(Span* span, std::byte* start, std::size_t granules) noexcep
     return cut;
 }
 
-/// Where in a span a request would go. A small one goes where pages are, if it finds them.
-FreeSpans::Fit FreeSpans::place_in(Span* span, std::size_t granules) const noexcept {
-    if (granules >= unit_granules) {
-        std::byte* const start = aligned(span->start, pages::huge_page);
-        const auto skipped = static_cast<std::size_t>(start - span->start) >> pages::granule_shift;
-        if (skipped > span->granules || span->granules - skipped < granules) return {};
-        if (span->warm == 0) return {span, start, 0};
-        if (span->warm == span->granules) return {span, start, granules};
-        return {span, start, warm_granules(start, granules)};
-    }
+/// Where in a span a request of a unit or more would go: to its front or, if it is to be cold, to
+/// its end if that is colder.
+FreeSpans::Fit FreeSpans::place_units(Span* span, std::size_t granules, bool cold) const noexcept {
+    std::byte* const start = unit_from(span->start);
+    const auto skipped = static_cast<std::size_t>(start - span->start) >> pages::granule_shift;
+    if (skipped > span->granules || span->granules - skipped < granules) return {};
+    if (span->warm == 0) return {span, start, 0};
+    if (span->warm == span->granules) return {span, start, granules};
+    const Fit front{span, start, warm_granules(start, granules)};
+    if (!cold || front.warm == 0) return front;
+    std::byte* const last = unit_to(span->end() - (granules << pages::granule_shift));
+    const Fit end{span, last, warm_granules(last, granules)};
+    return end.warm < front.warm ? end : front;
+}
+
+/// Where in a span a small request would go: where pages are, if it finds them.
+FreeSpans::Fit FreeSpans::place_small(Span* span, std::size_t granules) const noexcept {
     if (span->warm == 0) return {span, span->start, 0};
     if (span->warm == span->granules) return {span, span->start, granules};
     const std::uint8_t* const warm = page_map.warm(span->start);
@@ -181,7 +184,8 @@ FreeSpans::Fit FreeSpans::best_fit(std::size_t granules, bool cold) const noexce
          bin = bins_.next_filled(bin + 1)) {
         for (Span* span = bins_.first(bin); span != nullptr; span = span->next) {
             if (span->granules < granules) continue;
-            const Fit fit = place_in(span, granules);
+            const Fit fit = granules < unit_granules ? place_small(span, granules)
+                                                     : place_units(span, granules, cold);
             if (fit.span != nullptr && better(fit)) best = fit;
             if (++seen >= candidates && best.span != nullptr) return best;
         }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
+#include "base/size.hpp"
 #include "pools/span_bins.hpp"
 #include "pools/span_records.hpp"
 
@@ -9,6 +11,16 @@ namespace numpool::pools {
 
 /// Granules that make up a huge page: the unit in which pages move.
 inline constexpr std::size_t unit_granules = pages::huge_page / pages::granule;
+
+/// The first address from here on, or the last one up to here, where a unit may begin.
+inline std::byte* unit_from(std::byte* address) noexcept {
+    return reinterpret_cast<std::byte*>(
+        round_up(reinterpret_cast<std::uintptr_t>(address), pages::huge_page));
+}
+inline std::byte* unit_to(std::byte* address) noexcept {
+    return reinterpret_cast<std::byte*>(
+        round_down(reinterpret_cast<std::uintptr_t>(address), pages::huge_page));
+}
 
 /// Granules a request takes, one at least; no overflow whatever `bytes` is.
 constexpr std::size_t granules_for(std::size_t bytes) noexcept {
@@ -46,7 +58,8 @@ class FreeSpans {
     Span* cut(Span* span, std::byte* start, std::size_t granules) noexcept;
 
     /// Where a request fits best: where most of it holds pages (or least, if `cold`), and among
-    /// such in the smallest span. From a huge page's size on it starts at one.
+    /// such in the smallest span. From a unit's size on it starts at one. Only requests of that
+    /// size can ask for cold places.
     Fit best_fit(std::size_t granules, bool cold) const noexcept;
 
     /// The free span that begins here, or null.
@@ -81,7 +94,8 @@ class FreeSpans {
     void unlink(Span* span) noexcept;
     void link_idle(Span* span) noexcept;
     void unlink_idle(Span* span) noexcept;
-    Fit place_in(Span* span, std::size_t granules) const noexcept;
+    Fit place_units(Span* span, std::size_t granules, bool cold) const noexcept;
+    Fit place_small(Span* span, std::size_t granules) const noexcept;
 
     SpanRecords& records_;
     SpanBins bins_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <new>
 
 #include "base/size.hpp"
 #include "pools/seams.hpp"
@@ -20,8 +19,6 @@ namespace {
 constexpr std::size_t spans_looked_at = 256;
 /// A unit with fewer warm granules is not worth a move.
 constexpr std::size_t half_unit = unit_granules / 2;
-/// Granules looked through for pieces of units.
-constexpr std::size_t granules_looked_at = 1 << 16;
 
 std::byte* at(std::byte* start, std::size_t granules) noexcept {
     return start + (granules << pages::granule_shift);
@@ -56,7 +53,7 @@ Moved SpanMover::move(std::byte* from, std::byte* to, std::size_t granules) noex
 /// The free span idle for longest that has whole units with pages, as many as are wanted and lie in
 /// one mapping.
 bool SpanMover::find_units(std::size_t units, std::size_t least_warm,
-                           Source& source) const noexcept {
+                           SpanPiece& source) const noexcept {
     std::size_t seen = 0;
     for (Span* span = free_.oldest(); span != nullptr; span = span->newer) {
         if (++seen > spans_looked_at) return false;
@@ -80,7 +77,7 @@ bool SpanMover::find_units(std::size_t units, std::size_t least_warm,
 /// Moves units of free spans to `units` cold ones. False where addresses were lost.
 bool SpanMover::move_units(std::byte* to, std::size_t units) noexcept {
     for (const std::size_t least_warm : {unit_granules, half_unit}) {
-        Source source;
+        SpanPiece source;
         while (units != 0 && seams::count() < most_seams && find_units(units, least_warm, source)) {
             Moved moved = move(source.start, to, source.granules);
             if (moved == Moved::refused && source.granules > unit_granules) {
@@ -103,62 +100,11 @@ bool SpanMover::move_units(std::byte* to, std::size_t units) noexcept {
     return true;
 }
 
-/// Notes the pieces of units: runs of warm granules in one mapping that make up no whole unit.
-void SpanMover::gather_pieces() noexcept {
-    for (auto& pieces : pieces_) pieces.clear();
-    std::size_t budget = granules_looked_at;
-    for (Span* span = free_.oldest(); span != nullptr && budget != 0; span = span->newer) {
-        for (std::byte* start = span->start; start < span->end() && budget != 0;) {
-            std::byte* const end = std::min(unit_to(start) + huge_page, span->end());
-            const std::size_t granules = granules_between(start, end);
-            budget -= std::min(budget, granules);
-            if (granules != unit_granules || !seams::is_whole(start, unit_granules)) {
-                gather_pieces_of(span, start, granules);
-            }
-            start = end;
-        }
-    }
-}
-
-void SpanMover::gather_pieces_of(Span* span, std::byte* start, std::size_t granules) noexcept {
-    std::size_t run = 0;
-    for (std::size_t i = 0; i <= granules; ++i) {
-        std::byte* const here = at(start, i);
-        const bool warm = i < granules && *page_map.warm(here) != 0;
-        if (run != 0 && (!warm || seams::at(here))) {
-            note_piece(span, at(start, i - run), run);
-            run = 0;
-        }
-        if (warm) ++run;
-    }
-}
-
-void SpanMover::note_piece(Span* span, std::byte* start, std::size_t granules) noexcept {
-    try {
-        pieces_[granules].push_back({span, start, granules});
-    } catch (const std::bad_alloc&) {
-        // One piece less.
-    }
-}
-
-/// Takes the largest piece of `from` granules or fewer, or the smallest of `to` or fewer, whichever
-/// way from `from` to `to` leads.
-bool SpanMover::take_piece(std::size_t from, std::size_t to, Source& source) noexcept {
-    for (std::size_t size = from;; size < to ? ++size : --size) {
-        if (!pieces_[size].empty()) {
-            source = pieces_[size].back();
-            pieces_[size].pop_back();
-            return true;
-        }
-        if (size == to) return false;
-    }
-}
-
 /// Moves pieces to `granules` cold ones, whole pieces only, the largest first.
 bool SpanMover::move_pieces(std::byte* to, std::size_t granules) noexcept {
-    Source source;
+    SpanPiece source;
     while (granules != 0 && may_move() &&
-           take_piece(std::min(granules, unit_granules), 1, source)) {
+           pieces_.take(std::min(granules, unit_granules), 1, source)) {
         const Moved moved = move(source.start, to, source.granules);
         if (moved != Moved::done) return moved == Moved::refused;
         free_.cool(source.span, source.start, source.granules);
@@ -171,15 +117,15 @@ bool SpanMover::move_pieces(std::byte* to, std::size_t granules) noexcept {
 /// Moves parts of pieces, or of a unit, to where whole ones did not fit. Each cut is a mapping
 /// more.
 bool SpanMover::move_parts(std::byte* to, std::size_t granules) noexcept {
-    Source source;
+    SpanPiece source;
     while (granules != 0 && may_move()) {
         const std::size_t wanted = std::min(granules, unit_granules);
-        if (!take_piece(wanted, unit_granules, source) && !find_units(1, unit_granules, source) &&
-            !take_piece(wanted, 1, source)) {
+        if (!pieces_.take(wanted, unit_granules, source) && !find_units(1, unit_granules, source) &&
+            !pieces_.take(wanted, 1, source)) {
             return true;
         }
         const std::size_t rest = source.granules - std::min(source.granules, wanted);
-        if (rest != 0) note_piece(source.span, source.start, rest);
+        if (rest != 0) pieces_.note({source.span, source.start, rest});
         source.start = at(source.start, rest);
         source.granules -= rest;
         const Moved moved = move(source.start, to, source.granules);
@@ -204,9 +150,9 @@ bool SpanMover::fill_tail(Span& span, std::byte* from) noexcept {
            *page_map.warm(at(span.end(), room)) == 0) {
         ++room;
     }
-    Source source;
+    SpanPiece source;
     const bool unit = unit_to(tail) == tail && granules + room == unit_granules;
-    if (!take_piece(granules, granules + room, source) &&
+    if (!pieces_.take(granules, granules + room, source) &&
         !(unit && find_units(1, unit_granules, source))) {
         return true;
     }
@@ -242,7 +188,7 @@ bool SpanMover::fill(Span& span, std::byte* from) noexcept {
     if (!may_move()) return true;
     if (!fill_cold(span, from, with_units)) return false;
     if (warm_granules(span.start, span.granules) == span.granules) return true;
-    gather_pieces();
+    pieces_.gather(free_);
     return fill_cold(span, from, with_pieces) && fill_tail(span, from) &&
            fill_cold(span, from, with_parts);
 }

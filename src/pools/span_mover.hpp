@@ -1,10 +1,9 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
-#include <vector>
 
 #include "pools/span_free.hpp"
+#include "pools/span_pieces.hpp"
 
 namespace numpool::pools {
 
@@ -43,21 +42,10 @@ class SpanMover {
     std::size_t moved_bytes() const noexcept { return moved_ << pages::granule_shift; }
 
   private:
-    /// Pages that could move: granules of a free span.
-    struct Source {
-        Span* span = nullptr;
-        std::byte* start = nullptr;
-        std::size_t granules = 0;
-    };
-
     pages::Moved move(std::byte* from, std::byte* to, std::size_t granules) noexcept;
     bool move_units(std::byte* to, std::size_t units) noexcept;
     bool move_pieces(std::byte* to, std::size_t granules) noexcept;
-    bool find_units(std::size_t units, std::size_t least_warm, Source& source) const noexcept;
-    void gather_pieces() noexcept;
-    void gather_pieces_of(Span* span, std::byte* start, std::size_t granules) noexcept;
-    void note_piece(Span* span, std::byte* start, std::size_t granules) noexcept;
-    bool take_piece(std::size_t from, std::size_t to, Source& source) noexcept;
+    bool find_units(std::size_t units, std::size_t least_warm, SpanPiece& source) const noexcept;
     bool move_parts(std::byte* to, std::size_t granules) noexcept;
     bool fill_tail(Span& span, std::byte* from) noexcept;
     template <class FillRun>
@@ -70,8 +58,8 @@ class SpanMover {
     FreeSpans& free_;
     bool moves_;
     bool advises_;
-    /// By their number of granules, gathered while one span is filled.
-    std::array<std::vector<Source>, unit_granules + 1> pieces_;
+    /// Gathered while one span is filled.
+    SpanPieces pieces_;
     std::size_t moved_ = 0;
     std::size_t refusals_ = 0;
     std::size_t smooth_from_ = most_seams / 2;

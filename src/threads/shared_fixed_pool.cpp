@@ -120,7 +120,7 @@ void SharedFixedPool::put_back(std::byte* block, bool constructed) noexcept {
     check_each_time(*pool_);
 }
 
-void SharedFixedPool::release(std::byte* block) noexcept {
+void SharedFixedPool::release(std::byte* block, std::size_t) noexcept {
     if (wipe_) std::memset(block, 0, block_size_);
     Lock lock{mutex_};
     hand_on(lock, Block{block, true, wipe_});

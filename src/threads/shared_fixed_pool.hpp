@@ -47,7 +47,7 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
     /// Ends a wait and hands over what it was granted, an empty block if nothing.
     Block collect(Waiter& waiter) noexcept;
 
-    void release(std::byte* block) noexcept final;
+    void release(std::byte* block, std::size_t bytes = 0) noexcept final;
 
     void release_unused(std::byte* block) noexcept final;
 

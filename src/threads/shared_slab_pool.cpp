@@ -21,12 +21,6 @@ std::uint64_t next_key() noexcept {
     return ++last;
 }
 
-/// Without the barrier nobody could reach a thread's magazines but itself; pools then do without.
-bool threads_can_be_stopped() noexcept {
-    static const bool can = heavy_barrier();
-    return can;
-}
-
 /// An address that is not the pool's was released to it: its owner's records and ours differ.
 [[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
     std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
@@ -37,10 +31,7 @@ bool threads_can_be_stopped() noexcept {
 
 SharedSlabPool::AllOutside::AllOutside(const SharedSlabPool& pool) noexcept : pool_{pool} {
     for (ThreadMagazines* const thread : pool_.threads_) thread->gate.shut();
-    if (!heavy_barrier()) {
-        std::fputs("numpool: the system no longer lets threads be stopped (membarrier)\n", stderr);
-        std::abort();
-    }
+    heavy_barrier();
     for (ThreadMagazines* const thread : pool_.threads_) thread->gate.wait_outside();
 }
 
@@ -48,7 +39,7 @@ SharedSlabPool::AllOutside::~AllOutside() {
     for (ThreadMagazines* const thread : pool_.threads_) thread->gate.open(pool_.key_);
 }
 
-PoolHandle<SharedSlabPool> SharedSlabPool::create(const pools::SlabPoolOptions& options,
+PoolHandle<SharedSlabPool> SharedSlabPool::create(const SharedSlabPoolOptions& options,
                                                   pages::PageSource& source,
                                                   pages::PageSource& record_source) {
     // A fork takes these locks in the order of their making: this one before any pool's.
@@ -56,10 +47,11 @@ PoolHandle<SharedSlabPool> SharedSlabPool::create(const pools::SlabPoolOptions& 
     return PoolHandle{new SharedSlabPool{options, source, record_source}};
 }
 
-SharedSlabPool::SharedSlabPool(const pools::SlabPoolOptions& options, pages::PageSource& source,
+SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
                                pages::PageSource& record_source)
     : centre_{options, static_cast<Pool*>(this), source, record_source},
       key_{next_key()},
+      wipe_{options.wipe},
       room_for_gone_{new Magazine[centre_.classes().count()]},
       gone_{centre_.classes(), room_for_gone_.get()},
       name_{options.name} {
@@ -86,13 +78,13 @@ std::byte* SharedSlabPool::checked(std::byte* block, std::size_t bytes) const {
     throw Exhausted{centre_.refusal_text(bytes)};
 }
 
-void SharedSlabPool::release(std::byte* block) noexcept {
-    if (!try_release(block)) stop_at_foreign_block(title(), block);
+void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
+    if (!try_release(block, bytes)) stop_at_foreign_block(title(), block);
 }
 
 ThreadMagazines* SharedSlabPool::own_magazines() noexcept {
     ThreadMagazines* const known = find_thread_magazines(key_);
-    if (known != nullptr || closed_ || !threads_can_be_stopped()) return known;
+    if (known != nullptr || closed_) return known;
     return make_thread_magazines(key_, classes(), *this);
 }
 
@@ -159,6 +151,13 @@ bool SharedSlabPool::refill(Magazine& magazine, std::size_t size_class) noexcept
     return magazine.count() != 0;
 }
 
+bool SharedSlabPool::release_wiped(std::size_t size_class, std::byte* block,
+                                   std::size_t bytes) noexcept {
+    std::memset(block, 0, classes().size(size_class));
+    return push_to(*magazines_at_hand, size_class, block, bytes) ||
+           release_slowly(size_class, block, bytes);
+}
+
 bool SharedSlabPool::release_slowly(std::size_t size_class, std::byte* block,
                                     std::size_t bytes) noexcept {
     ThreadMagazines* const own = own_magazines();
@@ -183,18 +182,25 @@ bool SharedSlabPool::release_slowly(std::size_t size_class, std::byte* block,
 }
 
 std::byte* SharedSlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcept {
-    const Lock lock{mutex_};
-    if (closed_) return nullptr;
-    std::byte* block = centre_.acquire_large(bytes, zeroed);
-    if (block == nullptr) {
-        empty_all();
+    zeroed = zeroed && !wipe_;
+    pools::SlabCentre::LargeBlock block;
+    {
+        const Lock lock{mutex_};
+        if (closed_) return nullptr;
         block = centre_.acquire_large(bytes, zeroed);
+        if (block.start == nullptr) {
+            empty_all();
+            block = centre_.acquire_large(bytes, zeroed);
+        }
+        if (block.start == nullptr) centre_.note_failure();
     }
-    if (block == nullptr) centre_.note_failure();
-    return block;
+    if (block.dirty != 0) std::memset(block.start, 0, block.dirty);
+    return block.start;
 }
 
 bool SharedSlabPool::release_large(std::byte* block) noexcept {
+    // A live block's size does not change, so it may be asked for without the lock.
+    if (wipe_) std::memset(block, 0, centre_.large_bytes(block));
     Lock lock{mutex_};
     if (!centre_.release_large(block)) return false;
     settle(lock);
@@ -202,6 +208,7 @@ bool SharedSlabPool::release_large(std::byte* block) noexcept {
 }
 
 std::byte* SharedSlabPool::try_reallocate_large(std::byte* block, std::size_t bytes) noexcept {
+    if (wipe_) return reallocate_wiped(block, bytes);
     const Lock lock{mutex_};
     if (closed_) return nullptr;
     std::byte* moved = centre_.reallocate_large(block, bytes);
@@ -210,6 +217,17 @@ std::byte* SharedSlabPool::try_reallocate_large(std::byte* block, std::size_t by
         moved = centre_.reallocate_large(block, bytes);
     }
     if (moved == nullptr) centre_.note_failure();
+    return moved;
+}
+
+/// What a span leaves behind where it grows or shrinks would keep its contents: move by hand.
+std::byte* SharedSlabPool::reallocate_wiped(std::byte* block, std::size_t bytes) noexcept {
+    const std::size_t kept = std::min(bytes, centre_.large_bytes(block));
+    if (kept == 0) return nullptr;
+    std::byte* const moved = try_acquire(bytes);
+    if (moved == nullptr) return nullptr;
+    std::memcpy(moved, block, kept);
+    try_release(block, 0);
     return moved;
 }
 

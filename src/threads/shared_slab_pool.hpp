@@ -9,16 +9,22 @@
 
 #include "pools/reallocate.hpp"
 #include "pools/slab_centre.hpp"
+#include "threads/brief_mutex.hpp"
 #include "threads/byte_source.hpp"
 #include "threads/pool.hpp"
 #include "threads/thread_magazines.hpp"
 
 namespace numpool::threads {
 
+struct SharedSlabPoolOptions : pools::SlabPoolOptions {
+    /// Zero every block when it comes back; acquired blocks then always read as zero.
+    bool wipe = false;
+};
+
 /// Blocks of any size for any number of threads, as `pools::SlabPool` is for one.
 ///
 /// A thread's small blocks come from magazines of its own, without a lock and without a locked
-/// instruction. Under the lock lies what they are filled from and flushed to, half a magazine at a
+/// instruction. Under the lock lies what they are filled from and flushed to, a batch at a
 /// time: the slabs and the spans. A block may be released by any thread. What a thread has at hand
 /// goes back when it ends, when somebody trims, when it idled for a decay time, and before the
 /// pool says that it is exhausted.
@@ -28,7 +34,7 @@ class SharedSlabPool final : public Pool,
                              private MagazineOwner {
   public:
     /// The new pool's first handle. Throws as SlabCentre's constructor does.
-    static PoolHandle<SharedSlabPool> create(const pools::SlabPoolOptions& options = {},
+    static PoolHandle<SharedSlabPool> create(const SharedSlabPoolOptions& options = {},
                                              pages::PageSource& source = pages::range_pages(),
                                              pages::PageSource& record_source = pages::os_pages());
 
@@ -55,6 +61,8 @@ class SharedSlabPool final : public Pool,
         std::size_t size_class;
         if (!centre_.is_small(block, bytes, size_class)) [[unlikely]]
             return block == nullptr || release_large(block);
+        if (wipe_) [[unlikely]]
+            return release_wiped(size_class, block, bytes);
         if (push_to(*magazines_at_hand, size_class, block, bytes)) [[likely]]
             return true;
         return release_slowly(size_class, block, bytes);
@@ -65,13 +73,17 @@ class SharedSlabPool final : public Pool,
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override {
         return pools::reallocate_in(*this, static_cast<std::byte*>(block), bytes);
     }
+    /// The same for a block of this pool; throws as `acquire` does.
+    std::byte* reallocate(std::byte* block, std::size_t bytes) {
+        return checked(try_reallocate(block, bytes), bytes);
+    }
     std::byte* try_reallocate_large(std::byte* block, std::size_t bytes) noexcept;
 
     /// What fits into the live block at this address without moving it; 0 where none is.
     std::size_t usable_size(const void* block) const noexcept override;
 
     /// A block's end as for `try_release`; aborts where the address is not this pool's.
-    void release(std::byte* block) noexcept override;
+    void release(std::byte* block, std::size_t bytes = 0) noexcept override;
 
     void add_handle() noexcept override;
     void drop_handle() noexcept override;
@@ -96,7 +108,7 @@ class SharedSlabPool final : public Pool,
     const pools::SlabCentre& centre() const noexcept { return centre_; }
 
   private:
-    using Lock = std::unique_lock<std::mutex>;
+    using Lock = std::unique_lock<BriefMutex>;
 
     /// While it lives, no thread is behind its gate; its user holds the lock.
     class AllOutside {
@@ -110,7 +122,7 @@ class SharedSlabPool final : public Pool,
         const SharedSlabPool& pool_;
     };
 
-    SharedSlabPool(const pools::SlabPoolOptions& options, pages::PageSource& source,
+    SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
                    pages::PageSource& record_source);
     ~SharedSlabPool() override;
 
@@ -125,8 +137,8 @@ class SharedSlabPool final : public Pool,
         return prepared(block, bytes, zeroed);
     }
 
-    static std::byte* prepared(pools::FreeBlock block, std::size_t bytes, bool zeroed) noexcept {
-        if (zeroed && !block.fresh()) std::memset(block.start(), 0, bytes);
+    std::byte* prepared(pools::FreeBlock block, std::size_t bytes, bool zeroed) const noexcept {
+        if (zeroed && !block.fresh() && !wipe_) std::memset(block.start(), 0, bytes);
         return block.start();
     }
 
@@ -152,9 +164,11 @@ class SharedSlabPool final : public Pool,
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
     bool release_large(std::byte* block) noexcept;
     std::byte* acquire_slowly(std::size_t size_class, std::size_t bytes, bool zeroed) noexcept;
+    bool release_wiped(std::size_t size_class, std::byte* block, std::size_t bytes) noexcept;
     bool release_slowly(std::size_t size_class, std::byte* block, std::size_t bytes) noexcept;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
 
+    std::byte* reallocate_wiped(std::byte* block, std::size_t bytes) noexcept;
     ThreadMagazines* own_magazines() noexcept;
     bool refill(pools::Magazine& magazine, std::size_t size_class) noexcept;
     void empty(pools::Magazines& magazines) noexcept;
@@ -173,8 +187,9 @@ class SharedSlabPool final : public Pool,
 
     pools::SlabCentre centre_;
     const std::uint64_t key_;
+    const bool wipe_;
 
-    mutable std::mutex mutex_;
+    mutable BriefMutex mutex_;
     /// Of every thread that used the pool and lives.
     std::vector<ThreadMagazines*> threads_;
     /// Empty; it counts what threads did that are gone, or have no magazines.

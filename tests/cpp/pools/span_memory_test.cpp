@@ -61,6 +61,13 @@ std::size_t smaps_kibibytes(const pages::Extent& extent, const std::string& fiel
     return sum;
 }
 
+/// The sanitizers' own memory has page faults, too.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t faults_allowed = 200;
+#else
+constexpr std::size_t faults_allowed = 0;
+#endif
+
 /// Page faults of rounds of `count` live blocks, written and then all freed, the first one apart.
 std::size_t faults_of_bursts(std::size_t count, std::size_t bytes) {
     Fixture fixture;
@@ -80,13 +87,13 @@ std::size_t faults_of_bursts(std::size_t count, std::size_t bytes) {
 }  // namespace
 
 TEST("bursts of a thousand blocks fault no page after the first round") {
-    CHECK_EQUAL(faults_of_bursts(1000, 64 << 10), 0U);
-    CHECK_EQUAL(faults_of_bursts(1000, 200 << 10), 0U);
-    CHECK_EQUAL(faults_of_bursts(300, mebibyte), 0U);
+    CHECK(faults_of_bursts(1000, 64 << 10) <= faults_allowed);
+    CHECK(faults_of_bursts(1000, 200 << 10) <= faults_allowed);
+    CHECK(faults_of_bursts(300, mebibyte) <= faults_allowed);
 }
 
 TEST("three blocks of 8 MiB fault no page after the first round") {
-    CHECK_EQUAL(faults_of_bursts(3, 8 * mebibyte), 0U);
+    CHECK(faults_of_bursts(3, 8 * mebibyte) <= faults_allowed);
 }
 
 TEST("large spans have huge pages") {

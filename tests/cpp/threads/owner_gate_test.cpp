@@ -6,10 +6,6 @@
 
 using namespace numpool::threads;
 
-TEST("the system lets threads be stopped for a moment") {
-    CHECK(heavy_barrier());
-}
-
 TEST("a gate opens for its key only, and not while it is shut") {
     OwnerGate gate;
     CHECK(!gate.enter(7));
@@ -40,7 +36,7 @@ TEST("an owner and one who shuts the gate are never inside together") {
         }
     }};
     bool torn = false;
-    for (int i = 0; i < 3000; ++i) {
+    for (int i = 0; i < 20000; ++i) {
         gate.shut();
         heavy_barrier();
         gate.wait_outside();
@@ -53,5 +49,5 @@ TEST("an owner and one who shuts the gate are never inside together") {
     owner.join();
     CHECK(!torn);
     CHECK_EQUAL(value, copy);
-    CHECK_EQUAL(value, entered + 3000);
+    CHECK_EQUAL(value, entered + 20000);
 }

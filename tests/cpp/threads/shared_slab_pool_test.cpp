@@ -1,5 +1,6 @@
 #include "threads/shared_slab_pool.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <thread>
@@ -17,8 +18,8 @@ namespace {
 
 using Handle = PoolHandle<SharedSlabPool>;
 
-pools::SlabPoolOptions limited(std::size_t bytes) {
-    pools::SlabPoolOptions options;
+SharedSlabPoolOptions limited(std::size_t bytes) {
+    SharedSlabPoolOptions options;
     options.name = "frames";
     options.spans.limit = bytes;
     return options;
@@ -72,7 +73,7 @@ TEST("what other threads have at hand is used before a request is refused") {
     std::vector<std::byte*> blocks;
     while (std::byte* const block = pool->try_acquire(1024)) blocks.push_back(block);
     CHECK_EQUAL(blocks.size(), 64U);
-    CHECK_THROWS(Exhausted, "SlabPool 'frames': 1024 bytes requested, 64 KiB of a limit of 64 KiB",
+    CHECK_THROWS(Exhausted, "SlabPool 'frames': 1024 bytes (1 KiB) requested, 64 KiB of a limit of 64 KiB",
                  pool->acquire(1024));
     for (std::byte* const block : blocks) pool->try_release(block, 1024);
     CHECK(pool->try_acquire(65537) == nullptr);
@@ -83,7 +84,7 @@ TEST("what other threads have at hand is used before a request is refused") {
 }
 
 TEST("trim reaches what idle threads have at hand, and so does decay") {
-    pools::SlabPoolOptions options;
+    SharedSlabPoolOptions options;
     options.spans.decay_milliseconds = 1;
     for (const bool by_trim : {true, false}) {
         const Handle pool = SharedSlabPool::create(options);
@@ -190,6 +191,34 @@ TEST("blocks may be released after the thread's own storage is gone") {
     CHECK_EQUAL(pool->figures().blocks, 0U);
     pool->check();
     pthread_key_delete(key);
+}
+
+TEST("a wiping pool's blocks always read as zero, whatever was in them") {
+    SharedSlabPoolOptions options;
+    options.wipe = true;
+    const Handle pool = SharedSlabPool::create(options);
+    const auto is_zero = [](const std::byte* block, std::size_t bytes) {
+        return std::all_of(block, block + bytes, [](std::byte b) { return b == std::byte{0}; });
+    };
+    for (int round = 0; round < 3; ++round) {
+        for (std::size_t size : {100, 5000, 65536, 70000, 3000000}) {
+            std::byte* block = pool->acquire(size);
+            CHECK(is_zero(block, size));
+            std::memset(block, 0xff, size);
+            block = pool->try_reallocate(block, 2 * size);
+            CHECK(!is_zero(block, size));
+            CHECK(is_zero(block + size, size));
+            block = pool->try_reallocate(block, size / 3);
+            const std::size_t usable = pool->usable_size(block);
+            CHECK(pool->try_release(block, size / 3));
+            if (usable <= 65536) CHECK(is_zero(block, usable));
+            block = pool->acquire_zeroed(size);
+            CHECK(is_zero(block, size));
+            CHECK(pool->try_release(block, size));
+        }
+        if (round == 1) pool->trim();
+    }
+    pool->check();
 }
 
 TEST("the C functions allocate, zero, move and free, and survive what C allows") {

@@ -86,7 +86,7 @@ void release_all(SharedSlabPool& pool, Exchange& exchange) {
 
 TEST("threads that free each other's blocks while others trim, read figures and check") {
     for (const std::size_t limit : {pools::SpanBankOptions::unbounded, std::size_t{8} << 20}) {
-        pools::SlabPoolOptions options;
+        SharedSlabPoolOptions options;
         options.spans.limit = limit;
         options.spans.decay_milliseconds = 3;
         const Handle pool = SharedSlabPool::create(options);

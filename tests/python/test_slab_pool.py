@@ -1,0 +1,344 @@
+"""What a slab pool promises to its user: any size, bounded, given back."""
+
+from __future__ import annotations
+
+import gc
+import random
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numpool
+
+SIZES = [0, 1, 8, 16, 17, 64, 100, 1000, 1024, 4096, 5000, 65536, 10**6, 2**21, 10**7 + 3, 2**26]
+
+
+@pytest.fixture
+def slabs() -> Iterator[numpool.SlabPool]:
+    """A slab pool; it must be whole at the test's end."""
+    slabs = numpool.SlabPool(name="test")
+    yield slabs
+    slabs.check()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_buffer_is_exactly_as_long_as_asked(slabs: numpool.SlabPool, size: int) -> None:
+    with slabs.acquire(size) as buffer:
+        assert len(buffer) == buffer.nbytes == size
+        view = memoryview(buffer)
+        view[:] = b"\xff" * size
+        assert view.nbytes == size
+        view.release()
+        assert buffer.address % (64 if size >= 64 else 16 if size >= 16 else 8) == 0
+        assert slabs.owns(buffer)
+        assert buffer.pool is slabs
+    assert slabs.stats().blocks == 0
+
+
+def test_sizes_may_be_texts(slabs: numpool.SlabPool) -> None:
+    assert slabs.acquire("64KiB").nbytes == 65536
+
+
+@pytest.mark.parametrize(
+    ("size", "error", "text"),
+    [
+        (-1, ValueError, "nbytes is -1: it cannot be negative"),
+        (1.5, TypeError, "nbytes must be an int or a text like '64KiB', not float"),
+        (None, TypeError, "nbytes must be an int or a text"),
+        ("much", ValueError, "nbytes: 'much' is not a size"),
+        (2**70, ValueError, "more than an address space holds"),
+    ],
+)
+def test_what_is_no_size_is_named(
+    slabs: numpool.SlabPool, size: Any, error: type[Exception], text: str
+) -> None:
+    for request in (slabs.acquire, slabs.try_acquire):
+        with pytest.raises(error, match=text):
+            request(size)
+
+
+@pytest.mark.parametrize("size", [2**46, 2**47, 2**62, 2**63 - 1, 2**64 - 1])
+def test_more_than_there_is_raises_a_memory_error(slabs: numpool.SlabPool, size: int) -> None:
+    with pytest.raises(numpool.PoolExhausted, match=r"SlabPool 'test'"):
+        slabs.acquire(size)
+    assert slabs.try_acquire(size) is None
+    assert slabs.stats().blocks == 0
+
+
+def test_blocks_do_not_overlap_and_come_back(slabs: numpool.SlabPool) -> None:
+    rng = random.Random(20260101)
+    live: list[tuple[int, np.ndarray[Any, np.dtype[np.uint8]]]] = []
+    for step in range(6000):
+        if rng.random() < 0.55 or not live:
+            size = int(2 ** rng.uniform(0, 21 if step % 50 else 24))
+            array = slabs.acquire(size).array()
+            array[:] = step % 251
+            live.append((step % 251, array))
+        else:
+            mark, array = live.pop(rng.randrange(len(live)))
+            assert (array == mark).all()
+            del array
+        if step % 1000 == 999:
+            slabs.check()
+            slabs.trim()
+            assert slabs.stats().blocks == len(live)
+        if sum(array.nbytes for _, array in live) > 3e8:
+            live.clear()
+
+
+def test_a_limit_is_hard_and_says_what_was_asked() -> None:
+    pool = numpool.SlabPool(limit="64MiB", name="small")
+    kept = [pool.acquire("16MiB") for _ in range(3)]
+    with pytest.raises(numpool.PoolExhausted) as caught:
+        pool.acquire("40MiB")
+    text = str(caught.value)
+    assert text.startswith("SlabPool 'small'")
+    for part in ("40 MiB", "64 MiB"):
+        assert part in text
+    assert pool.stats().limit == 2**26
+    assert pool.stats().failures == 1
+    assert pool.try_acquire("40MiB") is None
+    kept.clear()
+    assert pool.acquire("40MiB").nbytes == 40 * 2**20
+    pool.check()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"limit": 0}, ValueError, "limit is 0"),
+        ({"limit": -1}, ValueError, "limit is -1"),
+        ({"limit": "a lot"}, ValueError, "limit: 'a lot' is not a size"),
+        ({"limit": 1.5}, TypeError, "limit must be an int or a text"),
+        ({"cache": "x"}, ValueError, "cache: 'x' is not a size"),
+        ({"decay": -1}, ValueError, "decay is -1"),
+        ({"decay": float("nan")}, ValueError, "decay is nan"),
+        ({"classes": []}, ValueError, "classes is empty"),
+        ({"classes": ["x"]}, ValueError, "a size in classes: 'x' is not a size"),
+        ({"classes": [0]}, ValueError, "class"),
+        ({"name": 3}, TypeError, "name must be a str, not int"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        numpool.SlabPool(**options)
+
+
+def test_a_limit_may_be_a_percentage() -> None:
+    assert numpool.SlabPool(limit="50%").stats().limit == numpool.memory_limit() // 2
+
+
+def test_classes_can_be_chosen() -> None:
+    pool = numpool.SlabPool(classes=[48, "1KiB", 3000])
+    assert set(pool.classes) >= {48, 1024}
+    buffers = [pool.acquire(size) for size in (1, 40, 48, 49, 1024, 2000, 3000, 3001)]
+    for number, buffer in enumerate(buffers):
+        buffer.array()[:] = number
+    assert all((buffer.array() == number).all() for number, buffer in enumerate(buffers))
+    pool.check()
+
+
+def test_trim_gives_back_nearly_everything(resident_bytes: Callable[[], int]) -> None:
+    pool = numpool.SlabPool()
+    before = resident_bytes()
+    buffers = [pool.acquire(size) for size in (100, 5000, 300_000, 5_000_000) for _ in range(50)]
+    for buffer in buffers:
+        buffer.array()[:] = 1
+    used = resident_bytes() - before
+    assert used > 250_000_000
+    del buffers, buffer
+    assert pool.trim() > 0.95 * used
+    assert resident_bytes() - before < 0.03 * used
+    pool.check()
+
+
+def test_stats_tell_by_class_and_in_all(slabs: numpool.SlabPool) -> None:
+    small = [slabs.acquire(100) for _ in range(10)]
+    large = slabs.acquire(3_000_000)
+    stats = slabs.stats()
+    assert stats.blocks == 11
+    assert stats.requested == 1000 + 3_000_000
+    assert stats.requested <= stats.in_use <= stats.committed <= stats.mapped
+    assert stats.peak >= stats.in_use
+    (of_class,) = stats.classes
+    assert of_class.block_size in slabs.classes
+    assert of_class.blocks == 10
+    assert of_class.requested == 1000
+    assert stats.spans is not None
+    assert stats.spans.blocks == 1
+    assert stats.spans.requested == 3_000_000
+    assert stats.limit is None
+    del small, large
+    assert slabs.stats().requested == 0
+
+
+def test_reallocate_keeps_the_contents_and_releases_the_old_buffer(slabs: numpool.SlabPool) -> None:
+    buffer = slabs.acquire(10)
+    memoryview(buffer)[:] = b"0123456789"
+    for size in (20, 5000, 10**6, 2**25, 10**5, 10):
+        bigger = slabs.reallocate(buffer, size)
+        assert buffer.released
+        assert bigger.nbytes == size
+        assert bytes(memoryview(bigger)[:10]) == b"0123456789"
+        buffer = bigger
+    assert slabs.stats().blocks == 1
+
+
+def test_reallocate_refuses_what_is_not_safe(slabs: numpool.SlabPool) -> None:
+    buffer = slabs.acquire(100)
+    view = memoryview(buffer)
+    with pytest.raises(BufferError, match="still in use by 1 view"):
+        slabs.reallocate(buffer, 200)
+    view.release()
+    other = numpool.SlabPool(limit="16MiB")
+    with pytest.raises(ValueError, match=r"not one of SlabPool"):
+        other.reallocate(buffer, 200)
+    with pytest.raises(TypeError, match="takes a Buffer of this pool, not bytearray"):
+        slabs.reallocate(bytearray(3), 200)  # type: ignore[arg-type]
+    mine = other.acquire(100)
+    memoryview(mine)[:] = b"x" * 100
+    with pytest.raises(numpool.PoolExhausted):
+        other.reallocate(mine, "1GiB")
+    assert bytes(mine) == b"x" * 100
+    buffer.release()
+    with pytest.raises(ValueError, match="was released"):
+        slabs.reallocate(buffer, 200)
+
+
+def test_a_wiping_pool_hands_out_zeroes() -> None:
+    pool = numpool.SlabPool(wipe=True)
+    for size in (10, 1000, 50_000, 3_000_000):
+        for _ in range(3):
+            buffer = pool.acquire(size)
+            assert not buffer.array().any()
+            buffer.array()[:] = 0xFF
+            del buffer
+
+
+def test_arrays_own_their_data_through_the_pool(slabs: numpool.SlabPool) -> None:
+    arrays = [
+        slabs.empty((10, 20)),
+        slabs.empty(100, "f4"),
+        slabs.zeros((1000, 1000), np.int16),
+        slabs.full(5, 7.5),
+        slabs.full((5, 2), 7, "i8"),
+        slabs.array([[1, 2], [3, 4]]),
+        slabs.array(range(3), dtype="u1"),
+    ]
+    assert [array.dtype for array in arrays] == ["f8", "f4", "i2", "f8", "i8", "i8", "u1"]
+    assert [array.shape for array in arrays][:3] == [(10, 20), (100,), (1000, 1000)]
+    for array in arrays:
+        assert array.flags.owndata
+        assert slabs.owns(array)
+        assert numpool.pool_of(array) is slabs
+    assert not arrays[2].any()
+    assert arrays[3].tolist() == [7.5] * 5
+    assert arrays[5].tolist() == [[1, 2], [3, 4]]
+    assert not slabs.owns(np.empty(100))
+    arrays[1].resize(10**6, refcheck=False)
+    assert slabs.owns(arrays[1])
+    del arrays, array
+    assert slabs.stats().blocks == 0
+
+
+def test_zeros_are_zero_where_blocks_were_dirty(slabs: numpool.SlabPool) -> None:
+    for size in (8, 100, 5000, 10**6, 10**7, 5 * 10**7):
+        dirty = slabs.full(size, 0xFF, "u1")
+        del dirty
+        assert not slabs.zeros(size, "u1").any()
+
+
+def test_an_array_that_the_limit_refuses_says_so() -> None:
+    pool = numpool.SlabPool(limit="64MiB", name="small")
+    for make in (pool.empty, pool.zeros):
+        with pytest.raises(numpool.PoolExhausted, match=r"SlabPool 'small': Unable to .*64 MiB"):
+            make(2**27, "u1")
+    with pytest.raises(MemoryError):
+        pool.full(2**27, 1, "u1")
+    with pytest.raises(TypeError):
+        pool.empty("shape")  # type: ignore[arg-type]
+    pool.close()
+    with pytest.raises(numpool.PoolClosed):
+        pool.empty(3)
+    assert np.empty(3).size == 3
+    assert numpool.current() is None
+
+
+def test_arrays_outlive_the_pool() -> None:
+    pool = numpool.SlabPool()
+    small, large = pool.acquire(100).array(), pool.acquire(10**7).array()
+    pool.close()
+    with pytest.raises(numpool.PoolClosed, match="SlabPool is closed"):
+        pool.acquire(8)
+    with pytest.raises(numpool.PoolClosed):
+        pool.try_acquire(8)
+    del pool
+    gc.collect()
+    small[:] = 1
+    large[:] = 2
+    assert small.sum() == 100
+    assert large.sum() == 2 * 10**7
+
+
+def test_acquire_many_takes_all_or_none() -> None:
+    pool = numpool.SlabPool(limit="64MiB")
+    assert [buffer.nbytes for buffer in pool.acquire_many(1000, 5)] == [1000] * 5
+    with pytest.raises(numpool.PoolExhausted):
+        pool.acquire_many("20MiB", 4)
+    gc.collect()
+    assert pool.stats().blocks == 0
+
+
+def test_the_repr_tells_the_state() -> None:
+    pool = numpool.SlabPool(limit="1GiB", name="n")
+    assert repr(pool).startswith("<SlabPool 'n': 0 blocks, 0 bytes of 1 GiB in use, ")
+    buffer = pool.acquire(64)
+    assert "1 block, 64 bytes of 1 GiB in use" in repr(pool)
+    pool.close()
+    assert repr(pool) == "<SlabPool 'n': closed, 1 block still out>"
+    buffer.release()
+    assert repr(pool) == "<SlabPool 'n': closed>"
+
+
+def test_threads_share_a_pool_and_release_each_others_blocks(slabs: numpool.SlabPool) -> None:
+    exchanged: list[tuple[int, numpool.Buffer]] = []
+    lock = threading.Lock()
+    wrong: list[int] = []
+
+    def work(mark: int) -> None:
+        rng = random.Random(mark)
+        for _ in range(2000):
+            buffer = slabs.acquire(int(2 ** rng.uniform(0, 18)))
+            buffer.array()[:] = mark
+            with lock:
+                exchanged.append((mark, buffer))
+                other, buffer = exchanged.pop(rng.randrange(len(exchanged)))
+            if not (buffer.array() == other).all():
+                wrong.append(other)
+
+    threads = [threading.Thread(target=work, args=(mark,)) for mark in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert slabs.stats().blocks == len(exchanged) == 0
+
+
+@pytest.mark.parametrize("size", [64, 4096, 2**20])
+def test_bursts_fault_no_page_after_the_first_round(slabs: numpool.SlabPool, size: int) -> None:
+    import resource
+
+    def burst() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        buffers = [slabs.acquire(size) for _ in range(200)]
+        for buffer in buffers:
+            buffer.array()[:] = 1
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    burst()
+    burst()
+    assert min(burst() for _ in range(3)) <= 2

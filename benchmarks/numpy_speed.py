@@ -135,7 +135,7 @@ def programs(all_of: Contenders) -> str:
         ]
         for name in speed_worker.PROGRAMS
     ]
-    return table(["program: times default's speed / peak RSS to default's", *all_of.names[1:]], rows)
+    return table(["program: speed / peak RSS, to default's", *all_of.names[1:]], rows)
 
 
 def outputs(all_of: Contenders, sizes: list[int]) -> str:

@@ -58,7 +58,11 @@ PARTS = {
         "numpy.fft",
         "numpy.polynomial",
     ],
-    "scipy": ["scipy.ndimage", "scipy.sparse.tests.test_base", "scipy.signal.tests.test_signaltools"],
+    "scipy": [
+        "scipy.ndimage",
+        "scipy.sparse.tests.test_base",
+        "scipy.signal.tests.test_signaltools",
+    ],
     "pandas": ["pandas.tests.frame", "pandas.tests.groupby"],
 }
 

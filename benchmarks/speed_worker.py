@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-Operation = Callable[[], object]
+Loop = Callable[[int], None]
 Array = np.ndarray[Any, Any]
 
 MIB = 2**20
@@ -38,34 +38,48 @@ def burst(count: int) -> list[Array]:
     """Many arrays live, then all freed."""
     arrays = [np.empty(count) for _ in range(max(4, min(1000, 32 * MIB // count)))]
     for array in arrays:
-        array[:: 512] = 1
+        array[::512] = 1
     return arrays
 
 
-# What is done to arrays of `count` floats; `a`, `b` and `out` are there before.
-OPERATIONS: dict[str, Callable[[int, Array, Array, Array], Operation]] = {
-    "np.empty": lambda count, a, b, out: lambda: np.empty(count),
-    "np.zeros": lambda count, a, b, out: lambda: np.zeros(count),
-    "np.zeros, 10 % touched": lambda count, a, b, out: lambda: touched(np.zeros(count), 10),
-    "np.zeros, all touched": lambda count, a, b, out: lambda: touched(np.zeros(count), 1),
-    "np.ones": lambda count, a, b, out: lambda: np.ones(count),
-    "a + b": lambda count, a, b, out: lambda: a + b,
-    "np.add(a, b, out)": lambda count, a, b, out: lambda: np.add(a, b, out),
-    "a * 2 + b - 1": lambda count, a, b, out: lambda: a * 2 + b - 1,
-    "a.copy()": lambda count, a, b, out: lambda: a.copy(),
-    "np.concatenate": lambda count, a, b, out: lambda: np.concatenate((a, b)),
-    "a.astype('f4')": lambda count, a, b, out: lambda: a.astype("f4"),
-    "np.sort": lambda count, a, b, out: lambda: np.sort(a),
-    "resize in steps": lambda count, a, b, out: lambda: grown(count),
-    "burst, then all freed": lambda count, a, b, out: lambda: burst(count),
+# What is done to arrays of `count` floats: `a`, `b` and `out`, which are there before.
+OPERATIONS = {
+    "np.empty": "np.empty(count)",
+    "np.zeros": "np.zeros(count)",
+    "np.zeros, 10 % touched": "touched(np.zeros(count), 10)",
+    "np.zeros, all touched": "touched(np.zeros(count), 1)",
+    "np.ones": "np.ones(count)",
+    "a + b": "a + b",
+    "np.add(a, b, out)": "np.add(a, b, out)",
+    "a * 2 + b - 1": "a * 2 + b - 1",
+    "a.copy()": "a.copy()",
+    "np.concatenate": "np.concatenate((a, b))",
+    "a.astype('f4')": "a.astype('f4')",
+    "np.sort": "np.sort(a)",
+    "resize in steps": "grown(count)",
+    "burst, then all freed": "burst(count)",
 }
 
 
-def seconds_of(operation: Operation, budget: float) -> float:
+def loop_of(statement: str, count: int, kind: str) -> Loop:
+    """A bare loop: no call but the statement's own is timed."""
+    random = np.random.default_rng(0)
+    arrays = {
+        "a": random.random(count) if kind == "np.sort" else np.ones(count),
+        "b": np.ones(count),
+        "out": np.ones(count),
+    }
+    namespace: dict[str, Any] = {**globals(), **arrays, "count": count}
+    exec(f"def loop(loops):\n    for _ in range(loops):\n        {statement}", namespace)
+    loop: Loop = namespace["loop"]
+    return loop
+
+
+def seconds_of(loop: Loop, budget: float) -> float:
     """The quickest of some repetitions, each long enough for the clock."""
-    operation()
+    loop(1)
     start = time.perf_counter()
-    operation()
+    loop(1)
     once = max(time.perf_counter() - start, 1e-8)
     loops = max(1, min(100_000, int(budget / 5 / once)))
     best = float("inf")
@@ -73,8 +87,7 @@ def seconds_of(operation: Operation, budget: float) -> float:
     repetitions = 0
     while repetitions < 2 or (spent < budget and repetitions < 50):
         start = time.perf_counter()
-        for _ in range(loops):
-            operation()
+        loop(loops)
         took = time.perf_counter() - start
         best = min(best, took / loops)
         spent += took
@@ -154,14 +167,7 @@ def measure(work: str, sizes: list[int]) -> list[float]:
         start = time.perf_counter()
         PROGRAMS[work]()
         return [time.perf_counter() - start]
-    seconds = []
-    for size in sizes:
-        count = max(size // 8, 1)
-        random = np.random.default_rng(0)
-        a = random.random(count) if work == "np.sort" else np.ones(count)
-        operation = OPERATIONS[work](count, a, np.ones(count), np.ones(count))
-        seconds.append(seconds_of(operation, 0.02))
-    return seconds
+    return [seconds_of(loop_of(OPERATIONS[work], max(size // 8, 1), work), 0.02) for size in sizes]
 
 
 def main() -> None:

@@ -110,7 +110,7 @@ class use:
         return cast(_Function, self._decorate(function))
 
     def _decorate(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        if not callable(function) or isinstance(function, type):
+        if isinstance(function, type) or not callable(function):
             raise TypeError(f"{self!r} decorates functions, not {function!r}")
         if inspect.isasyncgenfunction(function):
             return self._decorate_async_generator(function)
@@ -152,7 +152,7 @@ class use:
                         resume = generator.send
                     except GeneratorExit:
                         raise
-                    except BaseException as error:
+                    except BaseException as error:  # noqa: BLE001 - thrown on into the generator
                         argument, resume = error, generator.throw
             finally:
                 with self:
@@ -180,7 +180,7 @@ class use:
                         resume = generator.asend
                     except GeneratorExit:
                         raise
-                    except BaseException as error:
+                    except BaseException as error:  # noqa: BLE001 - thrown on into the generator
                         argument, resume = error, generator.athrow
             finally:
                 with self:

@@ -133,9 +133,7 @@ def test_installing_twice_changes_nothing() -> None:
     assert owner() is None
 
 
-def test_the_last_installed_pool_serves(
-    pool: numpool.FixedPool, other: numpool.FixedPool
-) -> None:
+def test_the_last_installed_pool_serves(pool: numpool.FixedPool, other: numpool.FixedPool) -> None:
     numpool.install(pool)
     first = np.arange(512)
     numpool.install(other)
@@ -368,10 +366,9 @@ ENDINGS = {
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
 def test_a_process_ends_cleanly_whatever_is_still_alive(ending: str) -> None:
+    begin = "import numpy as np, numpool; keep = []; numpool.install()"
     for _ in range(3):
-        assert run(
-            "import numpy as np, numpool; keep = []; numpool.install()\n" + ending + "\nprint('end')"
-        ) == "end\n"
+        assert run(f"{begin}\n{ending}\nprint('end')") == "end\n"
 
 
 def test_importing_numpool_does_not_import_numpy() -> None:

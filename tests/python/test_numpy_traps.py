@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import os
 import queue
 import resource
 import subprocess
@@ -17,7 +16,7 @@ import sysconfig
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -235,12 +234,12 @@ def test_trap_09_threads_that_already_run_are_covered() -> None:
 def test_trap_10_a_block_around_a_yield_leaks_and_the_decorator_does_not(
     pool: numpool.FixedPool,
 ) -> None:
-    def block() -> Iterator[numpool.Pool | None]:
+    def block() -> Generator[numpool.Pool | None]:
         with numpool.use(pool):
             yield numpool.pool_of(np.ones(10))
 
     @numpool.use(pool)
-    def decorated() -> Iterator[numpool.Pool | None]:
+    def decorated() -> Generator[numpool.Pool | None]:
         yield numpool.pool_of(np.ones(10))
 
     leaking = block()
@@ -407,11 +406,10 @@ def test_trap_20_the_extension_asks_for_no_more_than_numpy_1_22() -> None:
 
 
 def test_trap_21_numpys_own_tests_pass_on_the_pool() -> None:
-    topics = ("item_selection", "indexing", "mem_policy")
+    modules = ["item_selection", "indexing", "mem_policy"]
+    modules = ["numpy.fft", *(f"{NUMPYS_CORE}.tests.test_{topic}" for topic in modules)]
     done = subprocess.run(
-        [sys.executable, ROOT / "benchmarks/numpy_suites.py", "--modules"]
-        + [f"{NUMPYS_CORE}.tests.test_{topic}" for topic in topics]
-        + ["numpy.fft"],
+        [sys.executable, str(ROOT / "benchmarks/numpy_suites.py"), "--modules", *modules],
         capture_output=True,
         text=True,
         timeout=600,

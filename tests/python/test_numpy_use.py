@@ -397,11 +397,13 @@ def test_blocks_that_end_out_of_order_restore_what_they_must(
         with numpool.use(other):
             yield
 
+    outer = numpool.use(pool)
+    outer.__enter__()
+    generator = leaking()
+    next(generator)
+    assert here() == "other"
     with pytest.warns(RuntimeWarning, match="before one that began after it"):
-        with numpool.use(pool):
-            generator = leaking()
-            next(generator)
-            assert here() == "other"
+        outer.__exit__()
     # The generator still is in its block, and this context with it.
     assert here() == "other"
     next(generator, None)

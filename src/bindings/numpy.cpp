@@ -57,9 +57,10 @@ void set_default_handler() {
 void register_numpy(py::module_& module) {
     // What the extension was built to ask of NumPy, whatever it runs on.
     module.attr("_numpy_feature_version") = NPY_FEATURE_VERSION;
-    module.def("pool_of", &pool_of, py::arg("array"), py::pos_only(),
-               "The pool that this array's data lies in, or None. A view tells the pool of the array "
-               "that\nit shows, and an array on a Buffer the Buffer's pool.");
+    module.def(
+        "pool_of", &pool_of, py::arg("array"), py::pos_only(),
+        "The pool that this array's data lies in, or None. A view tells the pool of the array "
+        "that\nit shows, and an array on a Buffer the Buffer's pool.");
     module.def("current", &current,
                "The pool that NumPy allocates from here and now, or None where that is not "
                "numpool's doing.");

@@ -92,7 +92,8 @@ void NumpyHandler::release_elsewhere(void* block, std::size_t bytes) const noexc
 void* NumpyHandler::reallocate_elsewhere(void* block, std::size_t bytes) const noexcept {
     ByteSource* const owner = source_of(block);
     if (owner == nullptr) return nullptr;
-    if (owner == source_) return move_contents(*owner, block, acquire_elsewhere(bytes, false), bytes);
+    if (owner == source_)
+        return move_contents(*owner, block, acquire_elsewhere(bytes, false), bytes);
     return owner->try_reallocate(block, bytes);
 }
 

@@ -35,15 +35,17 @@ py::object pool_of(const py::object& array) {
     py::object holder = array;
     if (!PyArray_Check(holder.ptr()) && !PyMemoryView_Check(holder.ptr()) &&
         !is_buffer(holder.ptr())) {
-        throw py::type_error{std::string{"pool_of() takes an array, a Buffer or a memoryview, not "} +
-                             Py_TYPE(array.ptr())->tp_name};
+        throw py::type_error{
+            std::string{"pool_of() takes an array, a Buffer or a memoryview, not "} +
+            Py_TYPE(array.ptr())->tp_name};
     }
     // A view's base holds the memory for it, perhaps as a view of another.
     while (holder) {
         PyObject* next = nullptr;
         if (PyArray_Check(holder.ptr())) {
             PyArrayObject* const view = as_array(holder);
-            if (PyArray_CHKFLAGS(view, NPY_ARRAY_OWNDATA)) return object_of(pool_of_owned_data(view));
+            if (PyArray_CHKFLAGS(view, NPY_ARRAY_OWNDATA))
+                return object_of(pool_of_owned_data(view));
             next = PyArray_BASE(view);
         } else if (PyMemoryView_Check(holder.ptr())) {
             next = PyMemoryView_GET_BUFFER(holder.ptr())->obj;

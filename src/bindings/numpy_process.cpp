@@ -30,15 +30,16 @@ ProcessHandler::ProcessHandler(Pool& pool, Pool* fallback, const PyDataMem_Handl
 ProcessHandler* ProcessHandler::find(const Pool& pool, const Pool* fallback,
                                      const PyDataMem_Handler& before) noexcept {
     ProcessHandler* one = newest.load(std::memory_order_relaxed);
-    while (one != nullptr && !(one->pool() == &pool && one->fallback() == fallback &&
-                               &one->before_ == &before)) {
+    while (one != nullptr &&
+           !(one->pool() == &pool && one->fallback() == fallback && &one->before_ == &before)) {
         one = one->next_;
     }
     return one;
 }
 
 const PyDataMem_Handler& ProcessHandler::before_ours(const PyDataMem_Handler* current) noexcept {
-    for (const auto* one = newest.load(std::memory_order_relaxed); one != nullptr; one = one->next_) {
+    for (const auto* one = newest.load(std::memory_order_relaxed); one != nullptr;
+         one = one->next_) {
         if (&one->handler_ == current) return one->before_;
     }
     return *current;

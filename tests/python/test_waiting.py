@@ -341,7 +341,9 @@ def test_a_coroutine_is_woken_by_a_release_that_had_no_stack_left(pool: numpool.
     asyncio.run(main())
 
 
-def test_control_c_while_a_coroutine_is_being_woken_is_kept(pool: numpool.FixedPool) -> None:
+def test_control_c_while_a_coroutine_is_being_woken_is_kept(
+    pool: numpool.FixedPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def main() -> None:
         buffers = pool.acquire_many(4)
         loop = asyncio.get_running_loop()
@@ -357,7 +359,7 @@ def test_control_c_while_a_coroutine_is_being_woken_is_kept(pool: numpool.FixedP
                 raise KeyboardInterrupt
             return handle
 
-        loop.call_soon_threadsafe = interrupted  # type: ignore[method-assign]
+        monkeypatch.setattr(loop, "call_soon_threadsafe", interrupted)
         seen = []
         before = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
         try:

@@ -13,11 +13,15 @@ from numpool._core import (
     PoolError,
     PoolExhausted,
     SlabPool,
+    current,
+    default_pool,
     format_size,
     memory_limit,
     parse_size,
+    pool_of,
     tracemalloc_domain,
 )
+from numpool._numpy import install, uninstall, use
 from numpool._stats import ClassStats, PoolStats
 
 __version__ = _version("numpool")
@@ -33,8 +37,14 @@ __all__ = [
     "PoolStats",
     "SlabPool",
     "__version__",
+    "current",
+    "default_pool",
     "format_size",
+    "install",
     "memory_limit",
     "parse_size",
+    "pool_of",
     "tracemalloc_domain",
+    "uninstall",
+    "use",
 ]

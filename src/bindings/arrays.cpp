@@ -1,28 +1,11 @@
-/// The one file that speaks to NumPy's C API.
-
-#define NPY_NO_DEPRECATED_API NPY_1_22_API_VERSION
-#include "bindings/topics.hpp"
-// After Python.h:
-#include <numpy/arrayobject.h>
-
-#include <atomic>
+/// Arrays on buffers.
 
 #include "bindings/buffer.hpp"
 #include "bindings/errors.hpp"
+#include "bindings/numpy_api.hpp"
 
 namespace numpool::bindings {
 namespace {
-
-/// Not a static local's initialiser: importing may pass the GIL on, and a thread that then waits
-/// for the initialisation would hold it for ever.
-bool import_numpy() {
-    static std::atomic<bool> imported{false};
-    if (!imported.load(std::memory_order_acquire)) {
-        if (_import_array() != 0) return false;
-        imported.store(true, std::memory_order_release);
-    }
-    return true;
-}
 
 /// The dtype asked for, bytes if none was; a new reference, or null with an error.
 PyArray_Descr* dtype_from(PyObject* dtype) {

@@ -7,6 +7,7 @@
 #include "base/size_text.hpp"
 #include "bindings/errors.hpp"
 #include "bindings/free_threading.hpp"
+#include "bindings/pool.hpp"
 #include "bindings/topics.hpp"
 #include "bindings/tracing.h"
 
@@ -176,10 +177,7 @@ PyObject* buffer_pool(PyObject* self, void*) {
         const CriticalSection section{self};
         if (!require_unreleased(as_buffer(self))) return nullptr;
         auto* const pool = dynamic_cast<threads::Pool*>(as_buffer(self)->holding.owner);
-        if (pool == nullptr) Py_RETURN_NONE;
-        // The same Python object where there still is one, else a new handle; the block in this
-        // buffer keeps the pool alive meanwhile.
-        return py::cast(pool, py::return_value_policy::take_ownership).release().ptr();
+        return object_of(pool).release().ptr();
     });
 }
 

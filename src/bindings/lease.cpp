@@ -43,6 +43,10 @@ Lease* new_lease(const Holding& holding) noexcept {
     return lease;
 }
 
+bool is_lease(PyObject* object) noexcept {
+    return Py_IS_TYPE(object, lease_type);
+}
+
 int export_lease(Lease* lease, Py_buffer* view, int flags) noexcept {
     return PyBuffer_FillInfo(view, &lease->ob_base, lease->holding.block, lease->holding.bytes, 0,
                              flags);

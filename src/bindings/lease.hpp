@@ -36,6 +36,8 @@ struct Lease {
 /// A new lease that takes the holding over, or null with a Python error.
 Lease* new_lease(const Holding& holding) noexcept;
 
+bool is_lease(PyObject* object) noexcept;
+
 /// Exports the leased block: a `bf_getbuffer` whose object is the lease.
 int export_lease(Lease* lease, Py_buffer* view, int flags) noexcept;
 

@@ -9,6 +9,11 @@ using threads::Pool;
 using threads::PoolFigures;
 using threads::PoolHandle;
 
+py::object object_of(Pool* pool) {
+    if (pool == nullptr) return py::none{};
+    return py::cast(pool, py::return_value_policy::take_ownership);
+}
+
 py::object stats_from(const PoolFigures& figures, const py::object& classes,
                       const py::object& spans) {
     using namespace py::literals;

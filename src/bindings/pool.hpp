@@ -24,6 +24,10 @@ SomePool& pool_in(PyObject* self) {
     return py::handle{self}.cast<SomePool&>();
 }
 
+/// The pool's Python object: the one there is, or a new handle. The caller keeps the pool alive
+/// meanwhile. None for null.
+py::object object_of(threads::Pool* pool);
+
 /// `numpool.PoolStats` with these figures, and those of size classes and spans where there are any.
 py::object stats_from(const threads::PoolFigures& figures, const py::object& classes = py::tuple{},
                       const py::object& spans = py::none{});

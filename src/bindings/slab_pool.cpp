@@ -9,17 +9,13 @@
 #include "bindings/buffer.hpp"
 #include "bindings/errors.hpp"
 #include "bindings/free_threading.hpp"
-#include "bindings/pool.hpp"
 #include "bindings/sizes.hpp"
-#include "threads/shared_slab_pool.hpp"
-
-NUMPOOL_REQUIRE_INITIALISED(numpool::threads::SharedSlabPool)
+#include "bindings/slab_pool.hpp"
 
 namespace numpool::bindings {
 namespace {
 
 using pools::ClassFigures;
-using pools::SlabPoolOptions;
 using pools::SpanBankOptions;
 using threads::PoolFigures;
 using threads::SharedSlabPool;
@@ -42,9 +38,9 @@ std::vector<std::size_t> to_classes(const py::object& classes) {
 }
 
 threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::object& cache,
-                                           bool huge_pages, double decay, const py::object& classes,
-                                           const py::object& name) {
-    SlabPoolOptions options;
+                                           bool huge_pages, double decay, bool wipe,
+                                           const py::object& classes, const py::object& name) {
+    threads::SharedSlabPoolOptions options;
     if (!limit.is_none()) {
         options.spans.limit = to_size(limit, "limit");
         if (options.spans.limit == 0) {
@@ -54,6 +50,7 @@ threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::ob
     if (!cache.is_none()) options.spans.cached_limit = to_size(cache, "cache");
     options.spans.huge_pages = huge_pages;
     options.spans.decay_milliseconds = to_milliseconds(decay);
+    options.wipe = wipe;
     options.classes = to_classes(classes);
     options.name = to_name(name);
     return SharedSlabPool::create(options);
@@ -167,18 +164,18 @@ cache       the most bytes that may be kept for later, by default a quarter of t
             may use
 huge_pages  ask for huge pages in blocks of 2 MiB and more
 decay       unused pages go back to the system after so many seconds
+wipe        zero each block when it comes back; acquired blocks then always hold zeroes
 classes     the block sizes to serve from slabs, if not the usual ones
 name        shown in errors and reprs)";
 
 }  // namespace
 
 void register_slab_pool(py::module_& module) {
-    py::class_<SharedSlabPool, threads::Pool, threads::PoolHandle<SharedSlabPool>> pool{
-        module, "SlabPool", doc};
+    SlabPoolClass pool{module, "SlabPool", doc};
     pool.attr("__module__") = "numpool";
     pool.def(py::init(&create), py::kw_only(), py::arg("limit") = py::none(),
              py::arg("cache") = py::none(), py::arg("huge_pages") = true, py::arg("decay") = 1.0,
-             py::arg("classes") = py::none(), py::arg("name") = "")
+             py::arg("wipe") = false, py::arg("classes") = py::none(), py::arg("name") = "")
         .def("acquire_many", &acquire_many, py::arg("nbytes"), py::arg("n"), py::pos_only(),
              "A list of n buffers of so many bytes each; where one is refused, raise PoolExhausted "
              "and "
@@ -203,6 +200,7 @@ void register_slab_pool(py::module_& module) {
             "The block sizes that are served from slabs.")
         .def("__repr__", &repr);
     add_methods(pool, methods);
+    add_array_methods(pool);
 }
 
 }  // namespace numpool::bindings

@@ -13,6 +13,7 @@ void register_buffer(py::module_& module);
 void register_borrowed_buffer(py::module_& module);
 void register_pool(py::module_& module);
 void register_fixed_pool(py::module_& module);
+void register_numpy(py::module_& module);
 void register_slab_pool(py::module_& module);
 
 }  // namespace numpool::bindings

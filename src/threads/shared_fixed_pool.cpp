@@ -42,6 +42,7 @@ PoolHandle<SharedFixedPool> SharedFixedPool::create(const SharedFixedPoolOptions
 SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::PageSource& source)
     : pool_{std::in_place, with_ledger(options), source},
       wipe_{options.wipe},
+      constructs_{options.keep_contents},
       block_size_{pool_->block_size()},
       align_{pool_->align()},
       stride_{pool_->stride()},

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "pools/fixed_pool.hpp"
+#include "threads/byte_source.hpp"
 #include "threads/fork.hpp"
 #include "threads/pool.hpp"
 #include "threads/wait_queue.hpp"
@@ -21,7 +22,10 @@ struct SharedFixedPoolOptions : pools::FixedPoolOptions {
 
 /// A fixed pool behind a lock, with waiting. Nothing under the lock allocates on the common path,
 /// calls back or sleeps.
-class SharedFixedPool : public Pool, private ForkGuarded {
+///
+/// As a source of bytes it serves requests that fit into a block, and never waits. Its users write
+/// where a constructor wrote, so what they give back is constructed anew for the next `acquire`.
+class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
   public:
     using Block = pools::FixedPool::Block;
 
@@ -46,6 +50,12 @@ class SharedFixedPool : public Pool, private ForkGuarded {
     void release(std::byte* block, std::size_t bytes = 0) noexcept final;
 
     void release_unused(std::byte* block) noexcept final;
+
+    std::byte* try_acquire(std::size_t bytes) noexcept final;
+    std::byte* try_acquire_zeroed(std::size_t bytes) noexcept final;
+    bool try_release(void* block, std::size_t bytes) noexcept final;
+    std::byte* try_reallocate(void* block, std::size_t bytes) noexcept final;
+    std::size_t usable_size(const void* block) const noexcept final;
 
     /// Counts a request that gave up, and says why there was no block. An Exhausted in words.
     std::string refuse(std::size_t wanted);
@@ -79,6 +89,8 @@ class SharedFixedPool : public Pool, private ForkGuarded {
     void unlock_in_child() noexcept final;
 
     Block take();
+    bool fits(std::size_t bytes) const noexcept;
+    Block take_for(std::size_t bytes) noexcept;
     void require_open() const;
     void hand_on(Lock& lock, Block block) noexcept;
     void put_back(std::byte* block, bool constructed) noexcept;
@@ -93,6 +105,7 @@ class SharedFixedPool : public Pool, private ForkGuarded {
     std::size_t handles_ = 0;
     bool closed_ = false;
     const bool wipe_;
+    const bool constructs_;
 
     std::size_t peak_ = 0;
     std::size_t requests_ = 0;

@@ -10,6 +10,7 @@
 #include "pools/reallocate.hpp"
 #include "pools/slab_centre.hpp"
 #include "threads/brief_mutex.hpp"
+#include "threads/byte_source.hpp"
 #include "threads/pool.hpp"
 #include "threads/thread_magazines.hpp"
 
@@ -27,7 +28,10 @@ struct SharedSlabPoolOptions : pools::SlabPoolOptions {
 /// time: the slabs and the spans. A block may be released by any thread. What a thread has at hand
 /// goes back when it ends, when somebody trims, when it idled for a decay time, and before the
 /// pool says that it is exhausted.
-class SharedSlabPool final : public Pool, private ForkGuarded, private MagazineOwner {
+class SharedSlabPool final : public Pool,
+                             public ByteSource,
+                             private ForkGuarded,
+                             private MagazineOwner {
   public:
     /// The new pool's first handle. Throws as SlabCentre's constructor does.
     static PoolHandle<SharedSlabPool> create(const SharedSlabPoolOptions& options = {},
@@ -36,9 +40,13 @@ class SharedSlabPool final : public Pool, private ForkGuarded, private MagazineO
 
     /// A block, or null, and nothing has changed, where the limit or the system refuses, or the
     /// pool is closed.
-    std::byte* try_acquire(std::size_t bytes) noexcept { return acquire_block(bytes, false); }
+    std::byte* try_acquire(std::size_t bytes) noexcept override {
+        return acquire_block(bytes, false);
+    }
     /// The same, all of its bytes nought. Blocks that nobody touched yet are not written.
-    std::byte* try_acquire_zeroed(std::size_t bytes) noexcept { return acquire_block(bytes, true); }
+    std::byte* try_acquire_zeroed(std::size_t bytes) noexcept override {
+        return acquire_block(bytes, true);
+    }
 
     /// A block. Throws Exhausted, which says what was asked of which pool, its limit and its use;
     /// Closed.
@@ -48,7 +56,7 @@ class SharedSlabPool final : public Pool, private ForkGuarded, private MagazineO
     /// Takes a block back; null is none. False, and nothing has changed, where the address is not
     /// this pool's. `bytes` is what was asked for, as far as the caller knows. Afterwards the pool
     /// may be gone.
-    bool try_release(void* address, std::size_t bytes = 0) noexcept {
+    bool try_release(void* address, std::size_t bytes = 0) noexcept override {
         auto* const block = static_cast<std::byte*>(address);
         std::size_t size_class;
         if (!centre_.is_small(block, bytes, size_class)) [[unlikely]]
@@ -62,7 +70,7 @@ class SharedSlabPool final : public Pool, private ForkGuarded, private MagazineO
 
     /// As SlabPool's. Null for a foreign address, too, and once the pool is closed, unless the
     /// block can stay where it is.
-    std::byte* try_reallocate(void* block, std::size_t bytes) noexcept {
+    std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override {
         return pools::reallocate_in(*this, static_cast<std::byte*>(block), bytes);
     }
     /// The same for a block of this pool; throws as `acquire` does.
@@ -72,7 +80,7 @@ class SharedSlabPool final : public Pool, private ForkGuarded, private MagazineO
     std::byte* try_reallocate_large(std::byte* block, std::size_t bytes) noexcept;
 
     /// What fits into the live block at this address without moving it; 0 where none is.
-    std::size_t usable_size(const void* block) const noexcept;
+    std::size_t usable_size(const void* block) const noexcept override;
 
     /// A block's end as for `try_release`; aborts where the address is not this pool's.
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;

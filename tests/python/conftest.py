@@ -9,6 +9,17 @@ from pathlib import Path
 import pytest
 
 import numpool
+from numpool import _core
+
+
+@pytest.fixture(autouse=True)
+def allocator_put_back() -> Iterator[None]:
+    """NumPy's allocator is its own again after each test, which must see to that itself."""
+    yield
+    numpool.uninstall()
+    left = numpool.current()
+    _core._set_default_handler()
+    assert left is None, f"the test left NumPy allocating from {left!r}"
 
 
 @pytest.fixture

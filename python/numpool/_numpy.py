@@ -1,0 +1,232 @@
+"""NumPy's data allocator: for a context, or for the whole process."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextvars import Context, ContextVar, Token
+from types import EllipsisType, TracebackType
+from typing import Any, TypeVar, cast
+
+from numpool import _core
+from numpool._core import Pool
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@functools.cache
+def _allocator() -> ContextVar[object]:
+    """The variable in which NumPy keeps a context's allocator."""
+    context = Context()
+    context.run(_core._set_default_handler)
+    [variable] = [variable for variable in context if variable.name == "current_allocator"]
+    return variable
+
+
+class _Open:
+    """A ``with`` block that a context is in, and what its end restores."""
+
+    __slots__ = ("block", "token")
+
+    def __init__(self, block: use, token: Token[object]) -> None:
+        self.block = block
+        self.token = token
+
+
+_open: ContextVar[tuple[_Open, ...]] = ContextVar("numpool.use", default=())
+
+
+class use:
+    """NumPy allocates the data of new arrays from this pool: in a ``with`` block or a function.
+
+    It is a context manager and a decorator of functions, coroutine functions, generator functions
+    and asynchronous generator functions; one object can be used often, nested, and by several
+    threads. Arrays stay good after its end, and whatever becomes of the pool.
+
+    What the pool can't serve (it is full, or its blocks are too small) comes from ``fallback``: the
+    default pool unless said otherwise; with None NumPy raises MemoryError.
+
+    It holds for a context: for this thread and what it calls, or for this asyncio task and tasks
+    that it starts meanwhile. Threads begin with the process's allocator (on CPython built without
+    the GIL, from 3.14 on, they inherit their starter's). See ``install`` for the whole process.
+
+    A generator runs in the context of whoever advances it. So a ``with`` block in one that is left
+    by ``yield`` holds for the caller, too, until the generator goes on: what a
+    ``contextlib.contextmanager`` wants, and few others do. As a decorator it holds while the
+    generator runs, and not in between. Blocks that end in another order than they began restore
+    what they must, with a RuntimeWarning; one that ends in another thread or task raises
+    RuntimeError.
+    """
+
+    def __init__(self, pool: Pool, *, fallback: Pool | EllipsisType | None = ...) -> None:
+        self._handler = _core._handler(pool, fallback)
+        self._pool = pool
+
+    def __enter__(self) -> Pool:
+        """Begin, and return the pool."""
+        opened = _open.get()
+        token = _allocator().set(self._handler)
+        _open.set((*opened, _Open(self, token)))
+        return self._pool
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Restore what was there before."""
+        opened = _open.get()
+        place = max((i for i, one in enumerate(opened) if one.block is self), default=None)
+        if place is None:
+            raise self._elsewhere()
+        token = opened[place].token
+        if place + 1 < len(opened):
+            # The block that began next takes over what this one would have restored.
+            opened[place + 1].token = token
+            warnings.warn(
+                f"the block of {self!r} ends before one that began after it, probably in a "
+                "generator that yielded inside; decorate that generator instead",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        else:
+            try:
+                _allocator().reset(token)
+            except ValueError:  # Inherited from the context that began it.
+                raise self._elsewhere() from None
+        _open.set(opened[:place] + opened[place + 1 :])
+
+    def _elsewhere(self) -> RuntimeError:
+        return RuntimeError(
+            f"the block of {self!r} ends in another thread or task than it began in: there, NumPy "
+            "goes on allocating from the pool. Let generators end where they began"
+        )
+
+    def __call__(self, function: _Function) -> _Function:
+        """Decorate: NumPy allocates from the pool while the function runs."""
+        return cast(_Function, self._decorate(function))
+
+    def _decorate(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        if not callable(function) or isinstance(function, type):
+            raise TypeError(f"{self!r} decorates functions, not {function!r}")
+        if inspect.isasyncgenfunction(function):
+            return self._decorate_async_generator(function)
+        if inspect.isgeneratorfunction(function):
+            return self._decorate_generator(function)
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def run_coroutine(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return await function(*args, **kwargs)
+
+            return run_coroutine
+
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return run
+
+    def _decorate_generator(
+        self, function: Callable[..., Generator[Any, Any, Any]]
+    ) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def run_generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            generator = function(*args, **kwargs)
+            resume: Callable[[Any], Any] = generator.send
+            argument = None
+            try:
+                while True:
+                    with self:
+                        try:
+                            item = resume(argument)
+                        except StopIteration as end:
+                            return end.value
+                    try:
+                        argument = yield item
+                        resume = generator.send
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        argument, resume = error, generator.throw
+            finally:
+                with self:
+                    generator.close()
+
+        return run_generator
+
+    def _decorate_async_generator(
+        self, function: Callable[..., AsyncGenerator[Any, Any]]
+    ) -> Callable[..., Any]:
+        @functools.wraps(function)
+        async def run_generator(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+            generator = function(*args, **kwargs)
+            resume: Callable[[Any], Any] = generator.asend
+            argument = None
+            try:
+                while True:
+                    with self:
+                        try:
+                            item = await resume(argument)
+                        except StopAsyncIteration:
+                            return
+                    try:
+                        argument = yield item
+                        resume = generator.asend
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        argument, resume = error, generator.athrow
+            finally:
+                with self:
+                    await generator.aclose()
+
+        return run_generator
+
+    def __repr__(self) -> str:
+        return f"numpool.use({self._pool!r})"
+
+
+def install(
+    pool: Pool | None = None,
+    *,
+    fallback: Pool | EllipsisType | None = ...,
+    tune_malloc: bool = False,
+) -> Pool:
+    """Let NumPy allocate from this pool in the whole process, and return the pool.
+
+    Threads that already run are included, and executors, tasks, and arrays that libraries make.
+    Without a pool it is the default one. What the pool can't serve comes from ``fallback``: the
+    default pool unless said otherwise; with None NumPy raises MemoryError. ``use`` goes on to
+    decide for its context. The pool lives as long as the process from now on.
+
+    Of several calls the last one decides. Arrays from before, of any pool or none, are freed by
+    those who made them. Another package that took the same place earlier serves again after
+    ``uninstall``.
+
+    ``tune_malloc`` also tells glibc's malloc, process-wide, to keep freed memory for what does not
+    pass through NumPy's allocator, like LAPACK's workspaces; ValueError where malloc is another.
+    """
+    pool = _core.default_pool() if pool is None else pool
+    if tune_malloc:
+        _core._keep_heap()
+    _core._install(pool, fallback)
+    if not tune_malloc:
+        _core._release_heap()
+    return pool
+
+
+def uninstall() -> None:
+    """Let NumPy allocate as before ``install``; nothing happens where no pool is installed.
+
+    Only new arrays are concerned: those of the pool stay good, and are freed to it. What
+    ``tune_malloc`` told glibc is taken back, as far as glibc can: its thresholds stay where they
+    stop adapting by themselves.
+    """
+    _core._uninstall()
+    _core._release_heap()

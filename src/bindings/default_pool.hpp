@@ -1,0 +1,11 @@
+#pragma once
+
+#include "threads/pool.hpp"
+
+namespace numpool::bindings {
+
+/// The pool that serves where no other was asked for, made at the first call and never destroyed:
+/// arrays are freed while the process exits. Throws Exhausted.
+threads::Pool& default_pool();
+
+}  // namespace numpool::bindings

@@ -1,0 +1,78 @@
+/// NumPy's allocator, for the Python half in numpool/_numpy.py.
+
+#include "base/error.hpp"
+#include "bindings/default_pool.hpp"
+#include "bindings/errors.hpp"
+#include "bindings/numpy_lookup.hpp"
+#include "bindings/numpy_process.hpp"
+#include "bindings/pool.hpp"
+#include "pages/heap_tuning.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+using threads::Pool;
+using threads::PoolHandle;
+
+Pool& to_open_pool(const py::object& object) {
+    if (!py::isinstance<Pool>(object)) {
+        throw py::type_error{std::string{"NumPy can allocate from a pool only, not from "} +
+                             Py_TYPE(object.ptr())->tp_name};
+    }
+    auto& pool = object.cast<Pool&>();
+    if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
+    return pool;
+}
+
+/// The pool that serves what `pool` can't: the default one where nothing else was said.
+PoolHandle<Pool> to_fallback(const py::object& fallback) {
+    if (fallback.is(py::ellipsis{})) return PoolHandle<Pool>{&default_pool()};
+    if (fallback.is_none()) return {};
+    if (!py::isinstance<Pool>(fallback)) {
+        throw py::type_error{std::string{"fallback must be a pool or None, not "} +
+                             Py_TYPE(fallback.ptr())->tp_name};
+    }
+    return PoolHandle<Pool>{&fallback.cast<Pool&>()};
+}
+
+py::object handler(const py::object& pool, const py::object& fallback) {
+    require_numpy();
+    return NumpyHandler::capsule(to_open_pool(pool), to_fallback(fallback).get());
+}
+
+void install(const py::object& pool, const py::object& fallback) {
+    require_numpy();
+    ProcessHandler::install(to_open_pool(pool), to_fallback(fallback).get());
+}
+
+/// Sets NumPy's default handler in this context: then its context variable can be found there.
+void set_default_handler() {
+    require_numpy();
+    const auto before = py::reinterpret_steal<py::object>(PyDataMem_SetHandler(nullptr));
+    if (!before) throw py::error_already_set{};
+}
+
+}  // namespace
+
+void register_numpy(py::module_& module) {
+    // What the extension was built to ask of NumPy, whatever it runs on.
+    module.attr("_numpy_feature_version") = NPY_FEATURE_VERSION;
+    module.def("pool_of", &pool_of, py::arg("array"), py::pos_only(),
+               "The pool that this array's data lies in, or None. A view tells the pool of the array "
+               "that\nit shows, and an array on a Buffer the Buffer's pool.");
+    module.def("current", &current,
+               "The pool that NumPy allocates from here and now, or None where that is not "
+               "numpool's doing.");
+    module.def(
+        "default_pool", [] { return object_of(&default_pool()); },
+        "The pool that serves where no other was asked for. It lives as long as the process.");
+    module.def("_handler", &handler, py::arg("pool"), py::arg("fallback"), py::pos_only(),
+               "A capsule with a NumPy allocator on the pool.");
+    module.def("_set_default_handler", &set_default_handler);
+    module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::pos_only());
+    module.def("_uninstall", &ProcessHandler::uninstall);
+    module.def("_keep_heap", &pages::keep_heap);
+    module.def("_release_heap", [] { without_gil(pages::release_heap); });
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "bindings/topics.hpp"
+
+namespace numpool::bindings {
+
+/// `numpool.pool_of`.
+py::object pool_of(const py::object& array);
+
+/// `numpool.current`.
+py::object current();
+
+}  // namespace numpool::bindings

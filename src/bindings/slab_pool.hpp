@@ -1,0 +1,16 @@
+#pragma once
+
+#include "bindings/pool.hpp"
+#include "threads/shared_slab_pool.hpp"
+
+NUMPOOL_REQUIRE_INITIALISED(numpool::threads::SharedSlabPool)
+
+namespace numpool::bindings {
+
+using SlabPoolClass = py::class_<threads::SharedSlabPool, threads::Pool,
+                                 threads::PoolHandle<threads::SharedSlabPool>>;
+
+/// `SlabPool.empty`, `zeros`, `full` and `array`.
+void add_array_methods(SlabPoolClass& pool);
+
+}  // namespace numpool::bindings

@@ -1,0 +1,62 @@
+/// A fixed pool as a source of bytes.
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <new>
+
+#include "threads/shared_fixed_pool.hpp"
+
+namespace numpool::threads {
+
+bool SharedFixedPool::fits(std::size_t bytes) const noexcept {
+    // Nothing needs to be aligned to more than its size, or to more than 16.
+    const std::size_t align = std::min<std::size_t>(16, std::bit_floor(bytes));
+    return bytes <= block_size_ && align <= align_;
+}
+
+SharedFixedPool::Block SharedFixedPool::take_for(std::size_t bytes) noexcept {
+    const Lock lock{mutex_};
+    Block block;
+    if (!closed_ && fits(bytes)) {
+        try {
+            block = take();
+        } catch (const std::bad_alloc&) {  // No memory for the records of a further chunk.
+        }
+    }
+    if (!block) ++failures_;
+    return block;
+}
+
+std::byte* SharedFixedPool::try_acquire(std::size_t bytes) noexcept {
+    return take_for(bytes).start;
+}
+
+std::byte* SharedFixedPool::try_acquire_zeroed(std::size_t bytes) noexcept {
+    const Block block = take_for(bytes);
+    if (block && !block.zero) std::memset(block.start, 0, bytes);
+    return block.start;
+}
+
+std::size_t SharedFixedPool::usable_size(const void* block) const noexcept {
+    const Lock lock{mutex_};
+    return pool_ && pool_->place_of(static_cast<const std::byte*>(block)) ? block_size_ : 0;
+}
+
+bool SharedFixedPool::try_release(void* block, std::size_t) noexcept {
+    if (block == nullptr) return true;
+    if (usable_size(block) == 0) return false;
+    if (constructs_) {
+        release_unused(static_cast<std::byte*>(block));
+    } else {
+        release(static_cast<std::byte*>(block));
+    }
+    return true;
+}
+
+std::byte* SharedFixedPool::try_reallocate(void* block, std::size_t bytes) noexcept {
+    if (block == nullptr) return try_acquire(bytes);
+    return fits(bytes) && usable_size(block) != 0 ? static_cast<std::byte*>(block) : nullptr;
+}
+
+}  // namespace numpool::threads

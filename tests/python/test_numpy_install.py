@@ -1,0 +1,431 @@
+"""NumPy allocates from a pool in the whole process."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numpool
+
+
+def run(code: str, **environment: str) -> str:
+    """What the code prints in a process of its own, which must end well and quietly."""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def fails_with(code: str, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.returncode == 1
+    return done.stderr
+
+
+@pytest.fixture
+def other() -> Iterator[numpool.FixedPool]:
+    pool = numpool.FixedPool(4096, 4, name="other")
+    yield pool
+    pool.check()
+
+
+def owner() -> numpool.Pool | None:
+    """The pool that a new array's data lies in."""
+    return numpool.pool_of(np.ones(10))
+
+
+def test_the_default_pool_is_installed_unless_another_is_named(pool: numpool.FixedPool) -> None:
+    assert numpool.current() is None
+    assert numpool.install() is numpool.default_pool()
+    assert numpool.current() is numpool.default_pool()
+    assert owner() is numpool.default_pool()
+    numpool.uninstall()
+    assert numpool.current() is None
+    assert owner() is None
+
+
+def test_a_thread_that_already_runs_is_included() -> None:
+    jobs: queue.SimpleQueue[bool] = queue.SimpleQueue()
+    owners: queue.SimpleQueue[numpool.Pool | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        while jobs.get():
+            owners.put(owner())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    jobs.put(True)
+    assert owners.get(timeout=10) is None
+    numpool.install()
+    jobs.put(True)
+    assert owners.get(timeout=10) is numpool.default_pool()
+    numpool.uninstall()
+    jobs.put(True)
+    assert owners.get(timeout=10) is None
+    jobs.put(False)
+    thread.join()
+
+
+def test_executors_and_tasks_are_included() -> None:
+    async def main() -> list[numpool.Pool | None]:
+        task = asyncio.create_task(asyncio.to_thread(owner))
+        in_executor = asyncio.get_running_loop().run_in_executor(None, owner)
+        return [owner(), await task, await in_executor]
+
+    with ThreadPoolExecutor(2) as executor:
+        executor.submit(owner).result()
+        numpool.install()
+        assert list(executor.map(lambda _: owner(), range(4))) == [numpool.default_pool()] * 4
+    assert asyncio.run(main()) == [numpool.default_pool()] * 3
+
+
+def test_arrays_from_before_and_after_are_freed_right() -> None:
+    before = [np.ones(size) for size in (1, 100, 10_000, 1_000_000)]
+    numpool.install()
+    during = [np.ones(size) for size in (1, 100, 10_000, 1_000_000)]
+    live = numpool.default_pool().stats().blocks
+    del before[:2]
+    before[0].resize(2_000_000, refcheck=False)
+    assert before[0][:10_000].sum() == 10_000
+    numpool.uninstall()
+    del before[:]
+    during[0].resize(50_000, refcheck=False)
+    assert during[0].sum() == 1
+    assert numpool.default_pool().stats().blocks == live
+    del during[:]
+    assert numpool.default_pool().stats().blocks == live - 4
+    numpool.default_pool().check()
+
+
+def test_installing_twice_changes_nothing() -> None:
+    numpool.install()
+    numpool.install()
+    assert owner() is numpool.default_pool()
+    numpool.uninstall()
+    assert owner() is None
+    numpool.uninstall()
+    assert owner() is None
+
+
+def test_the_last_installed_pool_serves(
+    pool: numpool.FixedPool, other: numpool.FixedPool
+) -> None:
+    numpool.install(pool)
+    first = np.arange(512)
+    numpool.install(other)
+    second = np.arange(512)
+    numpool.install(pool)
+    third = np.arange(512)
+    assert numpool.current() is pool
+    assert [numpool.pool_of(array) for array in (first, second, third)] == [pool, other, pool]
+    numpool.install()
+    first.resize(5000, refcheck=False)
+    assert numpool.pool_of(first) is numpool.default_pool()
+    assert first.sum() == 130816
+    del first, second, third
+    assert pool.stats().blocks == other.stats().blocks == 0
+
+
+def test_what_an_installed_pool_cannot_serve_goes_to_the_default_pool(
+    pool: numpool.FixedPool,
+) -> None:
+    numpool.install(pool)
+    assert owner() is pool
+    assert numpool.pool_of(np.ones(1000)) is numpool.default_pool()
+
+
+def test_without_a_fallback_numpy_raises_memory_error(pool: numpool.FixedPool) -> None:
+    numpool.install(pool, fallback=None)
+    error: Any = None
+    try:
+        np.empty(4097, np.uint8)
+    except MemoryError as raised:
+        error = raised
+    numpool.uninstall()
+    assert error is not None
+
+
+def test_an_installed_pool_lives_on_without_its_object() -> None:
+    pool = numpool.FixedPool(4096, 4, name="forgotten")
+    numpool.install(pool)
+    del pool
+    array = np.arange(100)
+    found = numpool.pool_of(array)
+    assert found is not None
+    assert found.name == "forgotten"
+    assert numpool.current() is found
+
+
+def test_a_thousand_changes_while_threads_allocate() -> None:
+    stop = threading.Event()
+    wrong: list[object] = []
+
+    def work(seed: int) -> None:
+        random = np.random.default_rng(seed)
+        kept = []
+        while not stop.is_set():
+            size = int(random.integers(1, 5000))
+            array = np.full(size, seed)
+            array.resize(size * 2, refcheck=False)
+            kept.append((array, size))
+            if len(kept) > 20:
+                checked, length = kept.pop(int(random.integers(20)))
+                if checked.sum() != seed * length:
+                    wrong.append(checked)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(1, 4)]
+    pools = [numpool.FixedPool(16384, 64), numpool.FixedPool(64, 1000), None]
+    for thread in threads:
+        thread.start()
+    for i in range(1000):
+        numpool.install(pools[i % 3])
+        if i % 5 == 0:
+            numpool.uninstall()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    for pool in [*pools, numpool.default_pool()]:
+        if pool is not None:
+            pool.check()
+
+
+class Stranger:
+    """Another package that takes the place of NumPy's default handler, and chains as it should."""
+
+    def __init__(self) -> None:
+        functions = {
+            "malloc": ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t),
+            "calloc": ctypes.CFUNCTYPE(
+                ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t
+            ),
+            "realloc": ctypes.CFUNCTYPE(
+                ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
+            ),
+            "free": ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t),
+        }
+
+        class Handler(ctypes.Structure):
+            _fields_ = [
+                ("name", ctypes.c_char * 127),
+                ("version", ctypes.c_uint8),
+                ("ctx", ctypes.c_void_p),
+                *functions.items(),
+            ]
+
+        self.requests = 0
+        api: Any = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]
+        pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+        pointer_of.restype = ctypes.c_void_p
+        pointer_of.argtypes = [ctypes.py_object, ctypes.c_char_p]
+        table = ctypes.cast(pointer_of(api, None), ctypes.POINTER(ctypes.c_void_p))
+        self.capsule = ctypes.cast(table[306], ctypes.POINTER(ctypes.py_object))[0]
+        self.before = Handler.from_address(pointer_of(self.capsule, b"mem_handler"))
+        before = self.before
+
+        def malloc(_: int, size: int) -> int | None:
+            self.requests += 1
+            pointer: int | None = before.malloc(before.ctx, size)
+            return pointer
+
+        self.handler = Handler(
+            b"stranger",
+            1,
+            None,
+            functions["malloc"](malloc),
+            functions["calloc"](lambda _, n, size: before.calloc(before.ctx, n, size)),
+            functions["realloc"](lambda _, block, size: before.realloc(before.ctx, block, size)),
+            functions["free"](lambda _, block, size: before.free(before.ctx, block, size)),
+        )
+        self.point_to(self.handler)
+
+    def point_to(self, handler: ctypes.Structure) -> None:
+        set_pointer = ctypes.pythonapi.PyCapsule_SetPointer
+        set_pointer.argtypes = [ctypes.py_object, ctypes.c_void_p]
+        set_pointer(self.capsule, ctypes.addressof(handler))
+
+    def leave(self) -> None:
+        self.point_to(self.before)
+
+
+def with_stranger(code: str) -> str:
+    """What the code prints in a process where a Stranger can be made; it would stay in this one."""
+    return run(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "import numpy as np, numpool\n"
+        "from test_numpy_install import Stranger\n"
+        "pool = numpool.FixedPool(4096, 40, name='first')\n"
+        "second = numpool.FixedPool(4096, 40, name='second')\n" + code
+    )
+
+
+def test_a_stranger_that_came_before_serves_again_after_uninstall() -> None:
+    code = """
+stranger = Stranger()
+a = np.ones(10)
+numpool.install(pool)
+served = stranger.requests
+b = np.ones(10)
+assert numpool.pool_of(b) is pool
+assert stranger.requests == served
+numpool.uninstall()
+c = np.ones(10)
+assert numpool.pool_of(c) is None
+assert stranger.requests > served
+del a, b, c
+assert pool.stats().blocks == 0
+print("good")
+"""
+    assert with_stranger(code) == "good\n"
+
+
+def test_a_stranger_that_came_after_is_who_was_there_before() -> None:
+    code = """
+numpool.install(pool)
+a = np.ones(10)
+stranger = Stranger()
+b = np.ones(10)
+assert stranger.requests >= 1
+assert numpool.pool_of(b) is pool
+served = stranger.requests
+numpool.install(second)
+c = np.ones(10)
+assert numpool.pool_of(c) is second
+assert stranger.requests == served
+numpool.uninstall()
+d = np.ones(10)
+assert numpool.pool_of(d) is None
+assert stranger.requests > served
+numpool.install(pool)
+e = np.ones(10)
+assert numpool.pool_of(e) is pool
+stranger.leave()
+del a, b, c, d, e
+assert pool.stats().blocks == second.stats().blocks == 0
+print("good")
+"""
+    assert with_stranger(code) == "good\n"
+
+
+ENDINGS = {
+    "arrays in globals": "a = [np.ones(n) for n in (1, 1000, 10**6)]",
+    "a cycle": "c = [np.ones(1000)]; c.append(c)",
+    "uninstalled": "a = np.ones(10**5); numpool.uninstall()",
+    "made at exit": "import atexit; atexit.register(lambda: keep.append(np.ones(1000)))",
+    "an open block": "numpool.use(numpool.FixedPool(4096, 4)).__enter__(); a = np.ones(10)",
+    "an unfinished generator": (
+        "def work():\n    with numpool.use(numpool.FixedPool(4096, 4)): yield np.ones(10)\n"
+        "g = work(); keep.append(next(g))"
+    ),
+    "daemon threads that allocate": (
+        "import threading, time\n"
+        "def work():\n"
+        "    while True: np.sqrt(np.ones(10**5)); np.ones(3)\n"
+        "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
+        "time.sleep(0.05)"
+    ),
+    "daemon threads that use": (
+        "import threading, time\n"
+        "pool = numpool.FixedPool(4096, 4)\n"
+        "def work():\n"
+        "    while True:\n"
+        "        with numpool.use(pool): np.ones(3); numpool.current()\n"
+        "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
+        "time.sleep(0.05)"
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+def test_a_process_ends_cleanly_whatever_is_still_alive(ending: str) -> None:
+    for _ in range(3):
+        assert run(
+            "import numpy as np, numpool; keep = []; numpool.install()\n" + ending + "\nprint('end')"
+        ) == "end\n"
+
+
+def test_importing_numpool_does_not_import_numpy() -> None:
+    assert run("import numpool, sys; print('numpy' in sys.modules)") == "False\n"
+
+
+glibc = pytest.mark.skipif(
+    not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="the C library is not glibc"
+)
+
+
+@glibc
+def test_tune_malloc_keeps_what_passes_by_numpy_until_uninstall() -> None:
+    script = """
+import ctypes, numpool
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p; libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+def resident():
+    with open("/proc/self/statm") as file: return int(file.read().split()[1]) * 4096
+def left(size=64 << 20):
+    before = resident()
+    block = libc.malloc(size); ctypes.memset(block, 1, size); libc.free(block)
+    return (resident() - before) / size
+numpool.install(); print(left() > 0.9, end=" ")
+numpool.install(tune_malloc=True); print(left() > 0.9, end=" ")
+numpool.uninstall(); print(left() > 0.1, end=" ")
+numpool.install(tune_malloc=True); left(); numpool.install(); print(left() > 0.1)
+"""
+    assert run(script) == "False True False False\n"
+
+
+PRELOADED = [
+    path
+    for path in Path("/usr/lib").glob("*-linux-gnu/lib*malloc.so.2")
+    if path.name.startswith(("libjemalloc", "libmimalloc"))
+]
+
+
+@glibc
+@pytest.mark.skipif(not PRELOADED, reason="neither jemalloc nor mimalloc is installed")
+def test_tune_malloc_says_where_malloc_is_not_glibcs() -> None:
+    text = fails_with(
+        "import numpool\ntry: numpool.install(tune_malloc=True)\n"
+        "finally: assert numpool.current() is None",
+        LD_PRELOAD=str(PRELOADED[0]),
+    )
+    assert "ValueError: tune_malloc=True needs glibc's malloc; here malloc comes from" in text
+    assert PRELOADED[0].name in text
+
+
+def test_only_pools_can_be_installed() -> None:
+    with pytest.raises(TypeError, match="NumPy can allocate from a pool only, not from str"):
+        numpool.install("pool")  # type: ignore[arg-type]
+
+
+def test_a_closed_pool_cannot_be_installed() -> None:
+    pool = numpool.FixedPool(64, 1, name="shut")
+    pool.close()
+    with pytest.raises(numpool.PoolClosed, match="FixedPool 'shut' is closed"):
+        numpool.install(pool)
+    assert numpool.current() is None

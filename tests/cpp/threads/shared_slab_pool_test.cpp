@@ -73,8 +73,7 @@ TEST("what other threads have at hand is used before a request is refused") {
     std::vector<std::byte*> blocks;
     while (std::byte* const block = pool->try_acquire(1024)) blocks.push_back(block);
     CHECK_EQUAL(blocks.size(), 64U);
-    CHECK_THROWS(Exhausted,
-                 "SlabPool 'frames': 1024 bytes (1 KiB) requested, 64 KiB of a limit of 64 KiB",
+    CHECK_THROWS(Exhausted, "SlabPool 'frames': 1024 bytes (1 KiB) requested, 64 KiB of a limit of 64 KiB",
                  pool->acquire(1024));
     for (std::byte* const block : blocks) pool->try_release(block, 1024);
     CHECK(pool->try_acquire(65537) == nullptr);
@@ -202,11 +201,10 @@ TEST("a wiping pool's blocks always read as zero, whatever was in them") {
         return std::all_of(block, block + bytes, [](std::byte b) { return b == std::byte{0}; });
     };
     for (int round = 0; round < 3; ++round) {
-        for (const std::size_t size : {std::size_t{100}, std::size_t{5000}, std::size_t{65536},
-                                       std::size_t{70000}, std::size_t{3000000}}) {
+        for (const std::size_t size : {100UL, 5000UL, 65536UL, 70000UL, 3000000UL}) {
             std::byte* block = pool->acquire(size);
             CHECK(is_zero(block, size));
-            std::memset(block, 0xff, size);
+            std::fill_n(block, size, std::byte{0xff});
             block = pool->try_reallocate(block, 2 * size);
             CHECK(!is_zero(block, size));
             CHECK(is_zero(block + size, size));

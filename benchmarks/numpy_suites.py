@@ -11,6 +11,7 @@ passes with default NumPy. What is behind ``--`` goes to pytest.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import signal
@@ -19,8 +20,10 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 
+CORE = "numpy._core" if version("numpy") >= "2" else "numpy.core"
 WAYS = ["default", "install", "use"]
 
 NUMPY = ["_core", "lib", "ma", "linalg", "fft", "random", "polynomial"]
@@ -123,6 +126,12 @@ def run(way: str, modules: list[str], extra: list[str], directory: Path) -> Run:
     return result
 
 
+def here(modules: list[str]) -> list[str]:
+    """Those that the installed version has, by the names it gives them."""
+    renamed = [name.replace("numpy._core", CORE) for name in modules]
+    return [name for name in renamed if importlib.util.find_spec(name) is not None]
+
+
 def how(code: int) -> str:
     return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
 
@@ -153,7 +162,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    modules = options.modules or (PARTS if options.part else SUITES)[options.suite]
+    modules = options.modules or here((PARTS if options.part else SUITES)[options.suite])
     with tempfile.TemporaryDirectory() as scratch:
         directory = options.keep or Path(scratch)
         directory.mkdir(parents=True, exist_ok=True)

@@ -8,4 +8,7 @@ namespace numpool::bindings {
 /// arrays are freed while the process exits. Throws Exhausted.
 threads::Pool& default_pool();
 
+/// Whether it is the one; asking does not make it.
+bool is_default_pool(const threads::Pool& pool) noexcept;
+
 }  // namespace numpool::bindings

@@ -29,6 +29,18 @@ inline void count_references_together(PyObject* object) noexcept {
     object->ob_ref_shared = _Py_REF_SHARED(1, _Py_REF_MERGED);
 }
 
+/// Ends the counting of a new object's references: it lives as long as the process. Threads that
+/// all hold one object, as arrays hold their allocator, would write to its count in turns.
+inline void immortalise(PyObject* object) noexcept {
+#if PY_VERSION_HEX >= 0x030f0000
+    PyUnstable_SetImmortal(object);
+#else
+    object->ob_tid = _Py_UNOWNED_TID;
+    object->ob_ref_local = _Py_IMMORTAL_REFCNT_LOCAL;
+    object->ob_ref_shared = 0;
+#endif
+}
+
 #else
 
 struct CriticalSection {
@@ -36,6 +48,7 @@ struct CriticalSection {
 };
 
 inline void count_references_together(PyObject*) noexcept {}
+inline void immortalise(PyObject*) noexcept {}
 
 #endif
 

@@ -1,8 +1,11 @@
 /// NumPy's allocator, for the Python half in numpool/_numpy.py.
 
+#include <atomic>
+
 #include "base/error.hpp"
 #include "bindings/default_pool.hpp"
 #include "bindings/errors.hpp"
+#include "bindings/free_threading.hpp"
 #include "bindings/numpy_lookup.hpp"
 #include "bindings/numpy_process.hpp"
 #include "bindings/pool.hpp"
@@ -35,9 +38,26 @@ PoolHandle<Pool> to_fallback(const py::object& fallback) {
     return PoolHandle<Pool>{&fallback.cast<Pool&>()};
 }
 
+/// The one capsule of the default pool, which needs no fallback. It never ends, nor does the pool.
+py::object default_handler() {
+    static std::atomic<PyObject*> shared{nullptr};
+    if (shared == nullptr) {
+        py::object capsule = NumpyHandler::capsule(default_pool(), nullptr);
+        immortalise(capsule.ptr());
+        PyObject* none_yet = nullptr;
+        PyObject* const made = capsule.release().ptr();
+        shared.compare_exchange_strong(none_yet, made);
+    }
+    return py::reinterpret_borrow<py::object>(shared.load());
+}
+
 py::object handler(const py::object& pool, const py::object& fallback) {
     require_numpy();
-    return NumpyHandler::capsule(to_open_pool(pool), to_fallback(fallback).get());
+    Pool& serving = to_open_pool(pool);
+    const PoolHandle<Pool> helping = to_fallback(fallback);
+    const bool helpless = helping.get() == nullptr || helping.get() == &serving;
+    if (helpless && is_default_pool(serving)) return default_handler();
+    return NumpyHandler::capsule(serving, helping.get());
 }
 
 void install(const py::object& pool, const py::object& fallback) {

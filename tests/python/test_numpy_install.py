@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import importlib
 import os
 import queue
 import subprocess
@@ -239,7 +240,8 @@ class Stranger:
             ]
 
         self.requests = 0
-        api: Any = np._core._multiarray_umath._ARRAY_API  # type: ignore[attr-defined]
+        core = "numpy._core" if np.__version__ >= "2" else "numpy.core"
+        api: Any = importlib.import_module(f"{core}._multiarray_umath")._ARRAY_API
         pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
         pointer_of.restype = ctypes.c_void_p
         pointer_of.argtypes = [ctypes.py_object, ctypes.c_char_p]
@@ -280,7 +282,10 @@ def with_stranger(code: str) -> str:
         "import numpy as np, numpool\n"
         "from test_numpy_install import Stranger\n"
         "pool = numpool.FixedPool(4096, 40, name='first')\n"
-        "second = numpool.FixedPool(4096, 40, name='second')\n" + code
+        "second = numpool.FixedPool(4096, 40, name='second')\n"
+        + code
+        # The stranger's functions are Python's, and end before the last arrays do.
+        + "import os; sys.stdout.flush(); os._exit(0)"
     )
 
 

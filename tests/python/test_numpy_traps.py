@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import queue
 import resource
@@ -30,6 +31,7 @@ from numpool import _core
 
 ROOT = Path(__file__).parents[2]
 MIB = 2**20
+NUMPYS_CORE = "numpy._core" if np.__version__ >= "2" else "numpy.core"
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 Way = Callable[[], AbstractContextManager[numpool.Pool]]
@@ -299,8 +301,7 @@ def test_trap_14_no_array_owns_a_pools_data_without_its_handler(pool: numpool.Fi
 
 
 def handler_name(array: np.ndarray[Any, Any]) -> str:
-    multiarray: Any = getattr(np, "_core", None) or np.core
-    name: str = multiarray.multiarray.get_handler_name(array)
+    name: str = importlib.import_module(f"{NUMPYS_CORE}.multiarray").get_handler_name(array)
     return name
 
 
@@ -406,10 +407,10 @@ def test_trap_20_the_extension_asks_for_no_more_than_numpy_1_22() -> None:
 
 
 def test_trap_21_numpys_own_tests_pass_on_the_pool() -> None:
-    core = "numpy._core" if hasattr(np, "_core") else "numpy.core"
+    topics = ("item_selection", "indexing", "mem_policy")
     done = subprocess.run(
         [sys.executable, ROOT / "benchmarks/numpy_suites.py", "--modules"]
-        + [f"{core}.tests.test_{topic}" for topic in ("item_selection", "indexing", "mem_policy")]
+        + [f"{NUMPYS_CORE}.tests.test_{topic}" for topic in topics]
         + ["numpy.fft"],
         capture_output=True,
         text=True,

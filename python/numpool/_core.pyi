@@ -116,6 +116,7 @@ class SlabPool(Pool):
         cache: _Size | None = None,
         huge_pages: bool = True,
         decay: float = 1.0,
+        background: bool = False,
         wipe: bool = False,
         classes: Iterable[_Size] | None = None,
         name: str = "",

@@ -3,26 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 from numpool._core import Buffer, FixedPool, _Request
 
 
-def _wake(woken: asyncio.Future[None]) -> None:
-    if not woken.done():
-        woken.set_result(None)
+class _Wake:
+    """Wakes a coroutine from any thread; called once its request has an answer."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.woken = loop.create_future()
+
+    def __call__(self) -> bool:
+        """Whether the coroutine can still be woken: not once its loop is closed."""
+        try:
+            self.loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:
+            if self.loop.is_closed():
+                return False
+            raise
+        return True
+
+    def _wake(self) -> None:
+        if not self.woken.done():
+            self.woken.set_result(None)
 
 
 async def acquire_async(pool: FixedPool) -> Buffer:
     """``FixedPool.acquire_async``: see there."""
-    loop = asyncio.get_running_loop()
-    woken = loop.create_future()
-    request = _Request(pool, partial(loop.call_soon_threadsafe, _wake, woken))
-    try:
-        buffer = request.take()
-        while buffer is None:
-            await woken
+    while True:
+        wake = _Wake(asyncio.get_running_loop())
+        request = _Request(pool, wake)
+        try:
             buffer = request.take()
-        return buffer
-    finally:
-        request.cancel()
+            if buffer is None:
+                await wake.woken
+                buffer = request.take()
+            if buffer is not None:
+                return buffer
+        finally:
+            request.cancel()

@@ -1,5 +1,6 @@
 #include "base/size_text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <charconv>
@@ -38,11 +39,15 @@ std::string trimmed_lower(std::string_view text) {
 
 /// The text as an error may show it: control characters would break the line or end it.
 std::string shown(std::string_view text) {
-    std::string result{text.substr(0, 100)};
+    // Not in the middle of a character of several bytes.
+    std::size_t end = std::min<std::size_t>(text.size(), 100);
+    while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+        --end;
+    std::string result{text.substr(0, end)};
     for (char& c : result) {
         if (std::iscntrl(static_cast<unsigned char>(c))) c = '?';
     }
-    return text.size() > 100 ? result + "..." : result;
+    return text.size() > end ? result + "..." : result;
 }
 
 [[noreturn]] void refuse(std::string_view text) {

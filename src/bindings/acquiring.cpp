@@ -55,23 +55,28 @@ PyObject* acquire_many(PyObject* self, PyObject* n) {
         auto& pool = pool_in<FixedPool>(self);
         const std::size_t count = to_count(n, "n");
         std::vector<Block> blocks(count <= pool.max_blocks() ? count : 0);
-        py::list buffers{blocks.size()};
         if (blocks.size() != count || !pool.try_acquire_many(blocks)) {
             pool.throw_exhausted(count,
                                  ": release some, ask for fewer, or allow more with max_blocks");
         }
+        // Not yet a list: that the garbage collector would show to Python code, half filled.
+        std::vector<py::object> buffers;
         std::size_t done = 0;
         try {
+            buffers.reserve(count);
             for (; done < count; ++done) {
-                PyList_SET_ITEM(buffers.ptr(), static_cast<Py_ssize_t>(done),
-                                pool.hand_out(blocks[done]));
+                buffers.push_back(py::reinterpret_steal<py::object>(pool.hand_out(blocks[done])));
             }
         } catch (...) {
-            // The one that failed has gone back by itself; those before it go with the list.
+            // The one that failed has gone back by itself; those before it go with their buffers.
             while (++done < count) return_unseen(pool, blocks[done]);
             throw;
         }
-        return buffers.release().ptr();
+        py::list list{count};
+        for (std::size_t i = 0; i < count; ++i) {
+            PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), buffers[i].release().ptr());
+        }
+        return list.release().ptr();
     });
 }
 
@@ -79,7 +84,7 @@ PyObject* acquire_async(PyObject* self, PyObject*) {
     return guarded<PyObject*>(nullptr, [&] {
         const py::object acquire_async =
             py::module_::import("numpool._waiting").attr("acquire_async");
-        return acquire_async(py::handle{self}).release().ptr();
+        return calling_python([&] { return PyObject_CallOneArg(acquire_async.ptr(), self); });
     });
 }
 

@@ -53,10 +53,7 @@ int buffer_getbuffer(PyObject* self, Py_buffer* view, int flags) {
         view->obj = nullptr;
         return -1;
     }
-    // What numpy.ndarray(buffer=…) asks for. It ends its export at once, and holds not the lease
-    // but this buffer for as long as it uses the address.
-    constexpr int any_contiguous = PyBUF_ANY_CONTIGUOUS & ~PyBUF_STRIDES;
-    if ((flags & any_contiguous) != 0) as_buffer(self)->pinned = true;
+    if (asks_to_keep_the_address(flags)) as_buffer(self)->pinned = true;
     return export_lease(lease, view, flags);
 }
 

@@ -18,6 +18,7 @@ FixedPool::~FixedPool() {
 }
 
 void FixedPool::drop_init() noexcept {
+    if (!init_) return;
     close();
     init_ = {};
 }
@@ -32,8 +33,18 @@ PyObject* FixedPool::hand_out(Block block) {
     }
     if (construct) {
         const auto handle = py::reinterpret_steal<py::object>(&buffer->ob_base);
-        const py::memoryview view{handle};
-        init_(view);
+        const py::object view = py::memoryview{handle};
+        const auto result = py::reinterpret_steal<py::object>(
+            calling_python([&] { return PyObject_CallOneArg(init_.ptr(), view.ptr()); }));
+        if (!result) {
+            const py::error_already_set failure;
+            // The exception's frames may hold the view for long. Where it was not passed on it can
+            // be ended, and the block goes back now.
+            const auto ended = py::reinterpret_steal<py::object>(
+                PyObject_CallMethod(view.ptr(), "release", nullptr));
+            if (!ended) PyErr_Clear();
+            throw failure;
+        }
         buffer->lease->holding.constructed = true;
         return handle.inc_ref().ptr();
     }

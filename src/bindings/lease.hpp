@@ -41,6 +41,12 @@ bool is_lease(PyObject* object) noexcept;
 /// Exports the leased block: a `bf_getbuffer` whose object is the lease.
 int export_lease(Lease* lease, Py_buffer* view, int flags) noexcept;
 
+/// Whether an export is asked for as numpy.ndarray(buffer=...) asks: it ends the export at once and
+/// goes on using the address, holding the object that it was given.
+constexpr bool asks_to_keep_the_address(int flags) noexcept {
+    return (flags & PyBUF_ANY_CONTIGUOUS & ~PyBUF_STRIDES) != 0;
+}
+
 /// Creates the type; called once.
 void create_lease_type();
 

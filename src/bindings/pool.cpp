@@ -1,5 +1,6 @@
 #include "bindings/pool.hpp"
 
+#include "base/error.hpp"
 #include "bindings/errors.hpp"
 #include "bindings/sizes.hpp"
 
@@ -11,6 +12,14 @@ using threads::PoolHandle;
 
 py::object object_of(Pool* pool) {
     if (pool == nullptr) return py::none{};
+    // An object that is being destroyed is still registered, and must not be brought back to life.
+    const py::detail::type_info* const type = py::detail::get_type_info(typeid(*pool));
+    const py::handle known =
+        type == nullptr ? py::handle{}
+                        : py::detail::get_object_handle(dynamic_cast<const void*>(pool), type);
+    if (known && Py_REFCNT(known.ptr()) == 0) {
+        throw Closed{pool->title() + ": its Python object is being destroyed"};
+    }
     return py::cast(pool, py::return_value_policy::take_ownership);
 }
 
@@ -43,7 +52,11 @@ std::string to_name(const py::object& name) {
         throw py::type_error{std::string{"name must be a str, not "} +
                              Py_TYPE(name.ptr())->tp_name};
     }
-    return name.cast<std::string>();
+    const std::string text = to_text(name);
+    if (text.find('\0') != std::string::npos) {
+        throw BadArgument{"name holds a NUL character, which would end it where it is shown"};
+    }
+    return text;
 }
 
 const std::byte* address_in(const py::object& subject) {

@@ -56,7 +56,8 @@ NUMPOOL_REQUIRE_INITIALISED(numpool::bindings::Request)
 namespace numpool::bindings {
 
 void register_request(py::module_& module) {
-    py::class_<Request>(module, "_Request", "A place in a pool's queue, for an event loop.")
+    py::class_<Request>(module, "_Request", py::is_final(),
+                        "A place in a pool's queue, for an event loop.")
         .def(py::init([](const py::object& pool, py::object wake) {
                  return std::make_unique<Request>(pool.cast<FixedPool&>(), std::move(wake));
              }),

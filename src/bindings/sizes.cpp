@@ -20,7 +20,10 @@ std::size_t to_unsigned(const py::handle& value, const char* name) {
     const std::size_t result = PyLong_AsSize_t(number.ptr());
     if (result != static_cast<std::size_t>(-1) || !PyErr_Occurred()) return result;
     PyErr_Clear();
-    const std::string text = py::str(number);
+    // Python refuses to write out numbers of very many digits.
+    const auto digits = py::reinterpret_steal<py::object>(PyObject_Str(number.ptr()));
+    if (!digits) PyErr_Clear();
+    const std::string text = digits ? to_text(digits) : "a number of thousands of digits";
     if (text.starts_with('-'))
         throw BadArgument{std::string{name} + " is " + text + ": it cannot be negative"};
     throw BadArgument{std::string{name} + " is " + text +
@@ -28,6 +31,13 @@ std::size_t to_unsigned(const py::handle& value, const char* name) {
 }
 
 }  // namespace
+
+std::string to_text(const py::handle& value) {
+    Py_ssize_t bytes = 0;
+    const char* const text = PyUnicode_AsUTF8AndSize(value.ptr(), &bytes);
+    if (text == nullptr) throw py::error_already_set{};
+    return {text, static_cast<std::size_t>(bytes)};
+}
 
 std::size_t to_count(const py::handle& value, const char* name) {
     if (!PyIndex_Check(value.ptr())) {
@@ -39,7 +49,7 @@ std::size_t to_count(const py::handle& value, const char* name) {
 std::size_t to_size(const py::handle& value, const char* name) {
     if (py::isinstance<py::str>(value)) {
         try {
-            return size_from_text(value.cast<std::string>(), pages::memory_limit);
+            return size_from_text(to_text(value), pages::memory_limit);
         } catch (const BadArgument& error) {
             throw BadArgument{std::string{name} + ": " + error.what()};
         }

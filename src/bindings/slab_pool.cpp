@@ -38,8 +38,9 @@ std::vector<std::size_t> to_classes(const py::object& classes) {
 }
 
 threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::object& cache,
-                                           bool huge_pages, double decay, bool wipe,
-                                           const py::object& classes, const py::object& name) {
+                                           bool huge_pages, double decay, bool background,
+                                           bool wipe, const py::object& classes,
+                                           const py::object& name) {
     threads::SharedSlabPoolOptions options;
     if (!limit.is_none()) {
         options.spans.limit = to_size(limit, "limit");
@@ -50,6 +51,7 @@ threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::ob
     if (!cache.is_none()) options.spans.cached_limit = to_size(cache, "cache");
     options.spans.huge_pages = huge_pages;
     options.spans.decay_milliseconds = to_milliseconds(decay);
+    options.background = background;
     options.wipe = wipe;
     options.classes = to_classes(classes);
     options.name = to_name(name);
@@ -163,7 +165,8 @@ limit       the most bytes that may be in use, an int or a text like "2GiB" or "
 cache       the most bytes that may be kept for later, by default a quarter of the memory this process
             may use
 huge_pages  ask for huge pages in blocks of 2 MiB and more
-decay       unused pages go back to the system after so many seconds
+decay       unused pages go back to the system after so many seconds, when the pool is next used
+background  have a thread look after that, so that an idle process gives back, too
 wipe        zero each block when it comes back; acquired blocks then always hold zeroes
 classes     the block sizes to serve from slabs, if not the usual ones
 name        shown in errors and reprs)";
@@ -175,7 +178,8 @@ void register_slab_pool(py::module_& module) {
     pool.attr("__module__") = "numpool";
     pool.def(py::init(&create), py::kw_only(), py::arg("limit") = py::none(),
              py::arg("cache") = py::none(), py::arg("huge_pages") = true, py::arg("decay") = 1.0,
-             py::arg("wipe") = false, py::arg("classes") = py::none(), py::arg("name") = "")
+             py::arg("background") = false, py::arg("wipe") = false,
+             py::arg("classes") = py::none(), py::arg("name") = "")
         .def("acquire_many", &acquire_many, py::arg("nbytes"), py::arg("n"), py::pos_only(),
              "A list of n buffers of so many bytes each; where one is refused, raise PoolExhausted "
              "and "

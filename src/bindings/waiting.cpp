@@ -42,21 +42,31 @@ void return_unseen(SharedFixedPool& pool, Block block) noexcept {
 }
 
 Block wait_for_block(SharedFixedPool& pool, const Deadline& deadline) {
+    // A signal that comes just before the thread falls asleep does not wake it: it looks by itself.
+    constexpr std::chrono::milliseconds longest_sleep{100};
     const auto waiter = std::make_shared<threads::ThreadWaiter>();
     if (const Block block = pool.acquire_or_wait(waiter)) return block;
     for (;;) {
-        const Doorbell::Woken woken = without_gil([&] { return waiter->wait(deadline); });
-        const bool interrupted = woken == Doorbell::Woken::by_signal;
-        if (interrupted && PyErr_CheckSignals() == 0) continue;
-        const Block block = pool.collect(*waiter);
-        if (interrupted) {
-            if (block) return_unseen(pool, block);
-            throw py::error_already_set{};
+        const auto now = Doorbell::Clock::now();
+        const bool last = deadline && *deadline - now <= longest_sleep;
+        const auto until = last ? *deadline : now + longest_sleep;
+        const Doorbell::Woken woken = without_gil([&] { return waiter->wait(until); });
+        if (woken == Doorbell::Woken::by_signal || (woken == Doorbell::Woken::by_time && !last)) {
+            const bool raised = PyErr_CheckSignals() != 0;
+            if (!raised && pool.state_of(*waiter) == threads::Waiter::State::waiting) continue;
+            if (raised) {
+                py::error_already_set error;
+                if (const Block block = pool.collect(*waiter)) return_unseen(pool, block);
+                throw error;
+            }
         }
-        if (!block && pool.state_of(*waiter) == threads::Waiter::State::closed) {
+        if (const Block block = pool.collect(*waiter)) return block;
+        if (pool.state_of(*waiter) == threads::Waiter::State::closed) {
             throw Closed{pool.title() + " was closed while this request waited"};
         }
-        return block;
+        if (woken == Doorbell::Woken::by_time && last) return {};
+        // A signal handler forked, and this is the child, where nobody waits any more.
+        if (const Block block = pool.acquire_or_wait(waiter)) return block;
     }
 }
 
@@ -68,15 +78,34 @@ bool CallbackWaiter::notify() noexcept try {
     const py::gil_scoped_acquire gil;
     // A release may come from a destructor that runs while an exception passes.
     const py::error_scope passing;
-    PyObject* const result = PyObject_CallNoArgs(callback_.ptr());
-    if (result == nullptr) {
-        PyErr_Clear();
-        return false;
+    PyObject* const told = calling_python([&] { return PyObject_CallNoArgs(callback_.ptr()); });
+    if (told != nullptr) {
+        const bool reachable = told != Py_False;
+        Py_DECREF(told);
+        return reachable;
     }
-    Py_DECREF(result);
-    return true;
-} catch (abi::__forced_unwind&) {
+    // Too deep a recursion, short memory, Ctrl-C: none of them the waiter's fault. Ctrl-C is for
+    // the main thread to see; the waiter is told again from there, where the stack is shallow.
+    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0) PyErr_SetInterrupt();
+    PyErr_Clear();
+    return notify_later();
+} catch (...) {
     hang_thread();
+}
+
+bool CallbackWaiter::notify_later() noexcept try {
+    auto* const again = new std::shared_ptr<CallbackWaiter>{shared_from_this()};
+    const auto notify_now = [](void* waiter) {
+        const std::unique_ptr<std::shared_ptr<CallbackWaiter>> one{
+            static_cast<std::shared_ptr<CallbackWaiter>*>(waiter)};
+        (*one)->notify();
+        return 0;
+    };
+    if (Py_AddPendingCall(notify_now, again) == 0) return true;
+    delete again;
+    return false;
+} catch (const std::bad_alloc&) {
+    return false;
 }
 
 }  // namespace numpool::bindings

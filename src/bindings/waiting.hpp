@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "bindings/topics.hpp"
@@ -22,14 +23,18 @@ threads::SharedFixedPool::Block wait_for_block(threads::SharedFixedPool& pool,
 void return_unseen(threads::SharedFixedPool& pool, threads::SharedFixedPool::Block block) noexcept;
 
 /// Someone who waits by having a Python function called, from any thread: an event loop's way to
-/// be woken. Where the function raises, the block goes to the next.
-class CallbackWaiter final : public threads::Waiter {
+/// be woken. Where the function returns False, nobody is there any more; where it raises, it is
+/// called again later.
+class CallbackWaiter final : public threads::Waiter,
+                             public std::enable_shared_from_this<CallbackWaiter> {
   public:
     explicit CallbackWaiter(py::object callback) : callback_{std::move(callback)} {}
     ~CallbackWaiter() override;
     bool notify() noexcept override;
 
   private:
+    bool notify_later() noexcept;
+
     py::object callback_;
 };
 

@@ -1,6 +1,7 @@
 #include "pools/fixed_pool.hpp"
 
 #include <algorithm>
+#include <new>
 #include <string>
 
 #include "base/error.hpp"
@@ -103,7 +104,7 @@ bool FixedPool::grow() {
     return true;
 }
 
-bool FixedPool::add_chunk(std::size_t blocks) {
+bool FixedPool::add_chunk(std::size_t blocks) try {
     const auto bytes = checked_product(stride(), blocks);
     if (!bytes) return false;
     chunks_.reserve(chunks_.size() + 1);
@@ -115,6 +116,8 @@ bool FixedPool::add_chunk(std::size_t blocks) {
     fresh_ = extent.start;
     fresh_end_ = extent.start + *bytes;
     return true;
+} catch (const std::bad_alloc&) {  // For its records, before its pages.
+    return false;
 }
 
 bool FixedPool::owns(const std::byte* address) const noexcept {

@@ -8,8 +8,8 @@
 namespace numpool::pools {
 
 /// What all slab pools mean by `try_reallocate`: the cheapest way to a block of `bytes` with the
-/// same contents. The pool has `try_acquire`, `try_release`, `centre()` and, for what needs its lock,
-/// `try_reallocate_large`.
+/// same contents. The pool has `try_acquire`, `try_release`, `centre()` and, for what needs its
+/// lock, `try_reallocate_large`.
 template <class Pool>
 std::byte* reallocate_in(Pool& pool, std::byte* block, std::size_t bytes) noexcept {
     if (block == nullptr) return pool.try_acquire(bytes);

@@ -8,6 +8,27 @@
 namespace numpool::pools {
 
 std::size_t SlabCache::take(FreeBlock* blocks, std::size_t most) noexcept {
+    if (passing_count_ == 0) return take_from_slabs(blocks, most);
+    const std::size_t taken = std::min(most, passing_count_);
+    passing_count_ -= taken;
+    std::copy_n(passing_.get() + passing_count_, taken, blocks);
+    return taken;
+}
+
+void SlabCache::give(const FreeBlock* blocks, std::size_t count) noexcept {
+    if (count > capacity_ / 2) return give_to_slabs(blocks, count);
+    if (count > capacity_ - passing_count_) settle((passing_count_ + 1) / 2);
+    std::copy_n(blocks, count, passing_.get() + passing_count_);
+    passing_count_ += count;
+}
+
+void SlabCache::settle(std::size_t oldest) noexcept {
+    give_to_slabs(passing_.get(), oldest);
+    std::copy(passing_.get() + oldest, passing_.get() + passing_count_, passing_.get());
+    passing_count_ -= oldest;
+}
+
+std::size_t SlabCache::take_from_slabs(FreeBlock* blocks, std::size_t most) noexcept {
     std::size_t taken = 0;
     while (taken < most) {
         Slab* slab = slab_with_blocks();
@@ -36,7 +57,7 @@ Slab* SlabCache::slab_with_blocks() noexcept {
     return nullptr;
 }
 
-void SlabCache::give(const FreeBlock* blocks, std::size_t count) noexcept {
+void SlabCache::give_to_slabs(const FreeBlock* blocks, std::size_t count) noexcept {
     std::size_t i = 0;
     while (i < count) {
         // Blocks that come back together often lie in one slab.
@@ -75,12 +96,14 @@ void SlabCache::end_slab(Slab& slab) noexcept {
 }
 
 std::size_t SlabCache::give_back_empty() noexcept {
+    settle();
     const std::size_t bytes = lists_[empty].size() * layout_.bytes;
     while (!lists_[empty].empty()) end_slab(*lists_[empty].first());
     return bytes;
 }
 
 std::size_t SlabCache::decay() noexcept {
+    settle();
     std::size_t bytes = 0;
     for (; idle_slabs_ > 0 && !lists_[empty].empty(); --idle_slabs_) {
         bytes += layout_.bytes;
@@ -91,6 +114,7 @@ std::size_t SlabCache::decay() noexcept {
 }
 
 std::size_t SlabCache::purge_partial() noexcept {
+    settle();
     std::size_t purged = 0;
     for (const ListNumber number : {dense, sparse}) {
         for (Slab* slab = lists_[number].first(); slab != nullptr; slab = slab->next) {
@@ -102,8 +126,14 @@ std::size_t SlabCache::purge_partial() noexcept {
 }
 
 SlabFigures SlabCache::figures() const noexcept {
-    return {slabs_,   lists_[empty].size(),  blocks_out_, touched_blocks_,
-            refused_, slabs_ * layout_.bytes};
+    SlabFigures figures;
+    figures.slabs = slabs_;
+    figures.empty_slabs = lists_[empty].size();
+    figures.blocks_out = blocks_out_ - std::min(blocks_out_, passing_count_);
+    figures.touched_blocks = touched_blocks_ + passing_count_;
+    figures.refused = refused_;
+    figures.mapped = slabs_ * layout_.bytes;
+    return figures;
 }
 
 void SlabCache::check() const {

@@ -1,20 +1,23 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <memory>
+#include <span>
 
 #include "pools/slab_list.hpp"
 #include "pools/slab_store.hpp"
 
 namespace numpool::pools {
 
-/// What one class's slabs amount to.
+/// What one class's slabs amount to, blocks in passing included.
 struct SlabFigures {
     std::size_t slabs = 0;
     std::size_t empty_slabs = 0;
-    /// Blocks that are not in a slab: users', or on their way.
+    /// Blocks that were taken and not given back.
     std::size_t blocks_out = 0;
-    /// Unused blocks in slabs whose pages were touched.
+    /// Unused blocks whose pages were touched.
     std::size_t touched_blocks = 0;
     /// Releases that were refused: blocks that were not out.
     std::size_t refused = 0;
@@ -24,14 +27,26 @@ struct SlabFigures {
 
 /// The slabs of one class: full ones, partial ones and empty ones. Blocks come and go in batches.
 ///
+/// Batches that come back are kept in passing, a few of them, and are the next to be taken: where
+/// one thread acquires what another releases, no slab is looked at, and the pool's lock is held as
+/// long as copying half a kilobyte takes.
+///
 /// Blocks are taken from partial slabs that are more than half in use first, so that the others
 /// get a chance to become empty. One empty slab, or an eighth of all, is kept for the next burst;
 /// others go back at once, to the bank, which keeps their pages for whoever needs them next: all
 /// classes, and spans, share that cache.
 class SlabCache {
   public:
-    SlabCache(std::size_t block_size, pages::Tag kind, SlabStore& store) noexcept
-        : layout_{block_size}, kind_{kind}, store_{store} {}
+    static constexpr std::size_t most_in_passing = 256;
+    static constexpr std::size_t most_bytes_in_passing = std::size_t{256} << 10;
+
+    /// Throws std::bad_alloc.
+    SlabCache(std::size_t block_size, pages::Tag kind, SlabStore& store)
+        : layout_{block_size},
+          kind_{kind},
+          store_{store},
+          capacity_{std::min(most_in_passing, most_bytes_in_passing / block_size)},
+          passing_{new FreeBlock[capacity_]} {}
 
     const SlabLayout& layout() const noexcept { return layout_; }
 
@@ -42,6 +57,12 @@ class SlabCache {
     /// Takes blocks back that lie in slabs of this class. What is no block, or not out, is counted
     /// and left.
     void give(const FreeBlock* blocks, std::size_t count) noexcept;
+
+    /// Brings all blocks in passing to their slabs. The three below begin with it.
+    void settle() noexcept { settle(passing_count_); }
+    std::span<const FreeBlock> in_passing() const noexcept {
+        return {passing_.get(), passing_count_};
+    }
 
     /// Gives the empty slabs back. Returns their bytes.
     std::size_t give_back_empty() noexcept;
@@ -75,6 +96,9 @@ class SlabCache {
         if (unused == layout_.blocks) return empty;
         return unused * 2 < layout_.blocks ? dense : sparse;
     }
+    void settle(std::size_t oldest) noexcept;
+    std::size_t take_from_slabs(FreeBlock* blocks, std::size_t most) noexcept;
+    void give_to_slabs(const FreeBlock* blocks, std::size_t count) noexcept;
     Slab* slab_with_blocks() noexcept;
     void give(Slab& slab, FreeBlock block) noexcept;
     void move(Slab& slab, ListNumber from, ListNumber to) noexcept;
@@ -86,9 +110,13 @@ class SlabCache {
     SlabStore& store_;
     std::array<SlabList, list_count> lists_;
     Slab* spare_records_ = nullptr;
+    std::size_t capacity_;
+    std::unique_ptr<FreeBlock[]> passing_;
+    std::size_t passing_count_ = 0;
     std::size_t slabs_ = 0;
     /// The fewest empty slabs there were since the last decay.
     std::size_t idle_slabs_ = 0;
+    /// Blocks that are not in their slabs.
     std::size_t blocks_out_ = 0;
     std::size_t touched_blocks_ = 0;
     std::size_t refused_ = 0;

@@ -24,8 +24,8 @@ struct SlabPoolOptions {
 /// All that the threads of a slab pool share: the slabs of every class, and the spans. Whoever
 /// uses it holds the pool's lock, or is alone.
 ///
-/// Small blocks come and go in batches, on their way to and from magazines. A pool above it says
-/// with `reclaim` how to get back what its magazines hold.
+/// Small blocks come and go in batches, on their way to and from magazines. Before it gives up it
+/// empties its own caches; what magazines hold is for the pool above it to give back.
 class SlabCentre {
   public:
     /// What an address is to this pool.

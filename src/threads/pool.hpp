@@ -13,8 +13,8 @@ class BlockOwner {
     BlockOwner(const BlockOwner&) = delete;
     BlockOwner& operator=(const BlockOwner&) = delete;
 
-    /// Ends the use of a live block; `bytes` is what was asked for, as far as the caller knows. From
-    /// any thread; afterwards the owner may be gone.
+    /// Ends the use of a live block; `bytes` is what was asked for, as far as the caller knows.
+    /// From any thread; afterwards the owner may be gone.
     virtual void release(std::byte* block, std::size_t bytes = 0) noexcept = 0;
 
     /// The same for a block that was not brought to use, whose bytes may be anything.

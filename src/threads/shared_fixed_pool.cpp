@@ -86,6 +86,7 @@ SharedFixedPool::Block SharedFixedPool::try_acquire() {
 bool SharedFixedPool::try_acquire_many(std::span<Block> blocks) {
     Lock lock{mutex_};
     require_open();
+    if (blocks.size() > max_blocks_ - live_) return false;
     std::size_t taken = 0;
     while (taken < blocks.size() && (blocks[taken] = take())) ++taken;
     if (taken == blocks.size()) return true;
@@ -170,7 +171,7 @@ std::string SharedFixedPool::refuse(std::size_t wanted) {
     ++failures_;
     const std::size_t blocks = pool_ ? pool_->blocks() : 0;
     std::string text = title() + ": ";
-    if (wanted > 1) {
+    if (wanted > max_blocks_ - live_ && wanted > 1) {
         text += "asked for " + std::to_string(wanted) + " blocks at once, " +
                 std::to_string(max_blocks_ - live_) + " of at most " + std::to_string(max_blocks_) +
                 " are left";

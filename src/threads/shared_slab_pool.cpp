@@ -52,14 +52,24 @@ SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::Page
     : centre_{options, static_cast<Pool*>(this), source, record_source},
       key_{next_key()},
       wipe_{options.wipe},
+      background_{options.background},
       room_for_gone_{new Magazine[centre_.classes().count()]},
       gone_{centre_.classes(), room_for_gone_.get()},
       name_{options.name} {
     guard_range_for_fork();
     guard();
+    if (!background_) return;
+    try {
+        Caretaker::instance().add(*this,
+                                  std::chrono::milliseconds{options.spans.decay_milliseconds});
+    } catch (...) {
+        unguard();
+        throw;
+    }
 }
 
 SharedSlabPool::~SharedSlabPool() {
+    if (background_) Caretaker::instance().remove(*this);
     unguard();
 }
 

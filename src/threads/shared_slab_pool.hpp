@@ -11,6 +11,7 @@
 #include "pools/slab_centre.hpp"
 #include "threads/brief_mutex.hpp"
 #include "threads/byte_source.hpp"
+#include "threads/caretaker.hpp"
 #include "threads/pool.hpp"
 #include "threads/thread_magazines.hpp"
 
@@ -19,6 +20,8 @@ namespace numpool::threads {
 struct SharedSlabPoolOptions : pools::SlabPoolOptions {
     /// Zero every block when it comes back; acquired blocks then always read as zero.
     bool wipe = false;
+    /// Give back what is not needed for the decay time even while the whole process idles.
+    bool background = false;
 };
 
 /// Blocks of any size for any number of threads, as `pools::SlabPool` is for one.
@@ -31,7 +34,8 @@ struct SharedSlabPoolOptions : pools::SlabPoolOptions {
 class SharedSlabPool final : public Pool,
                              public ByteSource,
                              private ForkGuarded,
-                             private MagazineOwner {
+                             private MagazineOwner,
+                             private Decaying {
   public:
     /// The new pool's first handle. Throws as SlabCentre's constructor does.
     static PoolHandle<SharedSlabPool> create(const SharedSlabPoolOptions& options = {},
@@ -98,7 +102,7 @@ class SharedSlabPool final : public Pool,
     std::size_t trim() override;
     /// Gives back what was not needed for the decay time, idle threads' magazines included. Slow
     /// paths do it by themselves; a process that idles altogether needs a thread for it.
-    std::size_t decay() noexcept;
+    std::size_t decay() noexcept override;
     void check() const override;
     void close() noexcept override;
     bool closed() const noexcept override;
@@ -188,6 +192,7 @@ class SharedSlabPool final : public Pool,
     pools::SlabCentre centre_;
     const std::uint64_t key_;
     const bool wipe_;
+    const bool background_;
 
     mutable BriefMutex mutex_;
     /// Of every thread that used the pool and lives.

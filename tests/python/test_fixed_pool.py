@@ -59,6 +59,26 @@ def test_acquire_many_refuses_more_than_there_can_be(pool: numpool.FixedPool, co
     assert pool.stats().blocks == 0
 
 
+def test_a_refused_acquire_many_touches_no_block(resident_bytes: Callable[[], int]) -> None:
+    pool = numpool.FixedPool(4096, 100_000)
+    buffer = pool.acquire()
+    before = resident_bytes()
+    with pytest.raises(numpool.PoolExhausted):
+        pool.acquire_many(100_000)
+    assert resident_bytes() - before < 2**22
+    assert pool.stats().peak == 4096
+    del buffer
+
+
+def test_nobody_sees_the_list_of_acquire_many_before_it_is_full() -> None:
+    def init(view: memoryview) -> None:
+        for candidate in gc.get_objects():
+            if type(candidate) is list and len(candidate) == 37:
+                candidate.clear()
+
+    assert len(numpool.FixedPool(64, 40, init=init).acquire_many(37)) == 37
+
+
 def test_acquire_many_without_bound_refuses_what_no_memory_holds() -> None:
     pool = numpool.FixedPool(64, 1, max_blocks=None)
     with pytest.raises(MemoryError):
@@ -111,6 +131,11 @@ def test_sizes_are_numbers_or_texts(size: int | str, expected: int) -> None:
             (8, 2), {"init": print, "wipe": True}, ValueError, "init and wipe contradict", id="both"
         ),
         pytest.param((8, 2), {"name": 7}, TypeError, "name must be a str, not int", id="name"),
+        pytest.param((8, 2), {"name": "a\0b"}, ValueError, "NUL", id="nul in name"),
+        pytest.param((10**5000, 1), {}, ValueError, "thousands of digits", id="digits"),
+        pytest.param((8, 2**43), {}, MemoryError, "the system refused 64 TiB", id="ledger"),
+        pytest.param(("x" + "é" * 80, 1), {}, ValueError, "is not a size", id="long text"),
+        pytest.param(("\ud800", 1), {}, ValueError, "surrogates", id="surrogate"),
         pytest.param((8,), {}, TypeError, "incompatible", id="missing"),
     ],
 )
@@ -211,18 +236,35 @@ def test_acquire_many_whose_init_raises_halfway_gives_everything_back() -> None:
     assert calls == 6  # Two blocks had been constructed before.
 
 
-def test_a_view_that_init_kept_holds_the_block() -> None:
-    kept: list[memoryview] = []
+def test_a_block_whose_init_raised_is_free_while_the_exception_still_lives() -> None:
+    attempts: list[memoryview] = []
 
     def init(view: memoryview) -> None:
-        kept.append(view)
+        attempts.append(view)
+        if len(attempts) == 1:
+            raise LookupError
+
+    pool = numpool.FixedPool(16, 1, init=init)
+    try:
+        pool.acquire()
+    except LookupError:
+        assert pool.acquire().nbytes == 16
+    with pytest.raises(ValueError, match="released memoryview"):
+        attempts[0][0]
+
+
+def test_an_array_that_init_kept_holds_the_block() -> None:
+    kept: list[Any] = []
+
+    def init(view: memoryview) -> None:
+        kept.append(np.frombuffer(view, "u1"))
         raise LookupError
 
     pool = numpool.FixedPool(16, 1, init=init)
     with pytest.raises(LookupError):
         pool.acquire()
     assert pool.stats().blocks == 1
-    kept[0][:] = bytes(16)
+    kept[0][:] = 1
     kept.clear()
     assert pool.stats().blocks == 0
     pool.check()
@@ -388,6 +430,43 @@ def test_a_pool_that_only_its_init_can_reach_is_collected() -> None:
     gc.collect()
     assert gone() is None
     assert buffer.array()[0] == 1
+
+
+def test_a_pool_in_a_cycle_stays_open_while_a_buffer_leads_to_it() -> None:
+    class Looped(numpool.FixedPool):
+        me: object
+
+    pool = Looped(64, 2)
+    pool.me = pool
+    buffer = pool.acquire()
+    del pool
+    gc.collect()
+    again = buffer.pool
+    assert again is not None
+    assert not again.closed
+
+
+def test_a_pool_object_that_is_being_destroyed_is_not_brought_back() -> None:
+    class Pool(numpool.FixedPool):
+        last: object
+
+    class Last:
+        def __del__(self) -> None:
+            try:
+                outcome.append(buffer.pool)
+            except numpool.PoolClosed as error:
+                outcome.append(str(error))
+
+    outcome: list[object] = []
+    pool = Pool(4096, 4)
+    buffer = pool.acquire()
+    pool.last = Last()
+    del pool
+    gc.collect()
+    assert len(outcome) == 1
+    if isinstance(outcome[0], str):
+        assert "its Python object is being destroyed" in outcome[0]
+    assert isinstance(buffer.pool, numpool.FixedPool)
 
 
 def test_a_pool_can_be_subclassed() -> None:

@@ -49,6 +49,22 @@ ENDINGS = {
         "for _ in range(4): threading.Thread(target=work, daemon=True).start()\n"
         "time.sleep(0.05)"
     ),
+    "daemon threads in a slow init": (
+        "import threading, time\n"
+        "slow = numpool.FixedPool(64, 100000, init=lambda view: time.sleep(0.001))\n"
+        "def work():\n"
+        "    while True: keep.append(slow.acquire())\n"
+        "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
+        "time.sleep(0.05)"
+    ),
+    "daemon threads that wake a loop": (
+        "import asyncio, threading, time\n"
+        "async def use():\n"
+        "    while True: (await pool.acquire_async()).release(); await asyncio.sleep(0)\n"
+        "async def main(): await asyncio.gather(*(use() for _ in range(8)))\n"
+        "for _ in range(2): threading.Thread(target=asyncio.run, args=(main(),), daemon=True).start()\n"
+        "time.sleep(0.1)"
+    ),
     "daemon threads that trim, check and close": (
         "import threading, time\n"
         "def work():\n"

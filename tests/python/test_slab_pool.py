@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -206,6 +207,20 @@ def test_reallocate_refuses_what_is_not_safe(slabs: numpool.SlabPool) -> None:
     buffer.release()
     with pytest.raises(ValueError, match="was released"):
         slabs.reallocate(buffer, 200)
+
+
+def test_an_idle_process_gives_back_in_the_background(resident_bytes: Callable[[], int]) -> None:
+    before = resident_bytes()
+    pool = numpool.SlabPool(decay=0.1, background=True)
+    array = pool.full(10**8, 1, "u1")
+    small = [pool.full(10**4, 1, "u1") for _ in range(2000)]
+    assert resident_bytes() - before > 110_000_000
+    del array, small
+    deadline = time.monotonic() + 20
+    while resident_bytes() - before > 20_000_000 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert resident_bytes() - before < 20_000_000
+    pool.check()
 
 
 def test_a_wiping_pool_hands_out_zeroes() -> None:

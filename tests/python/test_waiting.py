@@ -130,11 +130,16 @@ def test_control_c_interrupts_a_wait(pool: numpool.FixedPool) -> None:
         wait_until_waiting(pool, 1)
         os.kill(os.getpid(), signal.SIGINT)
 
+    # A program started in the background ignores it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()
-    with pytest.raises(KeyboardInterrupt):
-        pool.acquire(timeout=None)
-    interrupter.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            pool.acquire(timeout=None)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        interrupter.join()
     buffers.pop().release()
     assert pool.acquire().nbytes == 4096
 
@@ -315,6 +320,83 @@ def test_a_loop_that_was_closed_under_its_waiter_passes_the_block_on(
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     del task
     gc.collect()
+
+
+def test_a_coroutine_is_woken_by_a_release_that_had_no_stack_left(pool: numpool.FixedPool) -> None:
+    async def main() -> None:
+        buffers = pool.acquire_many(4)
+        waiting = asyncio.create_task(pool.acquire_async())
+        await asyncio.sleep(SOON)
+
+        def descend() -> None:
+            try:
+                descend()
+            except RecursionError:
+                if buffers:
+                    buffers.pop()
+
+        descend()
+        assert (await asyncio.wait_for(waiting, LONG)).nbytes == 4096
+
+    asyncio.run(main())
+
+
+def test_control_c_while_a_coroutine_is_being_woken_is_kept(
+    pool: numpool.FixedPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        buffers = pool.acquire_many(4)
+        loop = asyncio.get_running_loop()
+        waiting = asyncio.create_task(pool.acquire_async())
+        await asyncio.sleep(SOON)
+        original = loop.call_soon_threadsafe
+        interruptions: list[int] = []
+
+        def interrupted(*args: Any, **kwargs: Any) -> Any:
+            handle = original(*args, **kwargs)
+            if not interruptions:
+                interruptions.append(1)
+                raise KeyboardInterrupt
+            return handle
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", interrupted)
+        seen = []
+        before = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+        try:
+            buffers.pop().release()
+            assert (await asyncio.wait_for(waiting, LONG)).nbytes == 4096
+            assert seen == [1]
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    asyncio.run(main())
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_forked_by_a_signal_handler_in_a_wait_goes_on_waiting() -> None:
+    pool = numpool.FixedPool(64, 1)
+    box = [pool.acquire()]
+    children: list[int] = []
+
+    def fork(number: int, frame: object) -> None:
+        child = os.fork()
+        if child != 0:
+            children.append(child)
+        else:
+            signal.alarm(20)
+        box.clear()
+
+    before = signal.signal(signal.SIGUSR1, fork)
+    sender = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+    sender.start()
+    try:
+        buffer = pool.acquire(timeout=None)
+        if not children:
+            os._exit(0 if buffer.nbytes == 64 else 1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    sender.join()
+    assert os.waitpid(children[0], 0)[1] == 0
 
 
 def test_several_loops_wait_for_one_pool(pool: numpool.FixedPool) -> None:

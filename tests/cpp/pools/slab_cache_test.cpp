@@ -66,9 +66,26 @@ TEST("blocks come from the fuller of two partial slabs, so that the other can em
     auto second = lone.take(64);
     lone.give({first.begin(), first.begin() + 40});
     lone.give({second.begin(), second.begin() + 5});
+    lone.cache.settle();
     for (const FreeBlock block : lone.take(5)) {
         CHECK(pages::page_map.note(block.start()) == pages::page_map.note(second[0].start()));
     }
+    lone.cache.check();
+}
+
+TEST("blocks that come back are the next to go, without a look at their slabs") {
+    LoneCache lone{64};
+    const auto blocks = lone.take(64);
+    lone.give({blocks.begin(), blocks.begin() + 40});
+    CHECK_EQUAL(lone.cache.in_passing().size(), 40U);
+    CHECK_EQUAL(lone.cache.figures().blocks_out, 24U);
+    const auto again = lone.take(64);
+    CHECK_EQUAL(again.size(), 40U);
+    CHECK(again[0].start() == blocks[0].start());
+    for (int i = 0; i < 20; ++i) lone.give(lone.take_all(100));
+    CHECK(lone.cache.in_passing().size() <= SlabCache::most_in_passing);
+    lone.cache.settle();
+    CHECK_EQUAL(lone.cache.figures().blocks_out, 64U);
     lone.cache.check();
 }
 
@@ -101,6 +118,7 @@ TEST("a second release of a block is counted, told by check, and takes nothing f
     const auto blocks = lone.take(3);
     lone.give({blocks[0]});
     lone.give({blocks[0]});
+    lone.cache.settle();
     CHECK_EQUAL(lone.cache.figures().refused, 1U);
     CHECK_EQUAL(lone.cache.figures().blocks_out, 2U);
     CHECK_THROWS(Corrupted, "refused 1 releases of blocks that were not in use",

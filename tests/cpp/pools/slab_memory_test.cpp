@@ -30,7 +30,13 @@ std::vector<std::byte*> room_for(std::size_t count) {
 }
 
 /// What a pool and its thread need once, whatever they serve.
+#if defined(__SANITIZE_THREAD__)
+constexpr std::size_t once = 1 << 30;  // its shadow of what is touched
+#elif defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t once = 4 << 20;
+#else
 constexpr std::size_t once = 512 << 10;
+#endif
 
 }  // namespace
 

@@ -201,10 +201,10 @@ TEST("a wiping pool's blocks always read as zero, whatever was in them") {
         return std::all_of(block, block + bytes, [](std::byte b) { return b == std::byte{0}; });
     };
     for (int round = 0; round < 3; ++round) {
-        for (std::size_t size : {100, 5000, 65536, 70000, 3000000}) {
+        for (const std::size_t size : {100UL, 5000UL, 65536UL, 70000UL, 3000000UL}) {
             std::byte* block = pool->acquire(size);
             CHECK(is_zero(block, size));
-            std::memset(block, 0xff, size);
+            std::fill_n(block, size, std::byte{0xff});
             block = pool->try_reallocate(block, 2 * size);
             CHECK(!is_zero(block, size));
             CHECK(is_zero(block + size, size));

@@ -16,13 +16,16 @@ from numpool._core import Pool
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-@functools.cache
+_allocators: list[ContextVar[object]] = []
+
+
 def _allocator() -> ContextVar[object]:
-    """The variable in which NumPy keeps a context's allocator."""
-    context = Context()
-    context.run(_core._set_default_handler)
-    [variable] = [variable for variable in context if variable.name == "current_allocator"]
-    return variable
+    """The variable in which NumPy keeps a context's allocator; looked for once, at first use."""
+    if not _allocators:
+        context = Context()
+        context.run(_core._set_default_handler)
+        _allocators.extend(one for one in context if one.name == "current_allocator")
+    return _allocators[0]
 
 
 class _Open:

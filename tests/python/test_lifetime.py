@@ -62,7 +62,8 @@ ENDINGS = {
         "async def use():\n"
         "    while True: (await pool.acquire_async()).release(); await asyncio.sleep(0)\n"
         "async def main(): await asyncio.gather(*(use() for _ in range(8)))\n"
-        "for _ in range(2): threading.Thread(target=asyncio.run, args=(main(),), daemon=True).start()\n"
+        "def loop(): asyncio.run(main())\n"
+        "for _ in range(2): threading.Thread(target=loop, daemon=True).start()\n"
         "time.sleep(0.1)"
     ),
     "daemon threads that trim, check and close": (

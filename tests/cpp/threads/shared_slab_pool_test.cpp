@@ -73,7 +73,8 @@ TEST("what other threads have at hand is used before a request is refused") {
     std::vector<std::byte*> blocks;
     while (std::byte* const block = pool->try_acquire(1024)) blocks.push_back(block);
     CHECK_EQUAL(blocks.size(), 64U);
-    CHECK_THROWS(Exhausted, "SlabPool 'frames': 1024 bytes (1 KiB) requested, 64 KiB of a limit of 64 KiB",
+    CHECK_THROWS(Exhausted,
+                 "SlabPool 'frames': 1024 bytes (1 KiB) requested, 64 KiB of a limit of 64 KiB",
                  pool->acquire(1024));
     for (std::byte* const block : blocks) pool->try_release(block, 1024);
     CHECK(pool->try_acquire(65537) == nullptr);

@@ -20,7 +20,7 @@ FixedPool::~FixedPool() {
 void FixedPool::drop_init() noexcept {
     if (!init_) return;
     close();
-    init_ = {};
+    drop_with_gil(init_);
 }
 
 PyObject* FixedPool::hand_out(Block block) {

@@ -25,6 +25,10 @@ class FixedPool final : public threads::SharedFixedPool {
   private:
     ~FixedPool() override;
 
+    /// A block may be kept by what `init` refers to, which only the pool keeps: no collector of
+    /// garbage could see that. Whoever comes back through a buffer finds such a pool closed.
+    void only_blocks_left() noexcept override { drop_init(); }
+
     py::object init_;
 };
 

@@ -192,6 +192,11 @@ void SharedFixedPool::add_handle() noexcept {
 
 void SharedFixedPool::drop_handle() noexcept {
     Lock lock{mutex_};
+    if (handles_ == 1 && live_ != 0) {
+        lock.unlock();
+        only_blocks_left();
+        lock.lock();
+    }
     --handles_;
     settle(lock);
 }

@@ -81,6 +81,9 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
     SharedFixedPool(const SharedFixedPoolOptions& options, pages::PageSource& source);
     ~SharedFixedPool() override;
 
+    /// The last handle goes, and live blocks are all that keeps the pool: called without the lock.
+    virtual void only_blocks_left() noexcept {}
+
   private:
     using Lock = std::unique_lock<std::mutex>;
 

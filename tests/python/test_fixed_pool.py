@@ -432,6 +432,24 @@ def test_a_pool_that_only_its_init_can_reach_is_collected() -> None:
     assert buffer.array()[0] == 1
 
 
+def test_a_block_that_only_the_init_of_its_pool_keeps_goes_back() -> None:
+    class Keeper:
+        buffer: numpool.Buffer
+
+        def init(self, view: memoryview) -> None:
+            view[0] = 1
+
+    keeper = Keeper()
+    gone = weakref.ref(keeper)
+    pool = numpool.FixedPool(64, 1, init=keeper.init)
+    keeper.buffer = pool.acquire()
+    block = weakref.ref(keeper.buffer)
+    del pool, keeper
+    gc.collect()
+    assert gone() is None
+    assert block() is None
+
+
 def test_a_pool_in_a_cycle_stays_open_while_a_buffer_leads_to_it() -> None:
     class Looped(numpool.FixedPool):
         me: object

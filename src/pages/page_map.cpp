@@ -14,11 +14,6 @@ namespace {
 
 constexpr std::size_t owner_slots = std::size_t{1} << 16;
 
-std::mutex& owners_mutex() {
-    static auto* const mutex = new std::mutex;
-    return *mutex;
-}
-
 void* map_memory(std::size_t bytes, int protection) noexcept {
     void* const memory =
         mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -43,6 +38,11 @@ struct Layout {
 };
 
 }  // namespace
+
+std::mutex& owners_mutex() noexcept {
+    static auto* const mutex = new std::mutex;
+    return *mutex;
+}
 
 constinit PageMap page_map;
 

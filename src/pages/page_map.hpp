@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 
 #include "pages/page_source.hpp"
 
@@ -108,5 +109,8 @@ class PageMap {
 /// The map of the process's range, `address_range()`. Usable before the range is reserved, and
 /// while the process exits.
 extern PageMap page_map;
+
+/// For fork: the lock of who is enrolled, held around it and taken before the address range's.
+std::mutex& owners_mutex() noexcept;
 
 }  // namespace numpool::pages

@@ -1,6 +1,6 @@
 """Runs the test suites of NumPy, SciPy or pandas on the pool, and on default NumPy beside it.
 
-    python benchmarks/numpy_suites.py --part          # a few minutes, what the gate runs
+    python benchmarks/numpy_suites.py --part          # what allocates most; a few minutes
     python benchmarks/numpy_suites.py                 # all of NumPy's packages
     python benchmarks/numpy_suites.py --suite scipy
 

@@ -7,6 +7,10 @@ import asyncio
 from numpool._core import Buffer, FixedPool, _Request
 
 
+def run_nothing() -> None:
+    """Python code for a waiting thread to run, so that it notices what others did for it."""
+
+
 class _Wake:
     """Wakes a coroutine from any thread; called once its request has an answer."""
 

@@ -41,6 +41,23 @@ void return_unseen(SharedFixedPool& pool, Block block) noexcept {
     }
 }
 
+namespace {
+
+/// Without a GIL, an object's last reference that another thread drops is only queued for the
+/// thread that made the object, which looks at its queue while it runs Python code. What it waits
+/// for may be in there: an array of this pool, for one. False with a Python error where a signal
+/// handler raised meanwhile.
+bool run_a_little_python() {
+#ifdef Py_GIL_DISABLED
+    const py::object nothing = py::module_::import("numpool._waiting").attr("run_nothing");
+    return static_cast<bool>(py::reinterpret_steal<py::object>(PyObject_CallNoArgs(nothing.ptr())));
+#else
+    return true;
+#endif
+}
+
+}  // namespace
+
 Block wait_for_block(SharedFixedPool& pool, const Deadline& deadline) {
     // A signal that comes just before the thread falls asleep does not wake it: it looks by itself.
     constexpr std::chrono::milliseconds longest_sleep{100};
@@ -52,7 +69,7 @@ Block wait_for_block(SharedFixedPool& pool, const Deadline& deadline) {
         const auto until = last ? *deadline : now + longest_sleep;
         const Doorbell::Woken woken = without_gil([&] { return waiter->wait(until); });
         if (woken == Doorbell::Woken::by_signal || (woken == Doorbell::Woken::by_time && !last)) {
-            const bool raised = PyErr_CheckSignals() != 0;
+            const bool raised = !run_a_little_python() || PyErr_CheckSignals() != 0;
             if (!raised && pool.state_of(*waiter) == threads::Waiter::State::waiting) continue;
             if (raised) {
                 py::error_already_set error;

@@ -41,7 +41,7 @@ class alignas(64) Magazine {
             return false;
         set_top(top - 1);
         requests_.add(1);
-        requested_.add(static_cast<std::int64_t>(bytes));
+        asked_.add(static_cast<std::int64_t>(bytes));
         return true;
     }
 
@@ -58,7 +58,7 @@ class alignas(64) Magazine {
 
     /// What is released is requested no longer. The number of bytes is what a user says.
     void note_release(std::size_t bytes) noexcept {
-        requested_.add(-static_cast<std::int64_t>(bytes));
+        given_up_.add(static_cast<std::int64_t>(bytes));
     }
     void note_miss() noexcept { misses_.add(1); }
 
@@ -90,7 +90,8 @@ class alignas(64) Magazine {
     /// Goes on with another's counts, of which nobody else will ask.
     void inherit(const Magazine& other) noexcept {
         requests_.add(other.requests());
-        requested_.add(other.requested());
+        asked_.add(other.asked());
+        given_up_.add(other.given_up_.read());
         misses_.add(other.misses());
     }
 
@@ -100,7 +101,9 @@ class alignas(64) Magazine {
     const FreeBlock* end() const noexcept { return top(); }
 
     std::int64_t requests() const noexcept { return requests_.read(); }
-    std::int64_t requested() const noexcept { return requested_.read(); }
+    /// Bytes of all requests, and of those whose blocks are live.
+    std::int64_t asked() const noexcept { return asked_.read(); }
+    std::int64_t requested() const noexcept { return asked_.read() - given_up_.read(); }
     std::int64_t misses() const noexcept { return misses_.read(); }
 
   private:
@@ -112,7 +115,8 @@ class alignas(64) Magazine {
     std::atomic<FreeBlock*> top_ = nullptr;
     FreeBlock* end_ = nullptr;
     Counter requests_;
-    Counter requested_;
+    Counter asked_;
+    Counter given_up_;
     FreeBlock* bottom_ = nullptr;
     Counter misses_;
 };

@@ -369,10 +369,12 @@ PoolFigures SharedSlabPool::figures() const {
     figures.peak = all.peak;
     figures.cached = all.total.cached;
     figures.committed = all.total.committed;
+    figures.peak_committed = all.peak_committed;
     figures.mapped = all.total.mapped;
     figures.limit = all.limit;
     figures.blocks = all.total.blocks;
     figures.requests = all.total.requests;
+    figures.asked = all.total.asked;
     figures.hits = all.total.hits;
     figures.failures = all.failures;
     return figures;

@@ -199,6 +199,7 @@ TEST("figures tell what is asked for, rounded, at hand and held") {
     CHECK_EQUAL(one.requested, 100000U);
     CHECK_EQUAL(one.in_use, 102400U);
     CHECK_EQUAL(one.requests, 100U);
+    CHECK_EQUAL(one.asked, 100000U);
     CHECK(one.hits >= 96U);
     CHECK(one.committed >= one.in_use);
     CHECK(one.mapped >= one.committed);
@@ -212,6 +213,9 @@ TEST("figures tell what is asked for, rounded, at hand and held") {
     CHECK_EQUAL(figures.total.blocks, 0U);
     CHECK_EQUAL(figures.total.requested, 0U);
     CHECK_EQUAL(figures.total.in_use, 0U);
+    CHECK_EQUAL(figures.total.asked, 100000U + (1 << 20));
+    CHECK_EQUAL(figures.spans.hits, 0U);
+    CHECK(figures.peak_committed >= figures.peak);
     CHECK(figures.total.cached > 102400U);
     CHECK(figures.peak >= 102400U + (1 << 20));
     CHECK(pool.trim() > 1 << 20);

@@ -25,7 +25,7 @@ class alignas(64) Magazine {
 
     constexpr Magazine() noexcept = default;
 
-    /// Puts an empty one over `capacity + 1` places.
+    /// Puts an empty one over places, of which there is one more than it will ever hold blocks.
     void place_on(FreeBlock* places, std::size_t capacity) noexcept {
         places[0] = {nullptr, false};
         bottom_ = places + 1;
@@ -74,17 +74,16 @@ class alignas(64) Magazine {
     /// Passes a batch of a full one, the oldest, to `give(blocks, count)`.
     template <class Give>
     void flush(Give give) noexcept {
-        const std::size_t oldest = batch();
-        give(bottom_, oldest);
-        std::memmove(bottom_, bottom_ + oldest, (count() - oldest) * sizeof(FreeBlock));
-        set_top(top() - oldest);
+        flush(batch(), give);
     }
 
-    /// Passes all blocks to `give(blocks, count)`.
+    void widen(std::size_t capacity) noexcept { end_ = bottom_ + capacity; }
+
+    /// Passes the oldest blocks to `give(blocks, count)` where it holds more than that.
     template <class Give>
-    void empty(Give give) noexcept {
-        if (count() != 0) give(bottom_, count());
-        set_top(bottom_);
+    void narrow(std::size_t capacity, Give give) noexcept {
+        if (count() > capacity) flush(count() - capacity, give);
+        end_ = bottom_ + capacity;
     }
 
     /// Goes on with another's counts, of which nobody else will ask.
@@ -107,6 +106,13 @@ class alignas(64) Magazine {
     std::int64_t misses() const noexcept { return misses_.read(); }
 
   private:
+    template <class Give>
+    void flush(std::size_t oldest, Give give) noexcept {
+        give(bottom_, oldest);
+        std::memmove(bottom_, bottom_ + oldest, (count() - oldest) * sizeof(FreeBlock));
+        set_top(top() - oldest);
+    }
+
     /// Half of what fits, or `most_at_once`: between a refill and a flush lie as many operations.
     std::size_t batch() const noexcept { return std::min((capacity() + 1) / 2, most_at_once); }
     FreeBlock* top() const noexcept { return top_.load(std::memory_order_relaxed); }

@@ -173,6 +173,28 @@ TEST("what magazines and empty slabs hold is given up before a request is refuse
     pool.check();
 }
 
+TEST("a burst's blocks are at hand for the next burst, as far as a few megabytes go") {
+    SlabPool pool;
+    const auto burst = [&](std::size_t size, std::size_t count) {
+        const auto hits = pool.figures().total.hits;
+        std::vector<std::byte*> blocks(count);
+        for (std::byte*& block : blocks) block = pool.acquire(size);
+        for (std::byte* const block : blocks) pool.try_release(block, size);
+        return pool.figures().total.hits - hits;
+    };
+    burst(4096, 500);
+    CHECK_EQUAL(burst(4096, 500), 500U);
+    burst(65536, 500);
+    CHECK(burst(65536, 500) < 500U);
+    pool.check();
+    // Trimmed, it starts over, and as much may be at hand again.
+    pool.trim();
+    CHECK_EQUAL(pool.figures().total.committed, 0U);
+    CHECK(burst(4096, 500) < 500U);
+    CHECK_EQUAL(burst(4096, 500), 500U);
+    pool.check();
+}
+
 TEST("sizes that no machine has are refused, not wrapped") {
     SlabPool pool;
     for (const std::size_t size :

@@ -25,6 +25,7 @@ _Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 _Size: TypeAlias = SupportsIndex | str
 
 __version__: Final[str]
+_compiler: Final[str]
 tracemalloc_domain: Final[int]
 _numpy_feature_version: Final[int]
 

@@ -1,7 +1,11 @@
-"""The timings as a picture."""
+"""The timings as a picture.
+
+matplotlib is an extra: nothing is said of its types, so that checks do without it, too.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +19,23 @@ COLOURS = {"default": "tab:red", "mallopt": "tab:orange", "numpool": "tab:blue",
 def check(file: Path) -> None:
     """Raise ValueError where no such picture can be drawn."""
     try:
-        from matplotlib.backend_bases import FigureCanvasBase
+        backends = import_module("matplotlib.backend_bases")
     except ImportError:
         raise ValueError(
             "matplotlib is not installed; it comes with pip install 'numpool[plot]'"
         ) from None
-    kinds = FigureCanvasBase.get_supported_filetypes()
+    kinds = backends.FigureCanvasBase.get_supported_filetypes()
     if file.suffix[1:].lower() not in kinds:
         raise ValueError(f"{file.name} must end in one of .{', .'.join(sorted(kinds))}")
 
 
 def draw(timings: Timings, file: Path) -> None:
     """A panel for each work."""
-    from matplotlib.figure import Figure
-
     columns = min(2, len(timings.tables))
     rows = -(-len(timings.tables) // columns)
-    figure = Figure(figsize=(6 * columns, 4 * rows), layout="constrained")
+    figure = import_module("matplotlib.figure").Figure(
+        figsize=(6 * columns, 4 * rows), layout="constrained"
+    )
     panels = figure.subplots(rows, columns, squeeze=False).flat
     for panel, table in zip(panels, timings.tables, strict=False):
         draw_table(panel, table)

@@ -3,30 +3,31 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <span>
+#include <vector>
 
 #include "base/size_classes.hpp"
 #include "pools/magazine.hpp"
 
 namespace numpool::pools {
 
-/// A magazine for each class, bounded in blocks and in bytes. The magazines lie where whoever
-/// makes this wants them.
+/// A magazine for each of a pool's sizes, bounded in blocks and in bytes. The magazines lie where
+/// whoever makes this wants them.
 class Magazines {
   public:
     static constexpr std::size_t most_blocks = 1024;
     static constexpr std::size_t most_bytes = std::size_t{256} << 10;
 
-    /// `magazines` is room for one of each class. Throws std::bad_alloc.
-    Magazines(const SizeClasses& classes, Magazine* magazines)
-        : magazines_{magazines}, count_{classes.count()} {
+    /// `magazines` is room for one of each capacity. Throws std::bad_alloc.
+    Magazines(std::span<const std::size_t> capacities, Magazine* magazines)
+        : magazines_{magazines}, count_{capacities.size()} {
         std::size_t total = 0;
-        for (std::size_t i = 0; i < count_; ++i) total += capacity_for(classes.size(i)) + 1;
+        for (const std::size_t capacity : capacities) total += capacity + 1;
         blocks_.reset(new FreeBlock[total]);
         FreeBlock* next = blocks_.get();
         for (std::size_t i = 0; i < count_; ++i) {
-            const std::size_t capacity = capacity_for(classes.size(i));
-            (new (magazines + i) Magazine)->place_on(next, capacity);
-            next += capacity + 1;
+            (new (magazines + i) Magazine)->place_on(next, capacities[i]);
+            next += capacities[i] + 1;
         }
     }
 
@@ -45,6 +46,12 @@ class Magazines {
 
     static constexpr std::size_t capacity_for(std::size_t block_size) noexcept {
         return std::clamp<std::size_t>(most_bytes / block_size, 2, most_blocks);
+    }
+    static std::vector<std::size_t> capacities_for(const SizeClasses& classes) {
+        std::vector<std::size_t> capacities;
+        for (std::size_t i = 0; i < classes.count(); ++i)
+            capacities.push_back(capacity_for(classes.size(i)));
+        return capacities;
     }
 
   private:

@@ -23,7 +23,7 @@ class SlabPool {
                       pages::PageSource& record_source = pages::os_pages())
         : centre_{options, this, source, record_source},
           room_{new Magazine[centre_.classes().count()]},
-          magazines_{centre_.classes(), room_.get()} {}
+          magazines_{Magazines::capacities_for(centre_.classes()), room_.get()} {}
 
     /// A block, or null, and nothing has changed, where the limit or the system refuses.
     std::byte* try_acquire(std::size_t bytes) noexcept { return acquire_block(bytes, false); }

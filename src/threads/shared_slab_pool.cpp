@@ -15,12 +15,6 @@ using pools::FreeBlock;
 using pools::Magazine;
 using pools::Magazines;
 
-/// Never used twice, so that what a thread remembers of a pool that is gone opens nothing.
-std::uint64_t next_key() noexcept {
-    static std::atomic<std::uint64_t> last = 0;
-    return ++last;
-}
-
 /// An address that is not the pool's was released to it: its owner's records and ours differ.
 [[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
     std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
@@ -28,16 +22,6 @@ std::uint64_t next_key() noexcept {
 }
 
 }  // namespace
-
-SharedSlabPool::AllOutside::AllOutside(const SharedSlabPool& pool) noexcept : pool_{pool} {
-    for (ThreadMagazines* const thread : pool_.threads_) thread->gate.shut();
-    heavy_barrier();
-    for (ThreadMagazines* const thread : pool_.threads_) thread->gate.wait_outside();
-}
-
-SharedSlabPool::AllOutside::~AllOutside() {
-    for (ThreadMagazines* const thread : pool_.threads_) thread->gate.open(pool_.key_);
-}
 
 PoolHandle<SharedSlabPool> SharedSlabPool::create(const SharedSlabPoolOptions& options,
                                                   pages::PageSource& source,
@@ -50,11 +34,9 @@ PoolHandle<SharedSlabPool> SharedSlabPool::create(const SharedSlabPoolOptions& o
 SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
                                pages::PageSource& record_source)
     : centre_{options, static_cast<Pool*>(this), source, record_source},
-      key_{next_key()},
       wipe_{options.wipe},
       background_{options.background},
-      room_for_gone_{new Magazine[centre_.classes().count()]},
-      gone_{centre_.classes(), room_for_gone_.get()},
+      threads_{Magazines::capacities_for(centre_.classes())},
       name_{options.name} {
     guard_range_for_fork();
     guard();
@@ -92,42 +74,20 @@ void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
     if (!try_release(block, bytes)) stop_at_foreign_block(title(), block);
 }
 
-ThreadMagazines* SharedSlabPool::own_magazines() noexcept {
-    ThreadMagazines* const known = find_thread_magazines(key_);
-    if (known != nullptr || closed_) return known;
-    return make_thread_magazines(key_, classes(), *this);
-}
-
-bool SharedSlabPool::thread_joins(ThreadMagazines& magazines) noexcept try {
+bool SharedSlabPool::thread_joins(ThreadMagazines& magazines) noexcept {
     const Lock lock{mutex_};
-    if (closed_) return false;
-    threads_.push_back(&magazines);
-    magazines.gate.open(key_);
-    return true;
-} catch (const std::bad_alloc&) {
-    return false;
+    return threads_.join(magazines);
 }
 
 void SharedSlabPool::thread_ends(ThreadMagazines& magazines) noexcept {
     const Lock lock{mutex_};
     magazines.gate.shut();
-    let_go(magazines);
-}
-
-/// Ends a thread's magazines: the thread is outside, and the lock and `links_mutex` are held.
-void SharedSlabPool::let_go(ThreadMagazines& magazines) noexcept {
-    empty(*magazines.all);
-    for (std::size_t i = 0; i < gone_.size(); ++i) gone_[i].inherit((*magazines.all)[i]);
-    delete magazines.all;
-    magazines.all = nullptr;
-
-    magazines.pool = nullptr;
-    std::erase(threads_, &magazines);
+    threads_.let_go(magazines, give());
 }
 
 std::byte* SharedSlabPool::acquire_slowly(std::size_t size_class, std::size_t bytes,
                                           bool zeroed) noexcept {
-    ThreadMagazines* const own = own_magazines();
+    ThreadMagazines* const own = threads_.own(*this);
     if (own != nullptr) {
         // Another pool's were at hand.
         const FreeBlock block = pop_from(*own, size_class, bytes);
@@ -139,10 +99,10 @@ std::byte* SharedSlabPool::acquire_slowly(std::size_t size_class, std::size_t by
         if (closed_) return nullptr;
         decay_now_and_then();
         // A thread without magazines of its own refills the common ones, for one block.
-        Magazine& magazine = (own == nullptr ? gone_ : *own->all)[size_class];
+        Magazine& magazine = (own == nullptr ? threads_.gone() : *own->all)[size_class];
         if (magazine.count() == 0 && !refill(magazine, size_class)) return nullptr;
         magazine.pop(block, bytes);
-        if (own == nullptr) empty(gone_);
+        if (own == nullptr) threads_.gone().empty(give());
     }
     return prepared(block, bytes, zeroed);
 }
@@ -170,7 +130,7 @@ bool SharedSlabPool::release_wiped(std::size_t size_class, std::byte* block,
 
 bool SharedSlabPool::release_slowly(std::size_t size_class, std::byte* block,
                                     std::size_t bytes) noexcept {
-    ThreadMagazines* const own = own_magazines();
+    ThreadMagazines* const own = threads_.own(*this);
     if (own != nullptr && push_to(*own, size_class, block, bytes)) return true;
     const FreeBlock unused{block, false};
     const auto give = [&](const FreeBlock* blocks, std::size_t count) {
@@ -178,7 +138,7 @@ bool SharedSlabPool::release_slowly(std::size_t size_class, std::byte* block,
     };
     Lock lock{mutex_};
     if (own == nullptr || closed_) {
-        gone_[size_class].note_release(bytes);
+        threads_.gone()[size_class].note_release(bytes);
         give(&unused, 1);
         settle(lock);
         return true;
@@ -250,45 +210,21 @@ std::size_t SharedSlabPool::usable_size(const void* block) const noexcept {
     return centre_.large_bytes(static_cast<const std::byte*>(block));
 }
 
-void SharedSlabPool::empty(Magazines& magazines) noexcept {
-    magazines.empty([&](std::size_t size_class, const FreeBlock* blocks, std::size_t count) {
-        centre_.give(size_class, blocks, count);
-    });
-}
-
 void SharedSlabPool::empty_all() noexcept {
-    const AllOutside outside{*this};
-    for (ThreadMagazines* const thread : threads_) empty(*thread->all);
-}
-
-/// Empties the magazines of threads that asked for nothing since the last look.
-void SharedSlabPool::empty_idle() noexcept {
-    std::vector<ThreadMagazines*>::size_type idle = 0;
-    const auto is_idle = [](ThreadMagazines& thread) {
-        std::int64_t requests = 0;
-        for (std::size_t i = 0; i < thread.all->size(); ++i)
-            requests += (*thread.all)[i].requests();
-        return std::exchange(thread.requests_seen, requests) == requests;
-    };
-    // Idle ones to the front; the order of threads has no meaning.
-    for (ThreadMagazines*& thread : threads_) {
-        if (is_idle(*thread)) std::swap(thread, threads_[idle++]);
-    }
-    if (idle == 0) return;
-    const AllOutside outside{*this};
-    for (std::size_t i = 0; i < idle; ++i) empty(*threads_[i]->all);
+    const PoolThreads::AllOutside outside{threads_};
+    threads_.empty_all(give());
 }
 
 void SharedSlabPool::decay_now_and_then() noexcept {
     const std::uint64_t now = coarse_milliseconds();
     if (now - looked_for_idle_ < centre_.options().spans.decay_milliseconds) return;
     looked_for_idle_ = now;
-    empty_idle();
+    threads_.empty_idle(give());
 }
 
 std::size_t SharedSlabPool::decay() noexcept {
     const Lock lock{mutex_};
-    empty_idle();
+    threads_.empty_idle(give());
     return centre_.decay();
 }
 
@@ -323,11 +259,8 @@ void SharedSlabPool::close() noexcept {
     Lock lock{mutex_};
     if (closed_) return;
     closed_ = true;
-    {
-        // From here on every operation finds its gate shut and takes the lock.
-        const AllOutside outside{*this};
-        while (!threads_.empty()) let_go(*threads_.back());
-    }
+    // From here on every operation finds its gate shut and takes the lock.
+    threads_.retire(give());
     if (centre_.blocks_out() == 0) centre_.trim();
 }
 
@@ -350,15 +283,9 @@ std::string SharedSlabPool::title() const {
     return centre_.title();
 }
 
-std::vector<const Magazines*> SharedSlabPool::all_magazines() const {
-    std::vector<const Magazines*> all{&gone_};
-    for (const ThreadMagazines* const thread : threads_) all.push_back(thread->all);
-    return all;
-}
-
 pools::SlabPoolFigures SharedSlabPool::class_figures() const {
     const Lock lock{mutex_};
-    return centre_.figures(all_magazines());
+    return centre_.figures(threads_.all_magazines());
 }
 
 PoolFigures SharedSlabPool::figures() const {
@@ -380,13 +307,13 @@ PoolFigures SharedSlabPool::figures() const {
 
 void SharedSlabPool::check() const {
     const Lock lock{mutex_};
-    const AllOutside outside{*this};
-    centre_.check(all_magazines());
+    const PoolThreads::AllOutside outside{threads_};
+    centre_.check(threads_.all_magazines());
 }
 
 void SharedSlabPool::lock_for_fork() noexcept {
     mutex_.lock();
-    paused_for_fork_.emplace(*this);
+    paused_for_fork_.emplace(threads_);
 }
 
 void SharedSlabPool::unlock_in_parent() noexcept {
@@ -396,10 +323,7 @@ void SharedSlabPool::unlock_in_parent() noexcept {
 
 void SharedSlabPool::unlock_in_child() noexcept {
     // The other threads are gone; they were outside, so what they had at hand is whole.
-    ThreadMagazines* const own = find_thread_magazines(key_);
-    for (std::size_t i = threads_.size(); i-- > 0;) {
-        if (threads_[i] != own) let_go(*threads_[i]);
-    }
+    threads_.keep_only_own(give());
     paused_for_fork_.reset();
     mutex_.unlock();
 }

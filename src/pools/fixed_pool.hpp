@@ -107,18 +107,20 @@ class FixedPool {
         for (std::size_t i = 0; i < count; ++i) push(blocks[i].start());
     }
 
-    /// Enters a block of this pool in the ledger. False, and nothing has changed, where it is live.
-    /// This and the other verbs of the ledger need `options.ledger`.
+    /// Enters a block in the ledger. False, and nothing has changed, where the address is no unused
+    /// block's start. This and the other verbs of the ledger need `options.ledger`.
     bool enter(const std::byte* block) noexcept {
-        const Place place = *place_of(block);
-        return chunks_[place.chunk].ledger.enter(place.index);
+        std::size_t index = 0;
+        const Chunk* const chunk = find(block, index);
+        return chunk != nullptr && chunk->ledger.enter(index);
     }
 
     /// Strikes a block out of the ledger. False, and nothing has changed, where the address is no
     /// live block's start.
     bool strike(const std::byte* block) noexcept {
-        const std::optional<Place> place = place_of(block);
-        return place && chunks_[place->chunk].ledger.strike(place->index);
+        std::size_t index = 0;
+        const Chunk* const chunk = find(block, index);
+        return chunk != nullptr && chunk->ledger.strike(index);
     }
 
     bool is_live(const std::byte* block) const noexcept {
@@ -153,15 +155,11 @@ class FixedPool {
 
     /// Where the block at this address is; nothing where no block that was ever acquired starts.
     std::optional<Place> place_of(const std::byte* address) const noexcept {
-        // The newest chunk is as large as all before it, so this loop ends early.
-        for (std::size_t chunk = chunks_.size(); chunk-- > 0;) {
-            const Chunk& candidate = chunks_[chunk];
-            const auto offset = static_cast<std::size_t>(address - candidate.pages.start);
-            const std::size_t index = stride_.exact_quotient(offset);
-            if (index < candidate.blocks) [[likely]]
-                return Place{chunk, index};
-        }
-        return std::nullopt;
+        std::size_t index = 0;
+        const Chunk* const chunk = find(address, index);
+        if (chunk == nullptr) [[unlikely]]
+            return std::nullopt;
+        return Place{static_cast<std::size_t>(chunk - chunks_.data()), index};
     }
 
     /// Whether the address lies in a block of this pool, at its start or inside.
@@ -224,6 +222,18 @@ class FixedPool {
         std::size_t end;
         pages::Extent pages;
     };
+
+    /// The chunk with a block that starts at the address, and its number there; null where none is.
+    const Chunk* find(const std::byte* address, std::size_t& index) const noexcept {
+        // The newest chunk is as large as all before it, so this loop ends early.
+        for (const Chunk* chunk = chunks_.data() + chunks_.size(); chunk != chunks_.data();) {
+            --chunk;
+            index = stride_.exact_quotient(static_cast<std::size_t>(address - chunk->pages.start));
+            if (index < chunk->blocks) [[likely]]
+                return chunk;
+        }
+        return nullptr;
+    }
 
     std::byte* next_of(const std::byte* block) const noexcept {
         std::byte* next;

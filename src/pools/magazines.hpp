@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/size.hpp"
 #include "base/size_classes.hpp"
 #include "pools/magazine.hpp"
 
@@ -23,7 +24,9 @@ class Magazines {
         : magazines_{magazines}, count_{capacities.size()} {
         std::size_t total = 0;
         for (const std::size_t capacity : capacities) total += capacity + 1;
-        blocks_.reset(new FreeBlock[total]);
+        // On cache lines of their own: whatever else shared one, another thread might read.
+        total = round_up(total, line / sizeof(FreeBlock));
+        blocks_.reset(new (std::align_val_t{line}) FreeBlock[total]);
         FreeBlock* next = blocks_.get();
         for (std::size_t i = 0; i < count_; ++i) {
             (new (magazines + i) Magazine)->place_on(next, capacities[i]);
@@ -55,8 +58,16 @@ class Magazines {
     }
 
   private:
+    static constexpr std::size_t line = 64;
+
+    struct Delete {
+        void operator()(FreeBlock* blocks) const noexcept {
+            ::operator delete[](blocks, std::align_val_t{line});
+        }
+    };
+
     Magazine* magazines_;
-    std::unique_ptr<FreeBlock[]> blocks_;
+    std::unique_ptr<FreeBlock[], Delete> blocks_;
     std::size_t count_;
 };
 

@@ -70,7 +70,12 @@ class SharedFixedPool : public Pool,
     /// Aborts, as `release_unused` does, where no live block of this pool starts at the address: it
     /// was released before, or is not the pool's. Only where two threads release one block at the
     /// very same moment may both pass: then whoever would be the second to get it aborts.
-    void release(std::byte* block, std::size_t bytes = 0) noexcept final;
+    void release(std::byte* block, std::size_t = 0) noexcept final {
+        if (wipe_) [[unlikely]]
+            return release_wiped(block);
+        if (!push_to(*magazines_at_hand, block)) [[unlikely]]
+            release_slowly(block);
+    }
 
     void release_unused(std::byte* block) noexcept final;
 
@@ -121,7 +126,15 @@ class SharedFixedPool : public Pool,
         own.gate.leave();
         return {block.start(), static_cast<bool>(block), wipe_};
     }
-    bool push_to(ThreadMagazines& own, std::byte* block) noexcept;
+    bool push_to(ThreadMagazines& own, std::byte* block) noexcept {
+        if (!own.gate.enter(threads_.key())) [[unlikely]]
+            return false;
+        const bool pushed = own.magazines()->push({block, false});
+        if (pushed && !pool_->strike(block)) [[unlikely]]
+            stop_at(block);
+        own.gate.leave();
+        return pushed;
+    }
     void enter(const std::byte* block) noexcept {
         if (!pool_->enter(block)) [[unlikely]]
             stop_at(block);
@@ -136,6 +149,7 @@ class SharedFixedPool : public Pool,
 
     Block acquire_slowly() noexcept;
     Block acquire_slowly_or_throw();
+    void release_wiped(std::byte* block) noexcept;
     void release_slowly(std::byte* block) noexcept;
     std::size_t refill(pools::FreeBlock* blocks, std::size_t most) noexcept;
     auto give() noexcept {

@@ -17,16 +17,6 @@ constexpr std::size_t plenty = pools::Magazine::most_at_once;
 
 }  // namespace
 
-bool SharedFixedPool::push_to(ThreadMagazines& own, std::byte* block) noexcept {
-    if (!own.gate.enter(threads_.key())) [[unlikely]]
-        return false;
-    const bool pushed = own.magazines()->push({block, false});
-    if (pushed && !pool_->strike(block)) [[unlikely]]
-        stop_at(block);
-    own.gate.leave();
-    return pushed;
-}
-
 SharedFixedPool::Block SharedFixedPool::acquire_slowly_or_throw() {
     const Block block = acquire_slowly();
     if (block) return block;
@@ -56,11 +46,9 @@ SharedFixedPool::Block SharedFixedPool::acquire_slowly() noexcept {
     return {block.start(), true, wipe_};
 }
 
-void SharedFixedPool::release(std::byte* block, std::size_t) noexcept {
-    if (wipe_) [[unlikely]]
-        std::memset(block, 0, block_size_);
-    if (!push_to(*magazines_at_hand, block)) [[unlikely]]
-        release_slowly(block);
+void SharedFixedPool::release_wiped(std::byte* block) noexcept {
+    std::memset(block, 0, block_size_);
+    if (!push_to(*magazines_at_hand, block)) release_slowly(block);
 }
 
 void SharedFixedPool::release_slowly(std::byte* block) noexcept {

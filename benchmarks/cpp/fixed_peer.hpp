@@ -22,7 +22,9 @@ class FixedPeer {
             start(size);
         return acquire_(pool_.get());
     }
-    void release(void* block, std::size_t) { release_(pool_.get(), static_cast<std::byte*>(block)); }
+    void release(void* block, std::size_t) {
+        release_(pool_.get(), static_cast<std::byte*>(block));
+    }
     void trim() {}
 
   private:

@@ -20,8 +20,8 @@ SharedFixedPoolOptions with_ledger(SharedFixedPoolOptions options) {
 
 /// In bytes as any pool's; and no thread keeps more than an eighth from the others.
 std::size_t capacity_of_magazines(const FixedPool& pool) {
-    const std::size_t most = std::min(pools::Magazines::most_bytes / pool.stride(),
-                                      pool.max_blocks() / 8);
+    const std::size_t most =
+        std::min(pools::Magazines::most_bytes / pool.stride(), pool.max_blocks() / 8);
     return std::clamp<std::size_t>(most, 1, pools::Magazines::most_blocks);
 }
 
@@ -51,8 +51,8 @@ SharedFixedPool::~SharedFixedPool() {
     unguard();
 }
 
-/// A block came back, or is to be handed out, and the ledger says that it can't be: whoever holds it
-/// now would share it. Nothing is safe after.
+/// A block came back, or is to be handed out, and the ledger says that it can't be: whoever holds
+/// it now would share it. Nothing is safe after.
 void SharedFixedPool::stop_at(const void* block) const noexcept {
     std::fprintf(stderr, "numpool: FixedPool '%s': block %p was released twice or is not its own\n",
                  name_.c_str(), block);

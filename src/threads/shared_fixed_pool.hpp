@@ -37,10 +37,7 @@ struct SharedFixedPoolOptions : pools::FixedPoolOptions {
 ///
 /// As a source of bytes it serves requests that fit into a block, and never waits. Its users write
 /// where a constructor wrote, so what they give back is constructed anew for the next `acquire`.
-class SharedFixedPool : public Pool,
-                        public ByteSource,
-                        private ForkGuarded,
-                        private MagazineOwner {
+class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded, private MagazineOwner {
   public:
     using Block = pools::FixedPool::Block;
 

@@ -3,8 +3,6 @@
 ``tracemalloc_domain`` is the domain in which tracemalloc records the blocks in use.
 """
 
-from importlib.metadata import version as _version
-
 from numpool._core import (
     Buffer,
     FixedPool,
@@ -13,6 +11,7 @@ from numpool._core import (
     PoolError,
     PoolExhausted,
     SlabPool,
+    __version__,
     current,
     default_pool,
     format_size,
@@ -23,8 +22,6 @@ from numpool._core import (
 )
 from numpool._numpy import install, uninstall, use
 from numpool._stats import ClassStats, PoolStats
-
-__version__ = _version("numpool")
 
 __all__ = [
     "Buffer",

@@ -12,63 +12,112 @@
 
 namespace numpool::pools {
 
+/// What one magazine is for: blocks of so many bytes each, and how many of them at first and at
+/// most.
+struct MagazineBounds {
+    std::size_t block_size;
+    std::size_t at_first;
+    std::size_t widest;
+};
+
 /// A magazine for each of a pool's sizes, bounded in blocks and in bytes. The magazines lie where
 /// whoever makes this wants them.
+///
+/// One that is full is made wider first and flushed later, as far as the bytes go that all of them
+/// may be wider by: a program that releases many blocks at once will have had them at once.
 class Magazines {
   public:
     static constexpr std::size_t most_blocks = 1024;
     static constexpr std::size_t most_bytes = std::size_t{256} << 10;
+    static constexpr std::size_t most_bytes_wide = std::size_t{4} << 20;
 
-    /// `magazines` is room for one of each capacity. Throws std::bad_alloc.
-    Magazines(std::span<const std::size_t> capacities, Magazine* magazines)
-        : magazines_{magazines}, count_{capacities.size()} {
+    /// `bounds` are kept by the pool; `magazines` is room for one each. Throws std::bad_alloc.
+    Magazines(std::span<const MagazineBounds> bounds, Magazine* magazines)
+        : bounds_{bounds}, magazines_{magazines} {
         std::size_t total = 0;
-        for (const std::size_t capacity : capacities) total += capacity + 1;
+        for (const MagazineBounds& one : bounds) total += one.widest + 1;
         // On cache lines of their own: whatever else shared one, another thread might read.
         total = round_up(total, line / sizeof(FreeBlock));
-        blocks_.reset(new (std::align_val_t{line}) FreeBlock[total]);
-        FreeBlock* next = blocks_.get();
-        for (std::size_t i = 0; i < count_; ++i) {
-            (new (magazines + i) Magazine)->place_on(next, capacities[i]);
-            next += capacities[i] + 1;
+        places_.reset(new (std::align_val_t{line}) FreeBlock[total]);
+        FreeBlock* next = places_.get();
+        for (std::size_t i = 0; i < size(); ++i) {
+            (new (magazines + i) Magazine)->place_on(next, bounds[i].at_first);
+            next += bounds[i].widest + 1;
         }
+    }
+
+    /// For blocks of any size: a magazine for each class.
+    static std::vector<MagazineBounds> bounds_for(const SizeClasses& classes) {
+        const auto capacity = [](std::size_t bytes, std::size_t block_size) {
+            return std::clamp<std::size_t>(bytes / block_size, 2, most_blocks);
+        };
+        std::vector<MagazineBounds> bounds;
+        for (std::size_t i = 0; i < classes.count(); ++i) {
+            const std::size_t size = classes.size(i);
+            bounds.push_back({size, capacity(most_bytes, size), capacity(most_bytes_wide, size)});
+        }
+        return bounds;
     }
 
     Magazine& operator[](std::size_t number) noexcept { return magazines_[number]; }
     const Magazine& operator[](std::size_t number) const noexcept { return magazines_[number]; }
-    std::size_t size() const noexcept { return count_; }
+    std::size_t size() const noexcept { return bounds_.size(); }
 
-    /// Empties all: `give(number, blocks, count)` for each that has blocks.
+    /// Makes room in a full one: a batch of it may go to `give(blocks, count)`.
+    template <class Give>
+    void make_room(std::size_t number, Give give) noexcept {
+        if (!widen(number)) magazines_[number].flush(give);
+    }
+
+    /// Whether any is wider than they all begin.
+    bool wide() const noexcept { return spare_bytes_ != most_bytes_wide; }
+
+    /// Makes all narrow again, as they began: what they then cannot hold goes to
+    /// `give(number, blocks, count)`.
+    template <class Give>
+    void make_narrow(Give give) noexcept {
+        for (std::size_t i = 0; i < size(); ++i) shrink(i, bounds_[i].at_first, give);
+        spare_bytes_ = most_bytes_wide;
+    }
+
+    /// The same, and empties all.
     template <class Give>
     void empty(Give give) noexcept {
-        for (std::size_t i = 0; i < count_; ++i) {
-            magazines_[i].empty(
-                [&](const FreeBlock* blocks, std::size_t count) { give(i, blocks, count); });
-        }
-    }
-
-    static constexpr std::size_t capacity_for(std::size_t block_size) noexcept {
-        return std::clamp<std::size_t>(most_bytes / block_size, 2, most_blocks);
-    }
-    static std::vector<std::size_t> capacities_for(const SizeClasses& classes) {
-        std::vector<std::size_t> capacities;
-        for (std::size_t i = 0; i < classes.count(); ++i)
-            capacities.push_back(capacity_for(classes.size(i)));
-        return capacities;
+        for (std::size_t i = 0; i < size(); ++i) shrink(i, 0, give);
+        make_narrow(give);
     }
 
   private:
     static constexpr std::size_t line = 64;
 
     struct Delete {
-        void operator()(FreeBlock* blocks) const noexcept {
-            ::operator delete[](blocks, std::align_val_t{line});
+        void operator()(FreeBlock* places) const noexcept {
+            ::operator delete[](places, std::align_val_t{line});
         }
     };
 
+    template <class Give>
+    void shrink(std::size_t number, std::size_t capacity, Give give) noexcept {
+        magazines_[number].narrow(capacity, [&](const FreeBlock* blocks, std::size_t count) {
+            give(number, blocks, count);
+        });
+    }
+
+    /// False where it is as wide as it may be.
+    bool widen(std::size_t number) noexcept {
+        const std::size_t before = magazines_[number].capacity();
+        const std::size_t after = std::min(2 * before, bounds_[number].widest);
+        const std::size_t bytes = (after - before) * bounds_[number].block_size;
+        if (after == before || bytes > spare_bytes_) return false;
+        spare_bytes_ -= bytes;
+        magazines_[number].widen(after);
+        return true;
+    }
+
+    std::span<const MagazineBounds> bounds_;
     Magazine* magazines_;
-    std::unique_ptr<FreeBlock[], Delete> blocks_;
-    std::size_t count_;
+    std::unique_ptr<FreeBlock[], Delete> places_;
+    std::size_t spare_bytes_ = most_bytes_wide;
 };
 
 }  // namespace numpool::pools

@@ -23,7 +23,8 @@ class SlabPool {
                       pages::PageSource& record_source = pages::os_pages())
         : centre_{options, this, source, record_source},
           room_{new Magazine[centre_.classes().count()]},
-          magazines_{Magazines::capacities_for(centre_.classes()), room_.get()} {}
+          bounds_{Magazines::bounds_for(centre_.classes())},
+          magazines_{bounds_, room_.get()} {}
 
     /// A block, or null, and nothing has changed, where the limit or the system refuses.
     std::byte* try_acquire(std::size_t bytes) noexcept { return acquire_block(bytes, false); }
@@ -49,7 +50,7 @@ class SlabPool {
         const FreeBlock unused{block, false};
         if (magazine.push(unused, bytes)) [[likely]]
             return true;
-        flush(size_class);
+        make_room(size_class);
         return magazine.push(unused, bytes);
     }
 
@@ -80,7 +81,7 @@ class SlabPool {
     std::size_t trim() noexcept;
 
     /// Gives back what was not needed for the decay time. Slow paths do it by themselves.
-    std::size_t decay() noexcept { return centre_.decay(); }
+    std::size_t decay() noexcept;
 
     SlabPoolFigures figures() const { return centre_.figures({&magazines_}); }
 
@@ -110,11 +111,12 @@ class SlabPool {
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
     bool refill(std::size_t size_class) noexcept;
-    void flush(std::size_t size_class) noexcept;
+    void make_room(std::size_t size_class) noexcept;
     void empty_magazines() noexcept;
 
     SlabCentre centre_;
     std::unique_ptr<Magazine[]> room_;
+    const std::vector<MagazineBounds> bounds_;
     Magazines magazines_;
 };
 

@@ -1,5 +1,6 @@
 #include "threads/pool_threads.hpp"
 
+#include <algorithm>
 #include <new>
 
 namespace numpool::threads {
@@ -12,11 +13,11 @@ std::uint64_t next_key() noexcept {
 
 }  // namespace
 
-PoolThreads::PoolThreads(std::vector<std::size_t> capacities)
+PoolThreads::PoolThreads(std::vector<pools::MagazineBounds> bounds)
     : key_{next_key()},
-      capacities_{std::move(capacities)},
-      room_for_gone_{new pools::Magazine[capacities_.size()]},
-      gone_{capacities_, room_for_gone_.get()} {}
+      bounds_{std::move(bounds)},
+      room_for_gone_{new pools::Magazine[bounds_.size()]},
+      gone_{bounds_, room_for_gone_.get()} {}
 
 bool PoolThreads::join(ThreadMagazines& magazines) noexcept try {
     if (retired_) return false;
@@ -68,6 +69,11 @@ std::size_t PoolThreads::idle_to_the_front() noexcept {
         if (is_idle(*thread)) std::swap(thread, threads_[idle++]);
     }
     return idle;
+}
+
+bool PoolThreads::any_wide() const noexcept {
+    return std::any_of(threads_.begin(), threads_.end(),
+                       [](const ThreadMagazines* thread) { return thread->all->wide(); });
 }
 
 std::vector<const pools::Magazines*> PoolThreads::all_magazines() const {

@@ -16,8 +16,8 @@ namespace numpool::threads {
 /// lock, so a pool whose gates are shut is an ordinary locked one.
 class PoolThreads {
   public:
-    /// `capacities` are those of a thread's magazines. Throws std::bad_alloc.
-    explicit PoolThreads(std::vector<std::size_t> capacities);
+    /// `bounds` are those of a thread's magazines. Throws std::bad_alloc.
+    explicit PoolThreads(std::vector<pools::MagazineBounds> bounds);
     PoolThreads(const PoolThreads&) = delete;
     PoolThreads& operator=(const PoolThreads&) = delete;
 
@@ -35,7 +35,7 @@ class PoolThreads {
     ThreadMagazines* own(MagazineOwner& pool) noexcept {
         ThreadMagazines* const known = find_own();
         if (known != nullptr || !open()) return known;
-        return make_thread_magazines(key_, capacities_, pool);
+        return make_thread_magazines(key_, bounds_, pool);
     }
 
     /// What `MagazineOwner::thread_joins` does. False where memory is short, or after `retire`.
@@ -87,13 +87,20 @@ class PoolThreads {
         for (ThreadMagazines* const thread : threads_) thread->all->empty(give);
     }
 
-    /// Empties those of threads that asked for nothing since the last call.
+    /// Empties those of threads that asked for nothing since the last call, and makes the others
+    /// narrow.
     template <class Give>
-    void empty_idle(Give give) noexcept {
+    void decay(Give give) noexcept {
         const std::size_t idle = idle_to_the_front();
-        if (idle == 0) return;
+        if (idle == 0 && !any_wide()) return;
         const AllOutside outside{*this};
-        for (std::size_t i = 0; i < idle; ++i) threads_[i]->all->empty(give);
+        for (std::size_t i = 0; i < threads_.size(); ++i) {
+            if (i < idle) {
+                threads_[i]->all->empty(give);
+            } else {
+                threads_[i]->all->make_narrow(give);
+            }
+        }
     }
 
     /// After a fork, in the child: ends the magazines of all other threads, which it has not got.
@@ -122,9 +129,10 @@ class PoolThreads {
   private:
     void forget(ThreadMagazines& magazines) noexcept;
     std::size_t idle_to_the_front() noexcept;
+    bool any_wide() const noexcept;
 
     const std::uint64_t key_;
-    const std::vector<std::size_t> capacities_;
+    const std::vector<pools::MagazineBounds> bounds_;
     std::atomic<bool> open_ = true;
     bool retired_ = false;
     /// Of every thread that used the pool and lives.

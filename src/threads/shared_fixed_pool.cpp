@@ -19,10 +19,11 @@ SharedFixedPoolOptions with_ledger(SharedFixedPoolOptions options) {
 }
 
 /// In bytes as any pool's; and no thread keeps more than an eighth from the others.
-std::size_t capacity_of_magazines(const FixedPool& pool) {
+std::vector<pools::MagazineBounds> bounds_of_magazines(const FixedPool& pool) {
     const std::size_t most =
         std::min(pools::Magazines::most_bytes / pool.stride(), pool.max_blocks() / 8);
-    return std::clamp<std::size_t>(most, 1, pools::Magazines::most_blocks);
+    const auto capacity = std::clamp<std::size_t>(most, 1, pools::Magazines::most_blocks);
+    return {{pool.stride(), capacity, capacity}};
 }
 
 }  // namespace
@@ -36,7 +37,7 @@ SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::P
     : pool_{std::in_place, with_ledger(options), source},
       wipe_{options.wipe},
       constructs_{options.keep_contents},
-      threads_{{capacity_of_magazines(*pool_)}},
+      threads_{bounds_of_magazines(*pool_)},
       block_size_{pool_->block_size()},
       align_{pool_->align()},
       stride_{pool_->stride()},
@@ -160,6 +161,7 @@ void SharedFixedPool::hand_on(Lock& lock, Block block) noexcept {
 
 void SharedFixedPool::end_pool() noexcept {
     if (!pool_) return;
+    note_committed();
     growths_ = pool_->growths();
     pool_.reset();
 }
@@ -229,6 +231,11 @@ bool SharedFixedPool::owns(const std::byte* address) const noexcept {
     return pool_ && pool_->owns(address);
 }
 
+/// Bytes of blocks that may have pages. The lock is held.
+std::size_t SharedFixedPool::committed() const noexcept {
+    return pool_ ? (pool_->blocks() - pool_->fresh_blocks()) * stride_ : 0;
+}
+
 PoolFigures SharedFixedPool::figures() const {
     const Lock lock{mutex_};
     const std::size_t live = this->live();
@@ -240,8 +247,9 @@ PoolFigures SharedFixedPool::figures() const {
     figures.requested = live * block_size_;
     figures.in_use = live * stride_;
     figures.peak = peak_ * stride_;
+    figures.committed = committed();
+    figures.peak_committed = std::max(peak_committed_, figures.committed);
     if (pool_) {
-        figures.committed = (pool_->blocks() - pool_->fresh_blocks()) * stride_;
         figures.cached = figures.committed - figures.in_use;
         figures.mapped = pool_->mapped();
     }
@@ -249,6 +257,7 @@ PoolFigures SharedFixedPool::figures() const {
                                                                       : max_blocks_ * stride_;
     figures.blocks = live;
     figures.requests = requests_ + served;
+    figures.asked = figures.requests * block_size_;
     figures.hits = hits_ + served;
     figures.growths = pool_ ? pool_->growths() : growths_;
     figures.waits = waits_;
@@ -261,6 +270,7 @@ std::size_t SharedFixedPool::trim() {
     if (!pool_) return 0;
     const PoolThreads::AllOutside outside{threads_};
     threads_.empty_all(give());
+    note_committed();
     const std::size_t bytes = pool_->trim();
     check_each_time();
     return bytes;

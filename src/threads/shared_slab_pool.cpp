@@ -1,10 +1,8 @@
 #include "threads/shared_slab_pool.hpp"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
-#include "base/clock.hpp"
 #include "base/error.hpp"
 #include "threads/range_fork.hpp"
 
@@ -13,7 +11,6 @@ namespace {
 
 using pools::FreeBlock;
 using pools::Magazine;
-using pools::Magazines;
 
 /// An address that is not the pool's was released to it: its owner's records and ours differ.
 [[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
@@ -36,7 +33,7 @@ SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::Page
     : centre_{options, static_cast<Pool*>(this), source, record_source},
       wipe_{options.wipe},
       background_{options.background},
-      threads_{Magazines::capacities_for(centre_.classes())},
+      threads_{pools::Magazines::bounds_for(centre_.classes())},
       name_{options.name} {
     guard_range_for_fork();
     guard();
@@ -72,17 +69,6 @@ std::byte* SharedSlabPool::checked(std::byte* block, std::size_t bytes) const {
 
 void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
     if (!try_release(block, bytes)) stop_at_foreign_block(title(), block);
-}
-
-bool SharedSlabPool::thread_joins(ThreadMagazines& magazines) noexcept {
-    const Lock lock{mutex_};
-    return threads_.join(magazines);
-}
-
-void SharedSlabPool::thread_ends(ThreadMagazines& magazines) noexcept {
-    const Lock lock{mutex_};
-    magazines.gate.shut();
-    threads_.let_go(magazines, give());
 }
 
 std::byte* SharedSlabPool::acquire_slowly(std::size_t size_class, std::size_t bytes,
@@ -145,7 +131,7 @@ bool SharedSlabPool::release_slowly(std::size_t size_class, std::byte* block,
     }
     Magazine& magazine = (*own->all)[size_class];
     if (magazine.push(unused, bytes)) return true;
-    magazine.flush(give);
+    own->all->make_room(size_class, give);
     magazine.push(unused, bytes);
     decay_now_and_then();
     return true;
@@ -208,124 +194,6 @@ std::size_t SharedSlabPool::usable_size(const void* block) const noexcept {
     }
     const Lock lock{mutex_};
     return centre_.large_bytes(static_cast<const std::byte*>(block));
-}
-
-void SharedSlabPool::empty_all() noexcept {
-    const PoolThreads::AllOutside outside{threads_};
-    threads_.empty_all(give());
-}
-
-void SharedSlabPool::decay_now_and_then() noexcept {
-    const std::uint64_t now = coarse_milliseconds();
-    if (now - looked_for_idle_ < centre_.options().spans.decay_milliseconds) return;
-    looked_for_idle_ = now;
-    threads_.empty_idle(give());
-}
-
-std::size_t SharedSlabPool::decay() noexcept {
-    const Lock lock{mutex_};
-    threads_.empty_idle(give());
-    return centre_.decay();
-}
-
-std::size_t SharedSlabPool::trim() {
-    const Lock lock{mutex_};
-    empty_all();
-    return centre_.trim();
-}
-
-void SharedSlabPool::add_handle() noexcept {
-    const Lock lock{mutex_};
-    ++handles_;
-}
-
-void SharedSlabPool::drop_handle() noexcept {
-    {
-        const Lock lock{mutex_};
-        if (handles_ > 1) {
-            --handles_;
-            return;
-        }
-    }
-    // This handle still keeps the pool: nobody ends it meanwhile.
-    close();
-    Lock lock{mutex_};
-    --handles_;
-    settle(lock);
-}
-
-void SharedSlabPool::close() noexcept {
-    const std::lock_guard links{links_mutex()};
-    Lock lock{mutex_};
-    if (closed_) return;
-    closed_ = true;
-    // From here on every operation finds its gate shut and takes the lock.
-    threads_.retire(give());
-    if (centre_.blocks_out() == 0) centre_.trim();
-}
-
-bool SharedSlabPool::closed() const noexcept {
-    return closed_;
-}
-
-/// Gives everything back when the last block of a closed pool has come back, and ends the pool if
-/// nobody has a handle on it either. While it is open nothing is counted for this: blocks out of
-/// their slabs include those at hand. Once it is closed, none are at hand.
-void SharedSlabPool::settle(Lock& lock) noexcept {
-    if (!closed_ || centre_.blocks_out() != 0) return;
-    centre_.trim();
-    if (handles_ != 0) return;
-    lock.unlock();
-    delete this;
-}
-
-std::string SharedSlabPool::title() const {
-    return centre_.title();
-}
-
-pools::SlabPoolFigures SharedSlabPool::class_figures() const {
-    const Lock lock{mutex_};
-    return centre_.figures(threads_.all_magazines());
-}
-
-PoolFigures SharedSlabPool::figures() const {
-    const pools::SlabPoolFigures all = class_figures();
-    PoolFigures figures;
-    figures.requested = all.total.requested;
-    figures.in_use = all.total.in_use;
-    figures.peak = all.peak;
-    figures.cached = all.total.cached;
-    figures.committed = all.total.committed;
-    figures.mapped = all.total.mapped;
-    figures.limit = all.limit;
-    figures.blocks = all.total.blocks;
-    figures.requests = all.total.requests;
-    figures.hits = all.total.hits;
-    figures.failures = all.failures;
-    return figures;
-}
-
-void SharedSlabPool::check() const {
-    const Lock lock{mutex_};
-    const PoolThreads::AllOutside outside{threads_};
-    centre_.check(threads_.all_magazines());
-}
-
-void SharedSlabPool::lock_for_fork() noexcept {
-    mutex_.lock();
-    paused_for_fork_.emplace(threads_);
-}
-
-void SharedSlabPool::unlock_in_parent() noexcept {
-    paused_for_fork_.reset();
-    mutex_.unlock();
-}
-
-void SharedSlabPool::unlock_in_child() noexcept {
-    // The other threads are gone; they were outside, so what they had at hand is whole.
-    threads_.keep_only_own(give());
-    paused_for_fork_.reset();
-    mutex_.unlock();
 }
 
 }  // namespace numpool::threads

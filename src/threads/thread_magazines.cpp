@@ -110,13 +110,14 @@ ThreadMagazines* find_thread_magazines(std::uint64_t key) noexcept {
     return recent;
 }
 
-ThreadMagazines* make_thread_magazines(std::uint64_t key, std::span<const std::size_t> capacities,
+ThreadMagazines* make_thread_magazines(std::uint64_t key,
+                                       std::span<const pools::MagazineBounds> bounds,
                                        MagazineOwner& pool) noexcept try {
     Thread* const thread = calling_thread();
     if (thread == nullptr) return nullptr;
     std::unique_ptr<ThreadMagazines, void (*)(ThreadMagazines*)> magazines{
-        ThreadMagazines::make(capacities.size()), &ThreadMagazines::end};
-    auto all = std::make_unique<pools::Magazines>(capacities, magazines->magazines());
+        ThreadMagazines::make(bounds.size()), &ThreadMagazines::end};
+    auto all = std::make_unique<pools::Magazines>(bounds, magazines->magazines());
     const std::lock_guard lock{links_mutex()};
     forget_closed(*thread);
     magazines->key = key;

@@ -68,7 +68,8 @@ ThreadMagazines* find_thread_magazines(std::uint64_t key) noexcept;
 
 /// New ones, which join the pool. Null where the thread is ending, the pool refuses, or memory is
 /// short.
-ThreadMagazines* make_thread_magazines(std::uint64_t key, std::span<const std::size_t> capacities,
+ThreadMagazines* make_thread_magazines(std::uint64_t key,
+                                       std::span<const pools::MagazineBounds> bounds,
                                        MagazineOwner& pool) noexcept;
 
 /// Whether these are the calling thread's, as far as it can tell at a glance: false is no proof.

@@ -38,6 +38,16 @@ py::object stats_from(const PoolFigures& figures, const py::object& classes,
             "spans"_a = spans);
 }
 
+py::object class_stats(const pools::ClassFigures& figures) {
+    using namespace py::literals;
+    return py::module_::import("numpool._stats")
+        .attr("ClassStats")("block_size"_a = figures.block_size, "requested"_a = figures.requested,
+                            "in_use"_a = figures.in_use, "cached"_a = figures.cached,
+                            "committed"_a = figures.committed, "mapped"_a = figures.mapped,
+                            "blocks"_a = figures.blocks, "requests"_a = figures.requests,
+                            "hits"_a = figures.hits);
+}
+
 void add_methods(py::handle type, std::span<PyMethodDef> methods) {
     for (PyMethodDef& method : methods) {
         const auto descriptor = py::reinterpret_steal<py::object>(

@@ -5,6 +5,7 @@
 
 #include "bindings/initialised.hpp"
 #include "bindings/topics.hpp"
+#include "pools/slab_figures.hpp"
 #include "threads/pool.hpp"
 
 /// Python objects of pools are handles: pools count them, see threads/pool.hpp.
@@ -31,6 +32,9 @@ py::object object_of(threads::Pool* pool);
 /// `numpool.PoolStats` with these figures, and those of size classes and spans where there are any.
 py::object stats_from(const threads::PoolFigures& figures, const py::object& classes = py::tuple{},
                       const py::object& spans = py::none{});
+
+/// `numpool.ClassStats` with these figures.
+py::object class_stats(const pools::ClassFigures& figures);
 
 /// Adds functions to a class that Python calls directly: pybind11's own call costs several times as
 /// much.

@@ -110,16 +110,6 @@ py::object reallocate(SharedSlabPool& pool, const py::object& buffer, const py::
         replace_block(old, block, static_cast<Py_ssize_t>(bytes)));
 }
 
-py::object class_stats(const ClassFigures& figures) {
-    using namespace py::literals;
-    return py::module_::import("numpool._stats")
-        .attr("ClassStats")("block_size"_a = figures.block_size, "requested"_a = figures.requested,
-                            "in_use"_a = figures.in_use, "cached"_a = figures.cached,
-                            "committed"_a = figures.committed, "mapped"_a = figures.mapped,
-                            "blocks"_a = figures.blocks, "requests"_a = figures.requests,
-                            "hits"_a = figures.hits);
-}
-
 py::object stats(const SharedSlabPool& pool) {
     const pools::SlabPoolFigures figures = pool.class_figures();
     py::list classes;

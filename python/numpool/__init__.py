@@ -24,15 +24,20 @@ from numpool._core import (
     tracemalloc_domain,
 )
 from numpool._numpy import install, uninstall, use
+from numpool._objects import ArrayPool, Loan, ObjectPool, ObjectStats
 from numpool._stats import ClassStats, PoolStats
 
 __version__ = _version("numpool")
 
 __all__ = [
+    "ArrayPool",
     "Buffer",
     "ClassStats",
     "FixedPool",
     "HandlePool",
+    "Loan",
+    "ObjectPool",
+    "ObjectStats",
     "Pool",
     "PoolClosed",
     "PoolError",

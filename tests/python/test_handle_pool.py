@@ -167,7 +167,7 @@ def test_a_handle_is_not_freed_while_a_view_of_it_lives(table: numpool.HandlePoo
         table.free(handle)
     assert not table.try_free(handle)
     view.release()
-    with pytest.raises(BufferError, match="by 1 view .*: drop it first"):
+    with pytest.raises(BufferError, match=r"by 1 view .*: drop it first"):
         table.free(handle)
     assert handle in table
     array[:] = 7
@@ -471,10 +471,12 @@ def test_a_forked_child_has_the_table_for_itself() -> None:
         "import builtins; builtins.view = table[table.alloc(8)]",
         "table.me = [table, table[table.alloc(8)]]",
         "import atexit; atexit.register(lambda: keep.append(table[table.alloc(8)]))",
-        "import threading\n"
-        "def work():\n"
-        "    while True: table.free(table.alloc(8))\n"
-        "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n",
+        (
+            "import threading\n"
+            "def work():\n"
+            "    while True: table.free(table.alloc(8))\n"
+            "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
+        ),
     ],
     ids=["handle", "view", "view in builtins", "cycle", "at exit", "daemon threads"],
 )

@@ -21,8 +21,11 @@ HandlePool::HandlePool(std::vector<Size> sizes, pages::PageSource& source) {
 Handle HandlePool::acquire(std::size_t bytes) noexcept {
     for (HandleTable& table : tables_) {
         if (table.block_size() < bytes) continue;
+        const std::size_t warm = table.warm_blocks();
         if (const Handle handle = table.acquire(bytes)) {
             in_use_ += table.stride();
+            committed_ += (table.warm_blocks() - warm) * table.stride();
+            peak_committed_ = std::max(peak_committed_, committed_);
             return handle;
         }
     }
@@ -76,17 +79,24 @@ bool HandlePool::owns(const std::byte* address) const noexcept {
 
 std::size_t HandlePool::trim() noexcept {
     std::size_t bytes = 0;
-    for (HandleTable& table : tables_) bytes += table.trim();
+    committed_ = 0;
+    for (HandleTable& table : tables_) {
+        bytes += table.trim();
+        committed_ += table.warm_blocks() * table.stride();
+    }
     return bytes;
 }
 
 void HandlePool::check() const {
     std::size_t in_use = 0;
+    std::size_t committed = 0;
     for (const HandleTable& table : tables_) {
         table.check();
+        committed += table.warm_blocks() * table.stride();
         in_use += table.live_blocks() * table.stride();
     }
-    if (in_use != in_use_) throw Corrupted{"the number of bytes in use is wrong"};
+    if (in_use != in_use_ || committed != committed_)
+        throw Corrupted{"the number of bytes in use is wrong"};
 }
 
 std::size_t HandlePool::live_blocks() const noexcept {

@@ -42,6 +42,9 @@ class HandlePool {
     /// Live blocks, as they are rounded.
     std::size_t in_use() const noexcept { return in_use_; }
     std::size_t live_blocks() const noexcept;
+    /// What may hold pages, and the most that it has been.
+    std::size_t committed() const noexcept { return committed_; }
+    std::size_t peak_committed() const noexcept { return peak_committed_; }
     /// From the smallest size to the largest.
     const std::deque<HandleTable>& tables() const noexcept { return tables_; }
 
@@ -53,6 +56,8 @@ class HandlePool {
 
     std::deque<HandleTable> tables_;
     std::size_t in_use_ = 0;
+    std::size_t committed_ = 0;
+    std::size_t peak_committed_ = 0;
 };
 
 }  // namespace numpool::pools

@@ -90,6 +90,7 @@ Handle HandleTable::acquire(std::size_t bytes) noexcept {
     ++live_;
     ++requests_;
     requested_ += bytes;
+    asked_ += bytes;
     return handle_of(index);
 }
 

@@ -84,6 +84,8 @@ class HandleTable {
     std::size_t live_blocks() const noexcept { return live_; }
     std::size_t requested() const noexcept { return requested_; }
     std::size_t requests() const noexcept { return requests_; }
+    /// The bytes of all requests.
+    std::size_t asked() const noexcept { return asked_; }
     /// Of the requests, those that got a block used before.
     std::size_t hits() const noexcept { return hits_; }
     /// Blocks that may hold pages.
@@ -132,6 +134,7 @@ class HandleTable {
     std::size_t cold_ = 0;
     std::size_t requested_ = 0;
     std::size_t requests_ = 0;
+    std::size_t asked_ = 0;
     std::size_t hits_ = 0;
 };
 

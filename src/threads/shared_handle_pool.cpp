@@ -132,8 +132,10 @@ std::size_t SharedHandlePool::free(Handle handle) {
 
 void SharedHandlePool::end_pool() noexcept {
     if (!pool_) return;
+    peak_committed_ = pool_->peak_committed();
     for (const HandleTable& table : pool_->tables()) {
         requests_ += table.requests();
+        asked_ += table.asked();
         hits_ += table.hits();
         table.for_each_live([&](Handle handle) { ending_(table.find(handle).start); });
         HandleNumbers::instance().give_back(table.beyond());
@@ -198,18 +200,22 @@ PoolFigures SharedHandlePool::figures() const {
     const Lock lock{mutex_};
     PoolFigures figures;
     figures.peak = peak_;
+    figures.peak_committed = peak_committed_;
     figures.requests = requests_;
+    figures.asked = asked_;
     figures.hits = hits_;
     figures.failures = failures_;
     if (!pool_) return figures;
     figures.in_use = pool_->in_use();
+    figures.committed = pool_->committed();
+    figures.peak_committed = pool_->peak_committed();
     for (const HandleTable& table : pool_->tables()) {
         figures.requested += table.requested();
-        figures.committed += table.warm_blocks() * table.stride();
         figures.mapped += table.mapped();
         figures.limit += table.blocks() * table.stride();
         figures.blocks += table.live_blocks();
         figures.requests += table.requests();
+        figures.asked += table.asked();
         figures.hits += table.hits();
     }
     figures.cached = figures.committed - figures.in_use;
@@ -230,6 +236,7 @@ std::vector<pools::ClassFigures> SharedHandlePool::size_figures() const {
         figures.mapped = table.mapped();
         figures.blocks = table.live_blocks();
         figures.requests = table.requests();
+        figures.asked = table.asked();
         figures.hits = table.hits();
     }
     return sizes;

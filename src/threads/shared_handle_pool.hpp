@@ -98,7 +98,9 @@ class SharedHandlePool final : public Pool, private ForkGuarded {
     std::size_t peak_ = 0;
     std::size_t failures_ = 0;
     /// Of the pool that has ended.
+    std::size_t peak_committed_ = 0;
     std::size_t requests_ = 0;
+    std::size_t asked_ = 0;
     std::size_t hits_ = 0;
 
     std::vector<std::pair<std::size_t, std::size_t>> sizes_;

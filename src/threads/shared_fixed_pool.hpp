@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -10,8 +9,7 @@
 #include "pools/fixed_pool.hpp"
 #include "threads/byte_source.hpp"
 #include "threads/fork.hpp"
-#include "threads/pool.hpp"
-#include "threads/wait_queue.hpp"
+#include "threads/waiting_pool.hpp"
 
 namespace numpool::threads {
 
@@ -26,27 +24,20 @@ struct SharedFixedPoolOptions : pools::FixedPoolOptions {
 ///
 /// As a source of bytes it serves requests that fit into a block, and never waits. Its users write
 /// where a constructor wrote, so what they give back is constructed anew for the next `acquire`.
-class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
+class SharedFixedPool : public WaitingPool, public ByteSource, private ForkGuarded {
   public:
-    using Block = pools::FixedPool::Block;
-
     /// The new pool's first handle. Throws as FixedPool's constructor does.
     static PoolHandle<SharedFixedPool> create(const SharedFixedPoolOptions& options,
                                               pages::PageSource& source = pages::os_pages());
 
-    /// A block, or an empty one where all are in use (or waited for). Throws Closed.
-    Block try_acquire();
+    Block try_acquire() final;
 
     /// Fills the span with blocks, or returns false and takes none. Throws Closed.
     bool try_acquire_many(std::span<Block> blocks);
 
-    /// A block at once, or an empty one and the waiter stands in the queue. Throws Closed.
-    Block acquire_or_wait(const std::shared_ptr<Waiter>& waiter);
-
-    Waiter::State state_of(const Waiter& waiter) const noexcept;
-
-    /// Ends a wait and hands over what it was granted, an empty block if nothing.
-    Block collect(Waiter& waiter) noexcept;
+    Block acquire_or_wait(const std::shared_ptr<Waiter>& waiter) final;
+    Waiter::State state_of(const Waiter& waiter) const noexcept final;
+    Block collect(Waiter& waiter) noexcept final;
 
     void release(std::byte* block, std::size_t bytes = 0) noexcept final;
 

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, SupportsIndex, TypeVar
-
-import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
 
 from numpool._core import Buffer as _Permit
 from numpool._core import FixedPool, PoolClosed, PoolExhausted, _Count, _references
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 _Object = TypeVar("_Object")
 
@@ -346,7 +347,7 @@ class ObjectPool(Generic[_Object]):
         return f"<{self.title}: {stats.taken} of {stats.size} taken, {stats.idle} idle>"
 
 
-class ArrayPool(ObjectPool[NDArray[Any]]):
+class ArrayPool(ObjectPool["NDArray[Any]"]):
     """A bounded number of arrays of one shape and dtype, each built once and lent again and again.
 
     It lends as ObjectPool does: ``with pool.take() as x``. An array that still has views when it is
@@ -373,6 +374,9 @@ class ArrayPool(ObjectPool[NDArray[Any]]):
         size: SupportsIndex,
         name: str = "",
     ) -> None:
+        import numpy as np
+
+        self._empty = np.empty
         # It takes no memory, and says what is wrong with the arguments.
         like = np.broadcast_to(np.zeros((), dtype), shape)
         self._shape = like.shape
@@ -393,7 +397,7 @@ class ArrayPool(ObjectPool[NDArray[Any]]):
         return self._dtype
 
     def _make(self) -> NDArray[Any]:
-        array = np.empty(self._shape, self._dtype)
+        array = self._empty(self._shape, self._dtype)
         if self._fill is not None:
             array[...] = self._fill
         return array

@@ -70,7 +70,7 @@ std::string to_name(const py::object& name) {
     return text;
 }
 
-const std::byte* address_in(const py::object& subject) {
+const std::byte* address_in(const py::object& subject, const char* function) {
     if (PyIndex_Check(subject.ptr()) && !PyObject_CheckBuffer(subject.ptr())) {
         return reinterpret_cast<const std::byte*>(to_count(subject, "address"));
     }
@@ -81,9 +81,9 @@ const std::byte* address_in(const py::object& subject) {
         return reinterpret_cast<const std::byte*>(to_count(data[0], "address"));
     }
     if (!PyObject_CheckBuffer(subject.ptr())) {
-        throw py::type_error{
-            std::string{"owns() takes a buffer, an array, a memoryview or an address, not "} +
-            Py_TYPE(subject.ptr())->tp_name};
+        throw py::type_error{std::string{function} +
+                             "() takes a buffer, an array, a memoryview or an address, not " +
+                             Py_TYPE(subject.ptr())->tp_name};
     }
     Py_buffer view{};
     if (PyObject_GetBuffer(subject.ptr(), &view, PyBUF_FULL_RO) != 0) throw py::error_already_set{};
@@ -102,7 +102,8 @@ object, a buffer, a view or an array.)"};
                                "The name that errors and reprs show; may be empty.")
         .def_property_readonly("closed", &Pool::closed, "Whether close() was called.")
         .def(
-            "owns", [](const Pool& self, const py::object& x) { return self.owns(address_in(x)); },
+            "owns",
+            [](const Pool& self, const py::object& x) { return self.owns(address_in(x, "owns")); },
             py::arg("x"), py::pos_only(),
             "Whether x lies in this pool's memory: a buffer, an array or another exporter of "
             "bytes, or "

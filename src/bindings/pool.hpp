@@ -43,8 +43,8 @@ void add_methods(py::handle type, std::span<PyMethodDef> methods);
 /// A pool's name, from what Python gave for it.
 std::string to_name(const py::object& name);
 
-/// The address that `owns` is asked about: of a Buffer, an array or any exporter of bytes, or the
-/// number itself.
-const std::byte* address_in(const py::object& subject);
+/// The address that `owns` or `owner` is asked about: of a Buffer, an array or any exporter of
+/// bytes, or the number itself. The error names the function.
+const std::byte* address_in(const py::object& subject, const char* function);
 
 }  // namespace numpool::bindings

@@ -191,6 +191,13 @@ void SharedFixedPool::add_handle() noexcept {
     ++handles_;
 }
 
+bool SharedFixedPool::add_handle_if_owns(const std::byte* address) noexcept {
+    const Lock lock{mutex_};
+    if ((handles_ == 0 && live_ == 0) || !pool_ || !pool_->owns(address)) return false;
+    ++handles_;
+    return true;
+}
+
 void SharedFixedPool::drop_handle() noexcept {
     Lock lock{mutex_};
     if (handles_ == 1 && live_ != 0) {

@@ -9,6 +9,7 @@
 #include "pools/fixed_pool.hpp"
 #include "threads/byte_source.hpp"
 #include "threads/fork.hpp"
+#include "threads/pool_listing.hpp"
 #include "threads/waiting_pool.hpp"
 
 namespace numpool::threads {
@@ -53,6 +54,7 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private ForkGuard
     std::string refuse(std::size_t wanted);
 
     void add_handle() noexcept final;
+    bool add_handle_if_owns(const std::byte* address) noexcept;
     void drop_handle() noexcept final;
     const std::string& name() const noexcept final { return name_; }
     std::string title() const final;
@@ -119,6 +121,7 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private ForkGuard
     const std::size_t stride_;
     const std::size_t max_blocks_;
     const std::string name_;
+    const PoolListing listing_{*this};
 };
 
 }  // namespace numpool::threads

@@ -88,7 +88,8 @@ void SharedHandlePool::throw_exhausted(std::size_t bytes) {
         if (table.block_size() >= bytes) blocks += table.blocks();
     }
     throw Exhausted{title() + ": all " + std::to_string(blocks) + " blocks of " +
-                    std::to_string(bytes) + " bytes or more are in use: free some, or give it more"};
+                    std::to_string(bytes) +
+                    " bytes or more are in use: free some, or give it more"};
 }
 
 void SharedHandlePool::throw_stale(Handle handle) const {
@@ -179,6 +180,13 @@ std::size_t SharedHandlePool::retired_blocks() const noexcept {
 void SharedHandlePool::add_handle() noexcept {
     const Lock lock{mutex_};
     ++handles_;
+}
+
+bool SharedHandlePool::add_handle_if_owns(const std::byte* address) noexcept {
+    const Lock lock{mutex_};
+    if ((handles_ == 0 && holds_ == 0) || !pool_ || !pool_->owns(address)) return false;
+    ++handles_;
+    return true;
 }
 
 void SharedHandlePool::drop_handle() noexcept {

@@ -10,7 +10,7 @@
 #include "pools/slab_figures.hpp"
 #include "threads/brief_mutex.hpp"
 #include "threads/fork.hpp"
-#include "threads/pool.hpp"
+#include "threads/pool_listing.hpp"
 
 namespace numpool::threads {
 
@@ -61,6 +61,7 @@ class SharedHandlePool final : public Pool, private ForkGuarded {
     }
 
     void add_handle() noexcept override;
+    bool add_handle_if_owns(const std::byte* address) noexcept;
     void drop_handle() noexcept override;
     const std::string& name() const noexcept override { return name_; }
     std::string title() const override;
@@ -106,6 +107,7 @@ class SharedHandlePool final : public Pool, private ForkGuarded {
     std::vector<std::pair<std::size_t, std::size_t>> sizes_;
     void (*const ending_)(const void* block);
     const std::string name_;
+    const PoolListing listing_{*this};
 };
 
 }  // namespace numpool::threads

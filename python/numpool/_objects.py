@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -189,10 +190,10 @@ class ObjectPool(Generic[_Object]):
             raise ValueError(f"size is {size}: a pool needs at least 1 object")
         self._factory = factory
         self._reset = reset
-        # A block stands for the right to have an object out. The block that was released last is
-        # acquired first, and idle objects are kept by their blocks' addresses.
+        # A block stands for the right to have an object out. It is released after its object became
+        # idle, so whoever has a block finds an object if one is idle.
         self._places = FixedPool(8, size, name=name)
-        self._idle: dict[int, _Item[_Object]] = {}
+        self._idle: deque[_Item[_Object]] = deque()
         self._built = _Count()
         self._kept = _Count()
         self._dropped = _Count()
@@ -254,7 +255,7 @@ class ObjectPool(Generic[_Object]):
 
     def _lend(self, permit: _Permit, frame: int) -> Loan[_Object]:
         try:
-            item = self._idle.pop(permit.address, None)
+            item = self._pop_idle()
             if item is not None and not item.begin(frame):
                 self._kept.add()
                 item = None
@@ -266,6 +267,13 @@ class ObjectPool(Generic[_Object]):
             permit.release()
             raise
 
+    def _pop_idle(self) -> _Item[_Object] | None:
+        """The object returned last."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
     def _take_back(self, item: _Item[_Object], permit: _Permit, frame: int | None) -> None:
         try:
             if not self._restored(item.holder[0]):
@@ -273,7 +281,7 @@ class ObjectPool(Generic[_Object]):
             elif not item.end(frame):
                 self._kept.add()
             else:
-                self._idle[permit.address] = item
+                self._idle.append(item)
                 if self.closed:
                     self._idle.clear()
         except BaseException:
@@ -297,9 +305,8 @@ class ObjectPool(Generic[_Object]):
     def trim(self) -> int:
         """Let go of the idle objects, and return how many there were."""
         count = 0
-        for place in list(self._idle):
-            if self._idle.pop(place, None) is not None:
-                count += 1
+        while self._pop_idle() is not None:
+            count += 1
         return count
 
     def stats(self) -> ObjectStats:

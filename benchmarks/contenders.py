@@ -1,5 +1,5 @@
-"""Allocators that take turns, each in fresh processes: what ``numpy_speed.py`` and
-``whole_programs.py`` have in common.
+"""Allocators that take turns, each in fresh processes: what ``numpy_speed.py``,
+``whole_programs.py`` and ``literature.py`` have in common.
 
 Every figure is a ratio to default NumPy's of the same round. Other allocators are preloaded where
 the system has them.
@@ -12,7 +12,7 @@ import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -41,6 +41,8 @@ class Run:
 
     seconds: list[float]
     peak: int
+    processor: float = 0.0
+    """A program's seconds of processors: without what others took meanwhile."""
     result: float = 0.0
 
 
@@ -62,9 +64,9 @@ class Ratio(NamedTuple):
 class Contenders:
     """Runs them, and keeps what they took: by work, a round at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Sequence[str] | None = None) -> None:
         self.libraries = preloadable()
-        self.names = ["default", "numpool", "glibc, mallopt", *self.libraries]
+        self.names = list(names or ["default", "numpool", "glibc, mallopt", *self.libraries])
         self.rounds: dict[str, list[dict[str, Run]]] = {}
         self.others: dict[str, list[float]] = {}
 

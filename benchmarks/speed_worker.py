@@ -1,8 +1,9 @@
 """Measures one contender in a process of its own.
 
-Reads {"allocator", "work", "sizes"} for an operation, or {"allocator", "work", "steps"} for a whole
-program, as JSON from standard input, and writes the seconds that the operation takes at each size,
-or the program as a whole, the process's peak of resident memory, and the program's result.
+Reads {"allocator", "work", "sizes"} for an operation, {"allocator", "work", "steps"} for a whole
+program, or {"allocator", "work", "claim"} for one of the literature's, as JSON from standard
+input. Writes the seconds that the operation takes at each size, those of the program, or the
+claim's figures; the process's peak of resident memory; and the program's result.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import claims
 import numpy as np
 import programs
 
@@ -116,21 +118,24 @@ def measure(work: str, sizes: list[int]) -> list[float]:
     return [seconds_of(loop_of(OPERATIONS[work], max(size // 8, 1), work), 0.02) for size in sizes]
 
 
-def run_program(work: str, steps: int) -> tuple[float, float]:
-    """The seconds of a whole program, and its result."""
+def run_program(work: str, steps: int) -> dict[str, object]:
+    """The seconds of a whole program, those of processors, and its result."""
     program = programs.PROGRAMS[work].load()
-    start = time.perf_counter()
+    start, used = time.perf_counter(), time.process_time()
     result = program(steps)
-    return time.perf_counter() - start, result
+    elapsed = time.perf_counter() - start
+    return {"seconds": [elapsed], "processor": time.process_time() - used, "result": result}
 
 
 def main() -> None:
     order = json.load(sys.stdin)
     prepare(order["allocator"])
     answer: dict[str, object] = {}
-    if "steps" in order:
-        seconds, answer["result"] = run_program(order["work"], order["steps"])
-        answer["seconds"] = [seconds]
+    if "claim" in order:
+        run = claims.load(order["work"]).run
+        answer["seconds"] = run(order["allocator"], order["claim"])
+    elif "steps" in order:
+        answer |= run_program(order["work"], order["steps"])
     else:
         answer["seconds"] = measure(order["work"], order["sizes"])
     answer["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -160,6 +160,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         directory = options.keep or Path(scratch)
         directory.mkdir(parents=True, exist_ok=True)
+        print(where(), end="\n\n")
         print(HEADER, flush=True)
         runs = []
         with ThreadPoolExecutor(options.jobs) as pool:

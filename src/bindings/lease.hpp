@@ -16,6 +16,8 @@ struct Holding {
     Py_ssize_t bytes = 0;
     /// False while a pool's `init` is still to run, or has failed.
     bool constructed = true;
+    /// False where tracemalloc knows of the block by other means than this holding.
+    bool traced = true;
 
     /// Ends the use: the block may have a new owner before this returns.
     void give_back() noexcept;

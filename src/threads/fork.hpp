@@ -8,9 +8,9 @@ namespace numpool::threads {
 /// lives, every fork of the process calls these, with all guarded locks taken in between.
 class ForkGuarded {
   public:
-    /// Where a fork takes the lock: that of an `inner` one is taken by threads that hold an outer
-    /// one's, so it comes last.
-    enum class Rank { outer, inner };
+    /// Where a fork takes the lock. Threads that hold that of the listings want a pool's, and
+    /// threads that hold an outer one's want an inner one.
+    enum class Rank { listings, outer, inner };
 
     ForkGuarded();
     ForkGuarded(const ForkGuarded&) = delete;

@@ -186,12 +186,12 @@ for thread in threads:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_thousand_children_forked_amid_busy_threads_allocate_and_exit(tmp_path: Path) -> None:
+def test_children_forked_amid_busy_threads_use_every_pool_and_exit(tmp_path: Path) -> None:
     code = """
 import signal
 
 children = []
-for i in range(1000):
+for i in range(200):
     child = os.fork()
     if child == 0:
         signal.alarm(20)
@@ -249,7 +249,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_fifty_processes_end_with_threads_inside_numpy_and_arrays_everywhere(
+def test_processes_end_with_threads_that_wait_and_blocks_in_cycles(
     tmp_path: Path,
 ) -> None:
     # Without a GIL an interpreter with busy threads takes a second to end, whatever they do.
@@ -260,7 +260,7 @@ import numpy as np
 import numpool
 
 numpool.install()
-for run in range(10 if sysconfig.get_config_var("Py_GIL_DISABLED") else 50):
+for run in range(10 if sysconfig.get_config_var("Py_GIL_DISABLED") else 20):
     child = os.fork()
     if child == 0:
         break

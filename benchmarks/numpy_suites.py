@@ -25,6 +25,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from surroundings import where
+
 CORE = "numpy._core" if version("numpy") >= "2" else "numpy.core"
 WAYS = ["default", "install", "use"]
 

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from surroundings import Bystanders
 
 WORKER = Path(__file__).with_name("speed_worker.py")
+OURS = ["default", "numpool", "numpool, tune_malloc", "glibc, mallopt"]
 LIBRARIES = ["mimalloc", "jemalloc", "tcmalloc"]
 
 
@@ -52,6 +53,9 @@ class Ratio(NamedTuple):
     median: float
     spread: float
 
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ±{self.spread:.2f}"
+
     @classmethod
     def of(cls, values: Iterable[float]) -> Ratio:
         all_of = list(values)
@@ -66,7 +70,7 @@ class Contenders:
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
         self.libraries = preloadable()
-        self.names = list(names or ["default", "numpool", "glibc, mallopt", *self.libraries])
+        self.names = list(names or [*OURS, *self.libraries])
         self.rounds: dict[str, list[dict[str, Run]]] = {}
         self.others: dict[str, list[float]] = {}
 

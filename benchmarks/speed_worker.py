@@ -101,10 +101,10 @@ def seconds_of(loop: Loop, budget: float) -> float:
 
 def prepare(allocator: str) -> None:
     """What the contender needs besides its environment."""
-    if allocator == "numpool":
+    if allocator.startswith("numpool"):
         import numpool
 
-        numpool.install()
+        numpool.install(tune_malloc=allocator.endswith("tune_malloc"))
     elif allocator == "glibc, mallopt":
         libc = ctypes.CDLL(None)
         m_trim_threshold, m_top_pad, m_mmap_threshold = -1, -2, -3

@@ -57,8 +57,7 @@ def grid(all_of: Contenders, clock: Clock, works: Sequence[str]) -> str:
         seconds = clock.seconds("default", work)
         cells = []
         for name in names:
-            gain = clock.gain(name, work)
-            cells.append(f"{gain.median:.2f} ±{gain.spread:.2f} · {all_of.memory(name, work):.2f}")
+            cells.append(f"{clock.gain(name, work)} · {all_of.memory(name, work):.2f}")
         rows.append([work, f"{seconds.median:.2f} s", *cells])
     speed = [mean(clock.gain(name, work).median for work in works) for name in names]
     memory = [mean(all_of.memory(name, work) for work in works) for name in names]

@@ -55,9 +55,7 @@ def grid(all_of: Contenders, clock: Clock, works: Sequence[str]) -> str:
     rows = []
     for work in works:
         seconds = clock.seconds("default", work)
-        cells = []
-        for name in names:
-            cells.append(f"{clock.gain(name, work)} · {all_of.memory(name, work):.2f}")
+        cells = [f"{clock.gain(name, work)} · {all_of.memory(name, work):.2f}" for name in names]
         rows.append([work, f"{seconds.median:.2f} s", *cells])
     speed = [mean(clock.gain(name, work).median for work in works) for name in names]
     memory = [mean(all_of.memory(name, work) for work in works) for name in names]
@@ -100,11 +98,12 @@ def report(all_of: Contenders, clock: Clock, works: Sequence[str], place: str) -
     check_results(all_of, works)
     rounds = {len(all_of.rounds[work]) for work in works}
     count = " to ".join(str(one) for one in sorted({min(rounds), max(rounds)}))
+    count += " round, so no spread is known" if rounds == {1} else " rounds"
     lost = list(losses(all_of, clock, works))
     return "\n".join(
         [
             place,
-            f"{count} rounds. {busy(all_of.share_of_others())}",
+            f"{count}. {busy(all_of.share_of_others())}",
             "",
             grid(all_of, clock, works),
             "Where the pool loses:" if lost else "The pool loses nowhere by more than the spread.",

@@ -44,5 +44,5 @@ def test_the_runner_reports_every_contender_and_goes_on_from_kept_rounds(tmp_pat
         assert "1 round, so no spread is known. Other programs took" in done.stdout
         assert "NumPy " in done.stdout
         head = next(line for line in done.stdout.splitlines() if line.startswith("| speed"))
-        assert "| numpool | glibc, mallopt" in head
+        assert "| numpool | numpool, tune_malloc | glibc, mallopt" in head
         assert "**geometric mean**" in done.stdout

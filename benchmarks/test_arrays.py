@@ -19,6 +19,8 @@ from test_fixed_pool import label
 import numpool
 
 SIZES = [64 << 10, 1 << 20, 16 << 20, 64 << 20]
+# Its functions live as long as it does, and numpy-allocator reads where they are when it is entered.
+LIBC = ctypes.CDLL(None)
 Array = np.ndarray[Any, Any]
 Allocator = AbstractContextManager[object]
 
@@ -74,9 +76,8 @@ def pool() -> Allocator:
 def numpy_allocator() -> Allocator:
     """glibc's malloc without what NumPy does for its own: a cache of small blocks, huge pages."""
     package = pytest.importorskip("numpy_allocator")
-    libc = ctypes.CDLL(None)
     names = ("malloc", "calloc", "realloc", "free")
-    fields = {f"_{name}_": ctypes.addressof(getattr(libc, name)) for name in names}
+    fields = {f"_{name}_": ctypes.addressof(getattr(LIBC, name)) for name in names}
     allocator: Allocator = package.type("libc", (), fields)
     return allocator
 

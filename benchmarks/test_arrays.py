@@ -19,7 +19,7 @@ from test_fixed_pool import label
 import numpool
 
 SIZES = [64 << 10, 1 << 20, 16 << 20, 64 << 20]
-# Its functions live as long as it does, and numpy-allocator reads where they are when it is entered.
+# Its functions live as long as it does: numpy-allocator looks for them when it is entered.
 LIBC = ctypes.CDLL(None)
 Array = np.ndarray[Any, Any]
 Allocator = AbstractContextManager[object]

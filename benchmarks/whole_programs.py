@@ -78,7 +78,7 @@ def losses(all_of: Contenders, clock: Clock, works: Sequence[str]) -> Iterator[s
         ahead = [
             f"{name} {gain.median:.2f}"
             for name in all_of.names
-            if name != "numpool" and clearly_less(ours, gain := clock.gain(name, work))
+            if not name.startswith("numpool") and clearly_less(ours, gain := clock.gain(name, work))
         ]
         if ahead:
             yield f"- {work}: the pool {ours.median:.2f}, {', '.join(ahead)}"

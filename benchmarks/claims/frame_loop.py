@@ -22,7 +22,8 @@ def with_temporaries(frame: Array, before: Array) -> Array:
     """Less noise by the frame before, more contrast."""
     mixed = frame // 4 * 3 + before // 4
     graded = mixed - mixed // 8
-    result: Array = np.where(graded > 200, graded, graded + 16)
+    result: Array = graded + 16
+    np.copyto(result, graded, where=graded > 200)
     return result
 
 

@@ -82,7 +82,7 @@ def losses(all_of: Contenders, clock: Clock, works: Sequence[str]) -> Iterator[s
         ]
         if ahead:
             yield f"- {work}: the pool {ours.median:.2f}, {', '.join(ahead)}"
-        if (memory := all_of.memory("numpool", work)) > MORE_MEMORY:
+        if (memory := round(all_of.memory("numpool", work), 2)) > MORE_MEMORY:
             yield f"- {work}: {memory:.2f} times default's memory"
 
 

@@ -9,6 +9,7 @@ import ctypes
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -73,8 +74,12 @@ def pool() -> Allocator:
     return numpool.use(numpool.SlabPool())
 
 
+@cache
 def numpy_allocator() -> Allocator:
-    """glibc's malloc without what NumPy does for its own: a cache of small blocks, huge pages."""
+    """glibc's malloc without what NumPy does for its own: a cache of small blocks, huge pages.
+
+    One for all tests: numpy-allocator 1.2.1 crashes where its classes come and go.
+    """
     package = pytest.importorskip("numpy_allocator")
     names = ("malloc", "calloc", "realloc", "free")
     fields = {f"_{name}_": ctypes.addressof(getattr(LIBC, name)) for name in names}

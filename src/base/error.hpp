@@ -20,6 +20,11 @@ struct Closed : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// A request that would end memory while somebody can still reach it.
+struct InUse : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 /// What a pool's `check()` throws when its own records contradict each other.
 struct Corrupted : std::logic_error {
     using std::logic_error::logic_error;

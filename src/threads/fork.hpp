@@ -8,9 +8,11 @@ namespace numpool::threads {
 /// lives, every fork of the process calls these, with all guarded locks taken in between.
 class ForkGuarded {
   public:
-    /// Where a fork takes the lock: that of an `inner` one is taken by threads that hold an outer
-    /// one's, so it comes last.
-    enum class Rank { outer, inner };
+    /// In which order a fork takes the locks. A thread may hold that of a family of arenas and want
+    /// an arena's; hold that of a pool that draws on another and want the other's, which is older;
+    /// hold any pool's and want an inner one. So families come first, those who draw next, the
+    /// newest of them first, and inner ones last.
+    enum class Rank { family, drawing, outer, inner };
 
     ForkGuarded();
     ForkGuarded(const ForkGuarded&) = delete;

@@ -6,6 +6,8 @@
 from importlib.metadata import version as _version
 
 from numpool._core import (
+    Arena,
+    ArenaMark,
     Buffer,
     FixedPool,
     Pool,
@@ -27,6 +29,8 @@ from numpool._stats import ClassStats, PoolStats
 __version__ = _version("numpool")
 
 __all__ = [
+    "Arena",
+    "ArenaMark",
     "Buffer",
     "ClassStats",
     "FixedPool",

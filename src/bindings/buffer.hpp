@@ -11,7 +11,8 @@ namespace numpool::bindings {
 struct Buffer {
     PyObject ob_base;
     Holding holding;
-    /// Once a view was made, the lease that holds the block; the buffer then holds the lease.
+    /// Once a view was made, the lease that holds the block; the buffer then holds the lease. A
+    /// buffer with a ticket makes a lease for each view, and holds none unless it is pinned.
     Lease* lease;
     PyObject* weak_references;
     bool released;
@@ -33,8 +34,8 @@ bool can_release(Buffer* buffer) noexcept;
 /// with an error; the block has gone back then.
 PyObject* replace_block(Buffer* old, std::byte* block, Py_ssize_t bytes) noexcept;
 
-/// The lease of the buffer's block, a borrowed reference, made at first use. Null with a ValueError
-/// where the buffer was released. Call it in the buffer's critical section.
+/// A lease of the buffer's block, a new reference. Null with a ValueError where the buffer was
+/// released. Call it in the buffer's critical section.
 Lease* lease_of(Buffer* buffer) noexcept;
 
 /// `Buffer.array`: an ndarray on the lease's block, as large as the block where the shape is None.

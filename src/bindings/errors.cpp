@@ -35,6 +35,8 @@ void translate(const std::exception_ptr& exception) {
         PyErr_SetString(pool_exhausted, error.what());
     } catch (const Closed& error) {
         PyErr_SetString(pool_closed, error.what());
+    } catch (const InUse& error) {
+        PyErr_SetString(PyExc_BufferError, error.what());
     } catch (const Corrupted& error) {
         PyErr_SetString(pool_error, error.what());
     }

@@ -10,5 +10,6 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     register_pool(module);
     register_fixed_pool(module);
     register_slab_pool(module);
+    register_arena(module);
     register_numpy(module);
 }

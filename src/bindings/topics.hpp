@@ -15,5 +15,6 @@ void register_pool(py::module_& module);
 void register_fixed_pool(py::module_& module);
 void register_numpy(py::module_& module);
 void register_slab_pool(py::module_& module);
+void register_arena(py::module_& module);
 
 }  // namespace numpool::bindings

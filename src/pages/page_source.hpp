@@ -64,6 +64,11 @@ class PageSource {
     /// that is refused.
     virtual Extent grow(Extent, std::size_t /*bytes*/) noexcept { return {}; }
 
+    /// The same for a caller who does not mind what the new bytes are.
+    virtual Extent grow_any(Extent extent, std::size_t bytes) noexcept {
+        return grow(extent, bytes);
+    }
+
     /// Moves the pages of `from`, with their contents, to the addresses from `to` on, all of them
     /// mapped by this source; what was there is dropped. Afterwards `from` reads as zero.
     virtual Moved move(Extent /*from*/, std::byte* /*to*/) noexcept { return Moved::refused; }

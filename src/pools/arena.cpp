@@ -233,7 +233,7 @@ std::byte* Arena::resize(Chunk& chunk, Header& header, std::byte* block,
 
 std::byte* Arena::grow_large(Chunk& chunk, std::size_t bytes) noexcept {
     const std::byte* const start = chunk.pages.start;
-    const pages::Extent grown = source_.grow(chunk.pages, bytes);
+    const pages::Extent grown = source_.grow_any(chunk.pages, bytes);
     if (!grown) return nullptr;
     mapped_ += grown.bytes - chunk.pages.bytes;
     chunk.pages = grown;

@@ -48,7 +48,9 @@ void check_each_time([[maybe_unused]] const std::optional<pools::Arena>& arena) 
 PoolHandle<SharedArena> SharedArena::create(const SharedArenaOptions& options,
                                             pages::SourceHandle source,
                                             PoolHandle<SharedArena> parent) {
-    return PoolHandle{new SharedArena{options, std::move(source), std::move(parent)}};
+    PoolHandle arena{new SharedArena{options, std::move(source), std::move(parent)}};
+    arena->join_family();
+    return arena;
 }
 
 SharedArena::SharedArena(const SharedArenaOptions& options, pages::SourceHandle source,
@@ -58,15 +60,15 @@ SharedArena::SharedArena(const SharedArenaOptions& options, pages::SourceHandle 
       arena_{std::in_place, options.chunk_size, *source_},
       chunk_size_{arena_->chunk_size()},
       name_{options.name} {
-    if (parent_.get() != nullptr) {
-        const std::lock_guard families{families_mutex()};
-        {
-            const Lock lock{parent_->mutex_};
-            parent_->require_open();
-        }
-        parent_->children_.push_back({++parent_->last_child_, this});
-    }
     guard(Rank::drawing);
+}
+
+void SharedArena::join_family() {
+    if (parent_.get() == nullptr) return;
+    const std::lock_guard families{families_mutex()};
+    const Lock lock{parent_->mutex_};
+    parent_->require_open();
+    parent_->children_.push_back({++parent_->last_child_, this});
 }
 
 SharedArena::~SharedArena() {
@@ -141,6 +143,22 @@ void SharedArena::add_usage(const Mark& mark, Usage& usage) const {
 std::size_t SharedArena::uses_since(const Mark& mark) const noexcept {
     const Lock lock{mutex_};
     return arena_ && arena_->knows(mark.place) ? arena_->uses_since(mark.place) : 0;
+}
+
+std::string SharedArena::text_of(const Usage& usage) {
+    std::string text = std::to_string(usage.blocks) +
+                       (usage.blocks == 1 ? " block is" : " blocks are") +
+                       " still in use by arrays or views";
+    const char* separator = ": ";
+    for (const Used& one : usage.first) {
+        std::array<char, 32> address{};
+        std::snprintf(address.data(), address.size(), "%p", static_cast<const void*>(one.start));
+        text += separator + std::to_string(one.bytes) + " bytes at " + address.data();
+        separator = ", ";
+    }
+    if (usage.blocks > usage.first.size())
+        text += " and " + std::to_string(usage.blocks - usage.first.size()) + " more";
+    return text;
 }
 
 std::vector<PoolHandle<SharedArena>> SharedArena::children_since(const Mark& mark) const {
@@ -230,11 +248,6 @@ void SharedArena::add_handle() noexcept {
 
 void SharedArena::drop_handle() noexcept {
     Lock lock{mutex_};
-    if (handles_ == 1) {
-        lock.unlock();
-        last_handle_goes();
-        lock.lock();
-    }
     --handles_;
     settle(lock);
 }

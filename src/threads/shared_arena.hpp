@@ -46,6 +46,9 @@ class SharedArena : public Pool, public ByteSource, public TicketOffice, private
                                           pages::SourceHandle source = pages::os_pages(),
                                           PoolHandle<SharedArena> parent = {});
 
+    /// The parent knows its child from here on: for whoever constructs one, as the last step.
+    void join_family();
+
     /// An idle block. Throws Exhausted, Closed.
     Idle acquire(std::size_t bytes);
     /// The same; an empty one where memory is refused. Throws Closed.
@@ -97,14 +100,15 @@ class SharedArena : public Pool, public ByteSource, public TicketOffice, private
     bool closed() const noexcept final;
 
     std::size_t chunk_size() const noexcept { return chunk_size_; }
+    const pages::SourceHandle& source() const noexcept { return source_; }
+
+    /// "3 blocks are still in use: 800 bytes at 0x7f…, …"
+    static std::string text_of(const Usage& usage);
 
   protected:
     SharedArena(const SharedArenaOptions& options, pages::SourceHandle source,
                 PoolHandle<SharedArena> parent);
     ~SharedArena() override;
-
-    /// The last handle goes: called without the lock.
-    virtual void last_handle_goes() noexcept {}
 
   private:
     using Lock = std::unique_lock<BriefMutex>;

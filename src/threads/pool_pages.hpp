@@ -1,0 +1,44 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "pages/source_handle.hpp"
+#include "threads/byte_source.hpp"
+#include "threads/pool.hpp"
+
+namespace numpool::threads {
+
+/// Pages that are another pool's blocks: what lets one pool draw on another. What bounds that pool
+/// bounds all that draw on it.
+///
+/// Nothing is purged here: what its pool needs back it gets by `unmap`, and gives back itself.
+class PoolPages final : public pages::PageSource {
+  public:
+    /// Throws BadArgument where the pool hands out no memory of the size asked for.
+    explicit PoolPages(Pool& pool);
+
+    pages::Extent map(std::size_t bytes, std::size_t align) noexcept override;
+    pages::Extent map_any(std::size_t bytes, std::size_t align) noexcept override;
+    void unmap(pages::Extent extent) noexcept override;
+    bool purge(pages::Extent) noexcept override { return false; }
+    pages::Extent grow_any(pages::Extent extent, std::size_t bytes) noexcept override;
+    std::string refusal() const override;
+    std::size_t given() const noexcept override { return given_.load(std::memory_order_relaxed); }
+
+    Pool& pool() const noexcept { return *pool_; }
+
+  private:
+    pages::Extent take(std::size_t bytes, std::size_t align, bool zeroed) noexcept;
+    void note(std::size_t more, std::size_t less) noexcept;
+
+    PoolHandle<Pool> pool_;
+    ByteSource* source_;
+    std::atomic<std::size_t> given_ = 0;
+};
+
+/// A new one, kept by whoever draws on it.
+pages::SourceHandle draw_on(Pool& pool);
+
+}  // namespace numpool::threads

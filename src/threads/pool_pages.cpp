@@ -2,22 +2,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "base/error.hpp"
 #include "base/size.hpp"
-#include "base/size_classes.hpp"
 #include "base/size_text.hpp"
 
 namespace numpool::threads {
-namespace {
-
-bool is_aligned(const std::byte* block, std::size_t align) noexcept {
-    return reinterpret_cast<std::uintptr_t>(block) % align == 0;
-}
-
-}  // namespace
-
-PoolPages::PoolPages(Pool& pool) : pool_{&pool}, source_{dynamic_cast<ByteSource*>(&pool)} {
+PoolPages::PoolPages(Pool& pool, std::size_t most_align)
+    : pool_{&pool}, source_{dynamic_cast<ByteSource*>(&pool)}, align_{most_align} {
     if (source_ == nullptr) {
         throw BadArgument{pool.title() +
                           " can't be a source: it hands out no memory of the size asked for"};
@@ -33,34 +26,41 @@ pages::Extent PoolPages::map_any(std::size_t bytes, std::size_t align) noexcept 
 }
 
 pages::Extent PoolPages::take(std::size_t bytes, std::size_t align, bool zeroed) noexcept {
-    if (bytes > max_size) return {};
-    std::size_t size = round_up(bytes, unit());
-    const auto acquire = [&] {
-        return zeroed ? source_->try_acquire_zeroed(size) : source_->try_acquire(size);
-    };
-    std::byte* block = acquire();
-    if (block != nullptr && !is_aligned(block, align)) {
-        // A slab pool's large blocks are spans, which begin at a multiple of 64 KiB.
-        source_->try_release(block, size);
-        size = std::max(size, SizeClasses::largest + unit());
-        block = acquire();
-        if (block != nullptr && !is_aligned(block, align)) {
-            source_->try_release(block, size);
-            block = nullptr;
-        }
-    }
+    if (bytes > max_size || align > std::max(align_, natural_align)) return {};
+    const std::size_t size = round_up(bytes, unit());
+    std::byte* const block = zeroed ? source_->try_acquire_zeroed(size + room())
+                                    : source_->try_acquire(size + room());
     if (block == nullptr) return {};
+    const auto address = reinterpret_cast<std::uintptr_t>(block);
+    if (address % std::min(align, natural_align) != 0) {
+        source_->try_release(block, size + room());
+        return {};
+    }
+    std::byte* start = block;
+    if (room() != 0) {
+        // The next multiple: at least the natural alignment of bytes behind the block's start.
+        start += round_down(address + room(), align_) - address;
+        std::memcpy(start - sizeof block, &block, sizeof block);
+    }
     note(size, 0);
-    return {block, size};
+    return {start, size};
+}
+
+std::byte* PoolPages::block_of(pages::Extent extent) const noexcept {
+    if (room() == 0) return extent.start;
+    std::byte* block = nullptr;
+    std::memcpy(&block, extent.start - sizeof block, sizeof block);
+    return block;
 }
 
 void PoolPages::unmap(pages::Extent extent) noexcept {
-    source_->try_release(extent.start, extent.bytes);
+    source_->try_release(block_of(extent), extent.bytes + room());
     note(0, extent.bytes);
 }
 
 pages::Extent PoolPages::grow_any(pages::Extent extent, std::size_t bytes) noexcept {
-    if (bytes > max_size) return {};
+    // Its place in the block would not stay the same multiple.
+    if (bytes > max_size || room() != 0) return {};
     const std::size_t size = round_up(bytes, unit());
     std::byte* const block = source_->try_reallocate(extent.start, size);
     if (block == nullptr) return {};
@@ -85,8 +85,8 @@ std::string PoolPages::refusal() const {
     return text + " in use";
 }
 
-pages::SourceHandle draw_on(Pool& pool) {
-    return pages::SourceHandle{std::make_shared<PoolPages>(pool)};
+pages::SourceHandle draw_on(Pool& pool, std::size_t most_align) {
+    return pages::SourceHandle{std::make_shared<PoolPages>(pool, most_align)};
 }
 
 }  // namespace numpool::threads

@@ -16,8 +16,12 @@ namespace numpool::threads {
 /// Nothing is purged here: what its pool needs back it gets by `unmap`, and gives back itself.
 class PoolPages final : public pages::PageSource {
   public:
-    /// Throws BadArgument where the pool hands out no memory of the size asked for.
-    explicit PoolPages(Pool& pool);
+    /// What blocks of a pool that knows nothing of pages are aligned to.
+    static constexpr std::size_t natural_align = 64;
+
+    /// `most_align` is the most that will be asked for; more than the natural one costs as much of
+    /// each extent. Throws BadArgument where the pool hands out no memory of the size asked for.
+    explicit PoolPages(Pool& pool, std::size_t most_align = natural_align);
 
     pages::Extent map(std::size_t bytes, std::size_t align) noexcept override;
     pages::Extent map_any(std::size_t bytes, std::size_t align) noexcept override;
@@ -30,15 +34,19 @@ class PoolPages final : public pages::PageSource {
     Pool& pool() const noexcept { return *pool_; }
 
   private:
+    /// The room before each extent; its last bytes say where the block began.
+    std::size_t room() const noexcept { return align_ > natural_align ? align_ : 0; }
+    std::byte* block_of(pages::Extent extent) const noexcept;
     pages::Extent take(std::size_t bytes, std::size_t align, bool zeroed) noexcept;
     void note(std::size_t more, std::size_t less) noexcept;
 
     PoolHandle<Pool> pool_;
     ByteSource* source_;
+    std::size_t align_;
     std::atomic<std::size_t> given_ = 0;
 };
 
 /// A new one, kept by whoever draws on it.
-pages::SourceHandle draw_on(Pool& pool);
+pages::SourceHandle draw_on(Pool& pool, std::size_t most_align = PoolPages::natural_align);
 
 }  // namespace numpool::threads

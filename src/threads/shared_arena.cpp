@@ -60,7 +60,7 @@ SharedArena::SharedArena(const SharedArenaOptions& options, pages::SourceHandle 
       arena_{std::in_place, options.chunk_size, *source_},
       chunk_size_{arena_->chunk_size()},
       name_{options.name} {
-    guard(Rank::drawing);
+    guard(source_.is_kept() ? Rank::drawing : Rank::outer);
 }
 
 void SharedArena::join_family() {

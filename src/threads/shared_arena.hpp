@@ -42,7 +42,7 @@ class SharedArena : public Pool, public ByteSource, public TicketOffice, private
     static constexpr std::size_t named_in_errors = 4;
 
     /// The new arena's first handle. Throws BadArgument; Closed where the parent is.
-    static PoolHandle<SharedArena> create(const SharedArenaOptions& options,
+    static PoolHandle<SharedArena> create(const SharedArenaOptions& options = {},
                                           pages::SourceHandle source = pages::os_pages(),
                                           PoolHandle<SharedArena> parent = {});
 

@@ -35,12 +35,13 @@ void check_each_time([[maybe_unused]] const FixedPool& pool) {
 }  // namespace
 
 PoolHandle<SharedFixedPool> SharedFixedPool::create(const SharedFixedPoolOptions& options,
-                                                    pages::PageSource& source) {
-    return PoolHandle{new SharedFixedPool{options, source}};
+                                                    pages::SourceHandle source) {
+    return PoolHandle{new SharedFixedPool{options, std::move(source)}};
 }
 
-SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::PageSource& source)
-    : pool_{std::in_place, with_ledger(options), source},
+SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::SourceHandle source)
+    : source_{std::move(source)},
+      pool_{std::in_place, with_ledger(options), *source_},
       wipe_{options.wipe},
       constructs_{options.keep_contents},
       block_size_{pool_->block_size()},
@@ -48,7 +49,7 @@ SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::P
       stride_{pool_->stride()},
       max_blocks_{pool_->max_blocks()},
       name_{options.name} {
-    guard();
+    guard(source_.is_kept() ? Rank::drawing : Rank::outer);
 }
 
 SharedFixedPool::~SharedFixedPool() {

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "pages/source_handle.hpp"
 #include "pools/fixed_pool.hpp"
 #include "threads/byte_source.hpp"
 #include "threads/fork.hpp"
@@ -31,7 +32,7 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
 
     /// The new pool's first handle. Throws as FixedPool's constructor does.
     static PoolHandle<SharedFixedPool> create(const SharedFixedPoolOptions& options,
-                                              pages::PageSource& source = pages::os_pages());
+                                              pages::SourceHandle source = pages::os_pages());
 
     /// A block, or an empty one where all are in use (or waited for). Throws Closed.
     Block try_acquire();
@@ -78,7 +79,7 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
     std::size_t blocks() const noexcept;
 
   protected:
-    SharedFixedPool(const SharedFixedPoolOptions& options, pages::PageSource& source);
+    SharedFixedPool(const SharedFixedPoolOptions& options, pages::SourceHandle source);
     ~SharedFixedPool() override;
 
     /// The last handle goes, and live blocks are all that keeps the pool: called without the lock.
@@ -100,6 +101,7 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
     void end_pool() noexcept;
     void settle(Lock& lock) noexcept;
 
+    const pages::SourceHandle source_;
     mutable std::mutex mutex_;
     /// Gone once the pool is closed and its last block came back.
     std::optional<pools::FixedPool> pool_;

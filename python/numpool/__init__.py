@@ -3,8 +3,6 @@
 ``tracemalloc_domain`` is the domain in which tracemalloc records the blocks in use.
 """
 
-from importlib.metadata import version as _version
-
 from numpool._core import (
     Arena,
     ArenaMark,
@@ -15,6 +13,7 @@ from numpool._core import (
     PoolError,
     PoolExhausted,
     SlabPool,
+    __version__,
     current,
     default_pool,
     format_size,
@@ -25,8 +24,6 @@ from numpool._core import (
 )
 from numpool._numpy import install, uninstall, use
 from numpool._stats import ClassStats, PoolStats
-
-__version__ = _version("numpool")
 
 __all__ = [
     "Arena",

@@ -24,6 +24,7 @@ _DType: TypeAlias = np.dtype[_Scalar] | type[_Scalar]
 _Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 _Size: TypeAlias = SupportsIndex | str
 
+__version__: Final[str]
 tracemalloc_domain: Final[int]
 _numpy_feature_version: Final[int]
 

@@ -25,8 +25,11 @@ class ClassStats:
     """Live blocks."""
     requests: int
     """Blocks handed out so far."""
+    asked: int
+    """Their bytes, as they were asked for."""
     hits: int
-    """Of those, blocks that were at hand."""
+    """Of those, blocks that were at hand; of blocks too large for a class, those that needed no new
+    pages."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class PoolStats:
     """Bytes that hold pages and are in no live block."""
     committed: int
     """Bytes that hold pages, as far as the pool knows."""
+    peak_committed: int
+    """The most that was ever committed; a slab pool counts its slabs whole."""
     mapped: int
     """Bytes of addresses the pool has taken; they cost nothing until they are used."""
     limit: int | None
@@ -51,6 +56,8 @@ class PoolStats:
     """Live blocks."""
     requests: int
     """Blocks handed out so far."""
+    asked: int
+    """Their bytes, as they were asked for."""
     hits: int
     """Of those, blocks that had been used before."""
     growths: int

@@ -2,6 +2,8 @@
 
 PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     using namespace numpool::bindings;
+    // Kept here, for looking a package's version up loads a dozen modules of the standard library.
+    module.attr("__version__") = NUMPOOL_VERSION;
     module.doc() = "The extension of numpool: its C++ core, wired to Python.";
     register_errors(module);
     register_sizes(module);

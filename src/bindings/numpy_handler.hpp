@@ -27,7 +27,6 @@ class NumpyHandler {
     threads::Pool* owner(const void* address) const noexcept;
 
     // For NumpyFunctions.
-    bool serves() const noexcept { return true; }
     template <class Source>
     Source& source() const noexcept {
         return static_cast<Source&>(*source_);

@@ -20,12 +20,43 @@ PyDataMem_Handler* default_handler() {
 
 }  // namespace
 
+/// The functions for new requests while the handler does not serve. The two that get blocks back
+/// are the same ever after.
+class ProcessHandler::Passing {
+  public:
+    static void* malloc(void* context, std::size_t bytes) noexcept {
+        const PyDataMemAllocator& before = before_of(context);
+        return before.malloc(before.ctx, bytes);
+    }
+    static void* calloc(void* context, std::size_t count, std::size_t size) noexcept {
+        const PyDataMemAllocator& before = before_of(context);
+        return before.calloc(before.ctx, count, size);
+    }
+
+  private:
+    static const PyDataMemAllocator& before_of(void* context) noexcept {
+        return static_cast<const ProcessHandler*>(context)->before_.allocator;
+    }
+};
+
 // NumPy's own tests, and other programs, know the default handler by this name.
 ProcessHandler::ProcessHandler(Pool& pool, Pool* fallback, const PyDataMem_Handler& before)
     : NumpyHandler{pool, fallback},
-      handler_{"default_allocator", 1, numpy_functions(this)},
+      functions_{numpy_functions(this)},
+      handler_{"default_allocator", 1, functions_},
       before_{before},
       next_{newest.load(std::memory_order_relaxed)} {}
+
+/// Whoever stands upon this handler calls it by its address, so it changes in place. A thread that
+/// is about to call either function finds both good.
+void ProcessHandler::serve(bool yes) noexcept {
+    serves_.store(yes, std::memory_order_relaxed);
+    PyDataMemAllocator& now = handler_.allocator;
+    std::atomic_ref{now.malloc}.store(yes ? functions_.malloc : Passing::malloc,
+                                      std::memory_order_relaxed);
+    std::atomic_ref{now.calloc}.store(yes ? functions_.calloc : Passing::calloc,
+                                      std::memory_order_relaxed);
+}
 
 ProcessHandler* ProcessHandler::find(const Pool& pool, const Pool* fallback,
                                      const PyDataMem_Handler& before) noexcept {
@@ -55,18 +86,16 @@ void ProcessHandler::install(Pool& pool, Pool* fallback) {
         newest.store(handler, std::memory_order_release);
     }
     ProcessHandler* const served = serving();
-    handler->serves_.store(true, std::memory_order_relaxed);
+    handler->serve(true);
     if (PyCapsule_SetPointer(PyDataMem_DefaultHandler, &handler->handler_) != 0) {
         throw py::error_already_set{};
     }
-    if (served != nullptr && served != handler) {
-        served->serves_.store(false, std::memory_order_relaxed);
-    }
+    if (served != nullptr && served != handler) served->serve(false);
 }
 
 void ProcessHandler::uninstall() noexcept {
     ProcessHandler* const handler = serving();
-    if (handler != nullptr) handler->serves_.store(false, std::memory_order_relaxed);
+    if (handler != nullptr) handler->serve(false);
 }
 
 ProcessHandler* ProcessHandler::serving() noexcept {
@@ -80,12 +109,6 @@ Pool* ProcessHandler::owner_of_any(const void* address) noexcept {
         if (Pool* const pool = one->owner(address)) return pool;
     }
     return nullptr;
-}
-
-void* ProcessHandler::acquire_elsewhere(std::size_t bytes, bool zeroed) const noexcept {
-    if (serves()) return NumpyHandler::acquire_elsewhere(bytes, zeroed);
-    const PyDataMemAllocator& before = before_.allocator;
-    return zeroed ? before.calloc(before.ctx, bytes, 1) : before.malloc(before.ctx, bytes);
 }
 
 void ProcessHandler::release_elsewhere(void* block, std::size_t bytes) const noexcept {

@@ -29,18 +29,22 @@ class ProcessHandler : public NumpyHandler {
     static threads::Pool* owner_of_any(const void* address) noexcept;
 
     // For NumpyFunctions.
-    bool serves() const noexcept { return serves_.load(std::memory_order_relaxed); }
-    void* acquire_elsewhere(std::size_t bytes, bool zeroed) const noexcept;
     void release_elsewhere(void* block, std::size_t bytes) const noexcept;
     void* reallocate_elsewhere(void* block, std::size_t bytes) const noexcept;
 
   private:
+    class Passing;
+
     ProcessHandler(threads::Pool& pool, threads::Pool* fallback, const PyDataMem_Handler& before);
 
     static ProcessHandler* find(const threads::Pool& pool, const threads::Pool* fallback,
                                 const PyDataMem_Handler& before) noexcept;
     static const PyDataMem_Handler& before_ours(const PyDataMem_Handler* current) noexcept;
 
+    bool serves() const noexcept { return serves_.load(std::memory_order_relaxed); }
+    void serve(bool yes) noexcept;
+
+    const PyDataMemAllocator functions_;
     PyDataMem_Handler handler_;
     const PyDataMem_Handler& before_;
     std::atomic<bool> serves_ = false;

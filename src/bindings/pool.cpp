@@ -32,8 +32,9 @@ py::object stats_from(const PoolFigures& figures, const py::object& classes,
         .attr("PoolStats")(
             "requested"_a = figures.requested, "in_use"_a = figures.in_use, "peak"_a = figures.peak,
             "cached"_a = figures.cached, "committed"_a = figures.committed,
-            "mapped"_a = figures.mapped, "limit"_a = limit, "blocks"_a = figures.blocks,
-            "requests"_a = figures.requests, "hits"_a = figures.hits, "growths"_a = figures.growths,
+            "peak_committed"_a = figures.peak_committed, "mapped"_a = figures.mapped,
+            "limit"_a = limit, "blocks"_a = figures.blocks, "requests"_a = figures.requests,
+            "asked"_a = figures.asked, "hits"_a = figures.hits, "growths"_a = figures.growths,
             "waits"_a = figures.waits, "failures"_a = figures.failures, "classes"_a = classes,
             "spans"_a = spans);
 }

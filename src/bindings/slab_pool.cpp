@@ -78,7 +78,7 @@ py::object class_stats(const ClassFigures& figures) {
                             "in_use"_a = figures.in_use, "cached"_a = figures.cached,
                             "committed"_a = figures.committed, "mapped"_a = figures.mapped,
                             "blocks"_a = figures.blocks, "requests"_a = figures.requests,
-                            "hits"_a = figures.hits);
+                            "asked"_a = figures.asked, "hits"_a = figures.hits);
 }
 
 py::object stats(const SharedSlabPool& pool) {

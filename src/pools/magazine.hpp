@@ -25,7 +25,7 @@ class alignas(64) Magazine {
 
     constexpr Magazine() noexcept = default;
 
-    /// Puts an empty one over `capacity + 1` places.
+    /// Puts an empty one over places, of which there is one more than it will ever hold blocks.
     void place_on(FreeBlock* places, std::size_t capacity) noexcept {
         places[0] = {nullptr, false};
         bottom_ = places + 1;
@@ -41,7 +41,7 @@ class alignas(64) Magazine {
             return false;
         set_top(top - 1);
         requests_.add(1);
-        requested_.add(static_cast<std::int64_t>(bytes));
+        asked_.add(static_cast<std::int64_t>(bytes));
         return true;
     }
 
@@ -58,7 +58,7 @@ class alignas(64) Magazine {
 
     /// What is released is requested no longer. The number of bytes is what a user says.
     void note_release(std::size_t bytes) noexcept {
-        requested_.add(-static_cast<std::int64_t>(bytes));
+        given_up_.add(static_cast<std::int64_t>(bytes));
     }
     void note_miss() noexcept { misses_.add(1); }
 
@@ -74,23 +74,23 @@ class alignas(64) Magazine {
     /// Passes a batch of a full one, the oldest, to `give(blocks, count)`.
     template <class Give>
     void flush(Give give) noexcept {
-        const std::size_t oldest = batch();
-        give(bottom_, oldest);
-        std::memmove(bottom_, bottom_ + oldest, (count() - oldest) * sizeof(FreeBlock));
-        set_top(top() - oldest);
+        flush(batch(), give);
     }
 
-    /// Passes all blocks to `give(blocks, count)`.
+    void widen(std::size_t capacity) noexcept { end_ = bottom_ + capacity; }
+
+    /// Passes the oldest blocks to `give(blocks, count)` where it holds more than that.
     template <class Give>
-    void empty(Give give) noexcept {
-        if (count() != 0) give(bottom_, count());
-        set_top(bottom_);
+    void narrow(std::size_t capacity, Give give) noexcept {
+        if (count() > capacity) flush(count() - capacity, give);
+        end_ = bottom_ + capacity;
     }
 
     /// Goes on with another's counts, of which nobody else will ask.
     void inherit(const Magazine& other) noexcept {
         requests_.add(other.requests());
-        requested_.add(other.requested());
+        asked_.add(other.asked());
+        given_up_.add(other.given_up_.read());
         misses_.add(other.misses());
     }
 
@@ -100,10 +100,19 @@ class alignas(64) Magazine {
     const FreeBlock* end() const noexcept { return top(); }
 
     std::int64_t requests() const noexcept { return requests_.read(); }
-    std::int64_t requested() const noexcept { return requested_.read(); }
+    /// Bytes of all requests, and of those whose blocks are live.
+    std::int64_t asked() const noexcept { return asked_.read(); }
+    std::int64_t requested() const noexcept { return asked_.read() - given_up_.read(); }
     std::int64_t misses() const noexcept { return misses_.read(); }
 
   private:
+    template <class Give>
+    void flush(std::size_t oldest, Give give) noexcept {
+        give(bottom_, oldest);
+        std::memmove(bottom_, bottom_ + oldest, (count() - oldest) * sizeof(FreeBlock));
+        set_top(top() - oldest);
+    }
+
     /// Half of what fits, or `most_at_once`: between a refill and a flush lie as many operations.
     std::size_t batch() const noexcept { return std::min((capacity() + 1) / 2, most_at_once); }
     FreeBlock* top() const noexcept { return top_.load(std::memory_order_relaxed); }
@@ -112,7 +121,8 @@ class alignas(64) Magazine {
     std::atomic<FreeBlock*> top_ = nullptr;
     FreeBlock* end_ = nullptr;
     Counter requests_;
-    Counter requested_;
+    Counter asked_;
+    Counter given_up_;
     FreeBlock* bottom_ = nullptr;
     Counter misses_;
 };

@@ -48,13 +48,13 @@ void SlabCentre::give(std::size_t size_class, const FreeBlock* blocks, std::size
 
 SlabCentre::LargeBlock SlabCentre::acquire_large(std::size_t bytes, bool zeroed) noexcept {
     const bool by_bank = zeroed && bytes >= zeroed_by_bank;
+    const std::size_t fresh = bank_.fresh();
     std::byte* block = spans_.acquire(bytes, by_bank);
     if (block == nullptr && give_back_empty() != 0) block = spans_.acquire(bytes, by_bank);
     if (block == nullptr) return {};
-    ++large_requests_;
     ++large_blocks_;
     large_requested_ += bytes;
-    note_peak();
+    note_large_request(bytes, fresh);
     if (!zeroed || by_bank) return {block, 0};
     const Span& span = *bank_.find(block);
     const std::byte* const zeroes = span.end() - span.zero_bytes;
@@ -72,12 +72,12 @@ bool SlabCentre::release_large(std::byte* block) noexcept {
 
 std::byte* SlabCentre::reallocate_large(std::byte* block, std::size_t bytes) noexcept {
     const std::size_t old_bytes = spans_.requested(block);
+    const std::size_t fresh = bank_.fresh();
     std::byte* moved = spans_.reallocate(block, bytes);
     if (moved == nullptr && give_back_empty() != 0) moved = spans_.reallocate(block, bytes);
     if (moved == nullptr) return nullptr;
-    ++large_requests_;
     large_requested_ += bytes - old_bytes;
-    note_peak();
+    note_large_request(bytes, fresh);
     return moved;
 }
 
@@ -113,6 +113,13 @@ void SlabCentre::decay_now_and_then() noexcept {
     if (now - decayed_ < options_.spans.decay_milliseconds) return;
     decayed_ = now;
     decay();
+}
+
+void SlabCentre::note_large_request(std::size_t bytes, std::size_t fresh_before) noexcept {
+    ++large_requests_;
+    large_asked_ += bytes;
+    if (bank_.fresh() == fresh_before) ++large_hits_;
+    note_peak();
 }
 
 void SlabCentre::note_peak() noexcept {

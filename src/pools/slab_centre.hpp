@@ -137,6 +137,7 @@ class SlabCentre {
     std::size_t give_back_empty() noexcept;
     void decay_now_and_then() noexcept;
     void note_peak() noexcept;
+    void note_large_request(std::size_t bytes, std::size_t fresh_before) noexcept;
     std::size_t large_bytes() const noexcept { return bank_.figures().live - store_.slab_bytes(); }
     ClassFigures class_figures(std::size_t number,
                                const std::vector<const Magazines*>& magazines) const;
@@ -153,6 +154,8 @@ class SlabCentre {
     std::size_t peak_ = 0;
     std::size_t failures_ = 0;
     std::size_t large_requests_ = 0;
+    std::size_t large_asked_ = 0;
+    std::size_t large_hits_ = 0;
     std::size_t large_requested_ = 0;
     std::size_t large_blocks_ = 0;
     std::uint64_t decayed_ = 0;

@@ -5,7 +5,7 @@
 
 namespace numpool::pools {
 
-/// What one size class does. Bytes, but for the last three.
+/// What one size class does. Bytes, and counts where it says so.
 struct ClassFigures {
     std::size_t block_size = 0;
     /// In use, as asked for: right to within the class's rounding where releases say no size.
@@ -18,10 +18,13 @@ struct ClassFigures {
     std::size_t committed = 0;
     /// Addresses that its slabs take.
     std::size_t mapped = 0;
-    /// Blocks in use.
+    /// Count of blocks in use.
     std::size_t blocks = 0;
+    /// Count of requests so far.
     std::size_t requests = 0;
-    /// Requests that a block at hand met.
+    /// Bytes of all requests so far, as asked for.
+    std::size_t asked = 0;
+    /// Count of those that a block at hand met, or of large ones that needed no new pages.
     std::size_t hits = 0;
 };
 
@@ -32,6 +35,8 @@ struct SlabPoolFigures {
     ClassFigures spans;
     /// The most that was ever in use, or on its way to or from a user.
     std::size_t peak = 0;
+    /// The most that slabs and spans ever held, cached ones included.
+    std::size_t peak_committed = 0;
     std::size_t limit = 0;
     std::size_t failures = 0;
     std::vector<ClassFigures> classes;

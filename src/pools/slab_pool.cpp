@@ -53,8 +53,8 @@ bool SlabPool::refill(std::size_t size_class) noexcept {
     return magazine.count() != 0;
 }
 
-void SlabPool::flush(std::size_t size_class) noexcept {
-    magazines_[size_class].flush([&](const FreeBlock* blocks, std::size_t count) {
+void SlabPool::make_room(std::size_t size_class) noexcept {
+    magazines_.make_room(size_class, [&](const FreeBlock* blocks, std::size_t count) {
         centre_.give(size_class, blocks, count);
     });
 }
@@ -63,6 +63,13 @@ void SlabPool::empty_magazines() noexcept {
     magazines_.empty([&](std::size_t size_class, const FreeBlock* blocks, std::size_t count) {
         centre_.give(size_class, blocks, count);
     });
+}
+
+std::size_t SlabPool::decay() noexcept {
+    magazines_.make_narrow([&](std::size_t size_class, const FreeBlock* blocks, std::size_t count) {
+        centre_.give(size_class, blocks, count);
+    });
+    return centre_.decay();
 }
 
 }  // namespace numpool::pools

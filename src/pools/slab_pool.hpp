@@ -49,7 +49,7 @@ class SlabPool {
         const FreeBlock unused{block, false};
         if (magazine.push(unused, bytes)) [[likely]]
             return true;
-        flush(size_class);
+        make_room(size_class);
         return magazine.push(unused, bytes);
     }
 
@@ -80,7 +80,7 @@ class SlabPool {
     std::size_t trim() noexcept;
 
     /// Gives back what was not needed for the decay time. Slow paths do it by themselves.
-    std::size_t decay() noexcept { return centre_.decay(); }
+    std::size_t decay() noexcept;
 
     SlabPoolFigures figures() const { return centre_.figures({&magazines_}); }
 
@@ -110,7 +110,7 @@ class SlabPool {
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
     bool refill(std::size_t size_class) noexcept;
-    void flush(std::size_t size_class) noexcept;
+    void make_room(std::size_t size_class) noexcept;
     void empty_magazines() noexcept;
 
     SlabCentre centre_;

@@ -13,12 +13,14 @@ ClassFigures SlabCentre::class_figures(std::size_t number,
     const std::size_t size = classes_.size(number);
     const std::size_t below = number == 0 ? 0 : classes_.size(number - 1) + 1;
     std::size_t at_hand = 0;
+    std::int64_t asked = 0;
     std::int64_t requested = 0;
     std::int64_t requests = 0;
     std::int64_t misses = 0;
     for (const Magazines* const set : magazines) {
         const Magazine& magazine = (*set)[number];
         at_hand += magazine.count();
+        asked += magazine.asked();
         requested += magazine.requested();
         requests += magazine.requests();
         misses += magazine.misses();
@@ -34,6 +36,7 @@ ClassFigures SlabCentre::class_figures(std::size_t number,
     figures.committed = (slabs.touched_blocks + slabs.blocks_out) * size;
     figures.mapped = slabs.mapped;
     figures.requests = static_cast<std::size_t>(requests);
+    figures.asked = static_cast<std::size_t>(asked);
     figures.hits = static_cast<std::size_t>(std::max<std::int64_t>(requests - misses, 0));
     return figures;
 }
@@ -48,6 +51,8 @@ SlabPoolFigures SlabCentre::figures(const std::vector<const Magazines*>& magazin
     figures.spans.mapped = spans.mapped - store_.slab_bytes();
     figures.spans.blocks = large_blocks_;
     figures.spans.requests = large_requests_;
+    figures.spans.asked = large_asked_;
+    figures.spans.hits = large_hits_;
     figures.total = figures.spans;
     for (std::size_t i = 0; i < classes_.count(); ++i) {
         const ClassFigures one = class_figures(i, magazines);
@@ -58,10 +63,12 @@ SlabPoolFigures SlabCentre::figures(const std::vector<const Magazines*>& magazin
         figures.total.mapped += one.mapped;
         figures.total.blocks += one.blocks;
         figures.total.requests += one.requests;
+        figures.total.asked += one.asked;
         figures.total.hits += one.hits;
         figures.classes.push_back(one);
     }
     figures.peak = std::max(peak_, figures.total.in_use);
+    figures.peak_committed = spans.peak_committed;
     figures.limit = bank_.limit();
     figures.failures = failures_;
     return figures;

@@ -138,6 +138,8 @@ void SpanBank::make_live(Span* span) noexcept {
     span->state = Span::State::live;
     mark_as_span(span);
     count_live(span->bytes());
+    // Only here can the sum grow: elsewhere live spans become cached ones, or cached ones live.
+    peak_committed_ = std::max(peak_committed_, live_ + cached());
 }
 
 /// A move lost the addresses of a span, and perhaps some right behind it. Nobody uses them again.
@@ -200,6 +202,7 @@ SpanFigures SpanBank::figures() const noexcept {
     figures.live = live_;
     figures.committed = live_ + figures.cached;
     figures.peak = peak_;
+    figures.peak_committed = peak_committed_;
     figures.fresh = fresh_;
     figures.moved = mover_.moved_bytes();
     figures.purged = purged_;

@@ -28,7 +28,7 @@ struct SpanBankOptions {
     bool move_pages = true;
 };
 
-/// Bytes; five different things, and three sums over a bank's life.
+/// Bytes; what there is, the most there was, and three sums over a bank's life.
 struct SpanFigures {
     /// Addresses made usable by the page source.
     std::size_t mapped = 0;
@@ -37,8 +37,9 @@ struct SpanFigures {
     /// Free, and may have pages.
     std::size_t cached = 0;
     std::size_t live = 0;
-    /// The most that was ever live.
+    /// The most that was ever live, and that was ever committed.
     std::size_t peak = 0;
+    std::size_t peak_committed = 0;
 
     /// Handed out without pages, to be brought in by page faults.
     std::size_t fresh = 0;
@@ -138,6 +139,8 @@ class SpanBank {
     std::size_t cached_limit() const noexcept { return cached_limit_; }
 
     SpanFigures figures() const noexcept;
+    /// Bytes handed out without pages so far: where it stands still, pages were reused.
+    std::size_t fresh() const noexcept { return fresh_; }
 
     /// Walks everything. Throws Corrupted where the records contradict each other.
     void check() const;
@@ -195,6 +198,7 @@ class SpanBank {
     std::size_t resting_bytes_ = 0;
     std::size_t live_ = 0;
     std::size_t peak_ = 0;
+    std::size_t peak_committed_ = 0;
     std::size_t limit_;
     std::size_t cached_limit_;
 

@@ -154,6 +154,7 @@ void SharedFixedPool::hand_on(Lock& lock, Block block) noexcept {
 
 void SharedFixedPool::end_pool() noexcept {
     if (!pool_) return;
+    note_committed();
     growths_ = pool_->growths();
     pool_.reset();
 }
@@ -211,14 +212,20 @@ bool SharedFixedPool::owns(const std::byte* address) const noexcept {
     return pool_ && pool_->owns(address);
 }
 
+/// Bytes of blocks that may have pages. The lock is held.
+std::size_t SharedFixedPool::committed() const noexcept {
+    return pool_ ? (pool_->blocks() - pool_->fresh_blocks()) * stride_ : 0;
+}
+
 PoolFigures SharedFixedPool::figures() const {
     const Lock lock{mutex_};
     PoolFigures figures;
     figures.requested = live_ * block_size_;
     figures.in_use = live_ * stride_;
     figures.peak = peak_ * stride_;
+    figures.committed = committed();
+    figures.peak_committed = std::max(peak_committed_, figures.committed);
     if (pool_) {
-        figures.committed = (pool_->blocks() - pool_->fresh_blocks()) * stride_;
         figures.cached = figures.committed - figures.in_use;
         figures.mapped = pool_->mapped();
     }
@@ -226,6 +233,7 @@ PoolFigures SharedFixedPool::figures() const {
                                                                       : max_blocks_ * stride_;
     figures.blocks = live_;
     figures.requests = requests_;
+    figures.asked = requests_ * block_size_;
     figures.hits = hits_;
     figures.growths = pool_ ? pool_->growths() : growths_;
     figures.waits = waits_;
@@ -236,6 +244,7 @@ PoolFigures SharedFixedPool::figures() const {
 std::size_t SharedFixedPool::trim() {
     const Lock lock{mutex_};
     if (!pool_) return 0;
+    note_committed();
     const std::size_t bytes = pool_->trim();
     check_each_time(*pool_);
     return bytes;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -98,6 +99,8 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
     void require_open() const;
     void hand_on(Lock& lock, Block block) noexcept;
     void put_back(std::byte* block, bool constructed) noexcept;
+    std::size_t committed() const noexcept;
+    void note_committed() noexcept { peak_committed_ = std::max(peak_committed_, committed()); }
     void end_pool() noexcept;
     void settle(Lock& lock) noexcept;
 
@@ -113,6 +116,8 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
     const bool constructs_;
 
     std::size_t peak_ = 0;
+    /// When the pool last gave pages back.
+    std::size_t peak_committed_ = 0;
     std::size_t requests_ = 0;
     std::size_t hits_ = 0;
     /// Of the pool that has ended.

@@ -52,6 +52,23 @@ class SharedSlabPool final : public Pool,
         return acquire_block(bytes, true);
     }
 
+    /// The common ways of `try_acquire` and `try_release`, and nothing else: nothing or false, and
+    /// nothing has changed, where the calling thread has no such block, or no room for it, at hand.
+    /// Who then calls the verb itself, last, needs no stack on the common way.
+    pools::FreeBlock acquire_at_hand(std::size_t bytes) const noexcept {
+        if (bytes > SizeClasses::largest) [[unlikely]]
+            return {nullptr, false};
+        return pop_from(*magazines_at_hand, centre_.classes().class_of(bytes), bytes);
+    }
+    /// Not for a pool that wipes.
+    bool release_at_hand(void* address, std::size_t bytes) const noexcept {
+        auto* const block = static_cast<std::byte*>(address);
+        std::size_t size_class;
+        return centre_.is_small(block, bytes, size_class) &&
+               push_to(*magazines_at_hand, size_class, block, bytes);
+    }
+    bool wipes() const noexcept { return wipe_; }
+
     /// A block. Throws Exhausted, which says what was asked of which pool, its limit and its use;
     /// Closed.
     std::byte* acquire(std::size_t bytes);

@@ -339,6 +339,8 @@ def test_stats_tell_the_pools_history(pool: numpool.FixedPool) -> None:
     assert stats.cached == 4096
     assert stats.mapped == stats.limit == 4 * 4096
     assert stats.requests == 4
+    assert stats.asked == 4 * 4096
+    assert stats.peak_committed == stats.committed > 0
     assert stats.hits == 1
     assert stats.failures == 0
     buffers = [first, second, *pool.acquire_many(2)]

@@ -49,6 +49,19 @@ def test_arrays_made_in_the_block_lie_in_the_pool(pool: numpool.FixedPool) -> No
     assert pool.stats().blocks == 0
 
 
+@pytest.mark.parametrize("count", [8, 1000, 10**6])
+def test_a_wiping_pool_hands_out_what_reads_as_zero(count: int) -> None:
+    secrets = numpool.SlabPool(wipe=True)
+    with numpool.use(secrets):
+        for _ in range(3):
+            again = [np.empty(count) for _ in range(3)]
+            assert not any(array.any() for array in again)
+            for array in again:
+                array.fill(42.0)
+            del array, again
+    secrets.check()
+
+
 def test_results_of_ufuncs_and_copies_lie_in_the_pool(pool: numpool.FixedPool) -> None:
     outside = np.ones(10)
     with numpool.use(pool):

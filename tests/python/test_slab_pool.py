@@ -161,6 +161,8 @@ def test_stats_tell_by_class_and_in_all(slabs: numpool.SlabPool) -> None:
     large = slabs.acquire(3_000_000)
     stats = slabs.stats()
     assert stats.blocks == 11
+    assert stats.asked == stats.requested
+    assert stats.peak_committed >= stats.peak
     assert stats.requested == 1000 + 3_000_000
     assert stats.requested <= stats.in_use <= stats.committed <= stats.mapped
     assert stats.peak >= stats.in_use

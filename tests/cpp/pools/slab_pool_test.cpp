@@ -173,6 +173,28 @@ TEST("what magazines and empty slabs hold is given up before a request is refuse
     pool.check();
 }
 
+TEST("a burst's blocks are at hand for the next burst, as far as a few megabytes go") {
+    SlabPool pool;
+    const auto burst = [&](std::size_t size, std::size_t count) {
+        const auto hits = pool.figures().total.hits;
+        std::vector<std::byte*> blocks(count);
+        for (std::byte*& block : blocks) block = pool.acquire(size);
+        for (std::byte* const block : blocks) pool.try_release(block, size);
+        return pool.figures().total.hits - hits;
+    };
+    burst(4096, 500);
+    CHECK_EQUAL(burst(4096, 500), 500U);
+    burst(65536, 500);
+    CHECK(burst(65536, 500) < 500U);
+    pool.check();
+    // Trimmed, it starts over, and as much may be at hand again.
+    pool.trim();
+    CHECK_EQUAL(pool.figures().total.committed, 0U);
+    CHECK(burst(4096, 500) < 500U);
+    CHECK_EQUAL(burst(4096, 500), 500U);
+    pool.check();
+}
+
 TEST("sizes that no machine has are refused, not wrapped") {
     SlabPool pool;
     for (const std::size_t size :
@@ -199,6 +221,7 @@ TEST("figures tell what is asked for, rounded, at hand and held") {
     CHECK_EQUAL(one.requested, 100000U);
     CHECK_EQUAL(one.in_use, 102400U);
     CHECK_EQUAL(one.requests, 100U);
+    CHECK_EQUAL(one.asked, 100000U);
     CHECK(one.hits >= 96U);
     CHECK(one.committed >= one.in_use);
     CHECK(one.mapped >= one.committed);
@@ -212,6 +235,9 @@ TEST("figures tell what is asked for, rounded, at hand and held") {
     CHECK_EQUAL(figures.total.blocks, 0U);
     CHECK_EQUAL(figures.total.requested, 0U);
     CHECK_EQUAL(figures.total.in_use, 0U);
+    CHECK_EQUAL(figures.total.asked, 100000U + (1 << 20));
+    CHECK_EQUAL(figures.spans.hits, 0U);
+    CHECK(figures.peak_committed >= figures.peak);
     CHECK(figures.total.cached > 102400U);
     CHECK(figures.peak >= 102400U + (1 << 20));
     CHECK(pool.trim() > 1 << 20);

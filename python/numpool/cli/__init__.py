@@ -1,0 +1,54 @@
+"""The command line: ``numpool run``, ``numpool bench`` and ``numpool info``.
+
+A command is a module that parses and gathers, its figures are a dataclass, and a renderer shows
+them: each report can be tested with made-up figures. What a command needs is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import numpool
+
+COMMANDS = {
+    "run": "run a Python program with the pool as NumPy's allocator",
+    "bench": "compare the pool with NumPy's own allocator on this machine",
+    "info": "tell what this machine offers, and what is installed",
+}
+
+USAGE = """usage: numpool COMMAND [options]
+
+{commands}
+
+  help [COMMAND]  show this, or a command's options
+  --version       show the version"""
+
+
+def usage() -> str:
+    """What ``numpool help`` shows."""
+    return USAGE.format(
+        commands="\n".join(f"  {name:<14}  {text}" for name, text in COMMANDS.items())
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command that these arguments name, those of the process by default, and exit."""
+    command, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["help"]
+    if command == "--version":
+        print(f"numpool {numpool.__version__}")
+        sys.exit(0)
+    if command in ("help", "--help", "-h"):
+        if not rest:
+            print(usage())
+            sys.exit(0)
+        command, rest = rest[0], ["--help"]
+    if command not in COMMANDS:
+        print(
+            f"numpool: there is no command {command!r}; there are {', '.join(COMMANDS)} and help",
+            file=sys.stderr,
+        )
+        sys.exit(2)
+    sys.exit(importlib.import_module(f"numpool.cli.{command}").main(rest))

@@ -1,0 +1,126 @@
+"""What the commands' options have in common: types of values, and defaults from the environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import numpool
+
+_Value = TypeVar("_Value")
+
+SWITCH = {"1": True, "on": True, "yes": True, "true": True}
+SWITCH |= {"0": False, "off": False, "no": False, "false": False, "": False}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose options may also be given by environment variables.
+
+    ``--some-option`` is ``NUMPOOL_SOME_OPTION`` there. The command line decides over it.
+    """
+
+    def __init__(self, command: str, **kwargs: Any) -> None:
+        super().__init__(
+            prog=f"numpool {command}",
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **kwargs,
+        )
+
+    def add_value(
+        self, option: str, kind: Callable[[str], _Value], default: _Value | None, **kwargs: Any
+    ) -> None:
+        """An option with a value that ``kind`` makes of the text, or refuses with ValueError."""
+
+        def to_value(text: str) -> _Value:
+            try:
+                return kind(text)
+            except ValueError as error:
+                raise argparse.ArgumentTypeError(str(error)) from None
+
+        given = self._from_environment(option, kind)
+        self.add_argument(
+            option, type=to_value, default=default if given is None else given, **kwargs
+        )
+
+    def add_switch(self, option: str, **kwargs: Any) -> None:
+        """An option that is on or off; ``--no-option`` is the other way."""
+        self.add_argument(
+            option,
+            action=argparse.BooleanOptionalAction,
+            default=self._from_environment(option, to_switch),
+            **kwargs,
+        )
+
+    def _from_environment(self, option: str, kind: Callable[[str], _Value]) -> _Value | None:
+        variable = "NUMPOOL_" + option.strip("-").replace("-", "_").upper()
+        text = os.environ.get(variable)
+        if text is None:
+            return None
+        try:
+            return kind(text)
+        except ValueError as error:
+            self.error(f"environment variable {variable}: {error}")
+
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong, and exit with 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def to_switch(text: str) -> bool:
+    """On or off."""
+    try:
+        return SWITCH[text.strip().lower()]
+    except KeyError:
+        raise ValueError(
+            f"{text!r} is neither on nor off: give 1, on, yes, true or 0, off, no, false"
+        ) from None
+
+
+def to_limit(text: str) -> int:
+    """Bytes, one at least."""
+    size = numpool.parse_size(text)
+    if size == 0:
+        raise ValueError(f"{text!r} is no limit: a pool needs at least a byte")
+    return size
+
+
+def to_seconds(text: str) -> float:
+    """Seconds, from 0 on."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise ValueError(f"{text!r} are no seconds: give a number from 0 on, like 0.5")
+    return seconds
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """One of these words."""
+
+    def to_word(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"{text!r} is not one of {', '.join(allowed)}")
+        return text
+
+    return to_word
+
+
+def to_new_file(parser: argparse.ArgumentParser, path: Path | None, *, force: bool) -> Path | None:
+    """The absolute path of a file that may be written, or the parser's error."""
+    if path is None:
+        return None
+    path = path.absolute()
+    if path.is_dir():
+        parser.error(f"{path} is a folder: name a file in it")
+    if path.exists() and not force:
+        parser.error(f"{path} is already there: name another file, or overwrite it with --force")
+    if not path.parent.is_dir():
+        parser.error(f"there is no folder {path.parent} for {path.name}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        parser.error(f"{path} can't be written: its permissions forbid it")
+    return path

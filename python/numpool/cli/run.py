@@ -1,0 +1,196 @@
+"""``numpool run``: a Python program with the pool as NumPy's allocator.
+
+The program is run by Python itself: this process becomes ``python program…`` by exec, so that
+everything about it, from ``__main__`` to its exit code, is Python's own doing. What installs the
+pool there is `startup/sitecustomize.py`, which Python's `site` imports before any program; the way
+to it is one entry in PYTHONPATH, which is gone again before the program begins.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from numpool import _core
+from numpool.cli.arguments import Parser, one_of, to_limit, to_new_file, to_seconds
+
+STARTUP = Path(__file__).parent / "startup"
+HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+
+DESCRIPTION = """\
+Run a Python program with the pool as NumPy's allocator, and show at its end what came of it.
+
+PROGRAM is what you would write behind 'python': a script and its arguments, -m MODULE, -c CODE, a
+folder or a zip file, - for standard input, with Python's own options before it (-u, -W, -X ...).
+Everything else is as without numpool: output, exit code, signals, tracebacks, what the program
+sees of itself. NumPy's allocator is replaced when the program imports NumPy."""
+
+EPILOG = """\
+Options may also be given by environment variables: NUMPOOL_LIMIT=2GiB, NUMPOOL_HUGE_PAGES=off,
+NUMPOOL_WIPE=1 and so on. A program that ends by os._exit() or a signal ends without a summary.
+
+examples:
+  numpool run simulation.py --steps 100
+  numpool run --limit 50% --json figures.json -m pytest tests
+  NUMPOOL_QUIET=1 numpool run -c 'import numpy; print(numpy.ones(3))'"""
+
+
+def parser() -> Parser:
+    """The options of ``numpool run``; what follows them is for Python."""
+    parser = Parser(
+        "run",
+        usage="numpool run [options] PROGRAM [arguments]",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+    )
+    parser.add_value(
+        "--pool", one_of("slab"), "slab", metavar="KIND", help="the kind of pool: slab"
+    )
+    parser.add_value(
+        "--limit",
+        to_limit,
+        None,
+        metavar="SIZE",
+        help="the most that NumPy's arrays may take, like 2GiB or 50%% of the memory that this "
+        "process may use; beyond it NumPy raises MemoryError",
+    )
+    parser.add_value(
+        "--huge-pages",
+        one_of("on", "off", "auto"),
+        "auto",
+        metavar="on|off|auto",
+        help="huge pages for large arrays: auto takes them where the system offers them, on "
+        "refuses to start where it does not",
+    )
+    parser.add_value(
+        "--decay",
+        to_seconds,
+        1.0,
+        metavar="SECONDS",
+        help="unused memory goes back to the system after so long (1)",
+    )
+    parser.add_switch("--background", help="have a thread do that in an idle program, too")
+    parser.add_switch("--wipe", help="zero memory when an array gives it back")
+    parser.add_switch(
+        "--tune-malloc",
+        help="have glibc keep freed memory, too, for what does not pass through NumPy's allocator",
+    )
+    parser.add_switch(
+        "--children",
+        help="install the pool in Python processes that the program starts, too (those that "
+        "it forks have it anyhow); they see it in PYTHONPATH",
+    )
+    parser.add_switch("--quiet", help="show no summary")
+    parser.add_value(
+        "--json", Path, None, metavar="FILE", help="write the summary's figures to this file"
+    )
+    parser.add_switch("--force", help="overwrite the file")
+    return parser
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The options of ours, which are long ones, and what is Python's: all the rest."""
+    with_value = {"--pool", "--limit", "--huge-pages", "--decay", "--json"}
+    end = 0
+    while end < len(arguments) and arguments[end].startswith("--"):
+        if arguments[end] == "--":
+            return [*arguments[:end]], [*arguments[end + 1 :]]
+        end += 2 if arguments[end] in with_value else 1
+    return [*arguments[:end]], [*arguments[end:]]
+
+
+def python_options(arguments: Sequence[str]) -> list[str]:
+    """The options at the start of Python's command line, one by one: -uW error is -u, -Werror."""
+    options: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if not argument.startswith("-") or argument == "-":
+            break
+        for place, letter in enumerate(argument[1:], start=2):
+            if letter in "cm":
+                return options
+            if letter in "WX":
+                options.append(f"-{letter}{argument[place:] or next(rest, '')}")
+                break
+            options.append(f"-{letter}")
+    return options
+
+
+def flag_against_startup(options: Sequence[str]) -> str | None:
+    """The flag that keeps Python from reading PYTHONPATH or importing `site`, if one does."""
+    return next((option for option in options if option in ("-I", "-E", "-S")), None)
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Become the program; does not return."""
+    options = parser()
+    ours, program = split(["--help"] if arguments[:1] == ["-h"] else arguments)
+    given = options.parse_args(ours)
+    if not program:
+        options.error("name a program: a script, -m MODULE, -c CODE or - for standard input")
+    flags = python_options(sys.orig_argv[1:])
+    if flag := flag_against_startup([*flags, *python_options(program)]):
+        options.error(
+            f"Python's {flag} keeps numpool from getting into the program: leave it out, or call "
+            "numpool.install() in the program itself"
+        )
+    if given.huge_pages == "on" and not huge_pages_offered():
+        options.error(
+            f"--huge-pages on, but this system offers none: {HUGE_PAGES} is "
+            "'never'; ask for always or madvise there, or give auto"
+        )
+    if given.tune_malloc:
+        check_malloc(options)
+    json_file = to_new_file(options, given.json, force=given.force)
+    settings = {
+        "limit": given.limit,
+        "huge_pages": given.huge_pages != "off",
+        "decay": given.decay,
+        "background": bool(given.background),
+        "wipe": bool(given.wipe),
+        "tune_malloc": bool(given.tune_malloc),
+        "quiet": bool(given.quiet),
+        "json": None if json_file is None else str(json_file),
+        "program": program,
+    }
+    become([*flags, *program], settings, children=given.children)
+
+
+def check_malloc(options: Parser) -> None:
+    """The parser's error where malloc is not glibc's, here and so in the program."""
+    try:
+        _core._keep_heap()
+    except ValueError as error:
+        options.error(f"--tune-malloc: {error}")
+    _core._release_heap()
+
+
+def huge_pages_offered() -> bool:
+    """Whether this system gives huge pages to those who ask."""
+    return HUGE_PAGES.exists() and "[never]" not in HUGE_PAGES.read_text()
+
+
+def become(arguments: Sequence[str], settings: dict[str, object], *, children: bool) -> NoReturn:
+    """Replace this process by Python with these arguments; the settings go by the environment."""
+    environment = dict(os.environ)
+    before = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = f"{STARTUP}{os.pathsep}{before}" if before else str(STARTUP)
+    if before is not None:
+        environment["NUMPOOL_RUN_PYTHONPATH"] = before
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    started = {
+        "faults": usage.ru_minflt,
+        "major_faults": usage.ru_majflt,
+        "clock": time.monotonic(),
+    }
+    whom = "children" if children else "alone"
+    # As a literal of Python's: `ast` is loaded wherever NumPy is, and `json` is not.
+    environment["NUMPOOL_RUN"] = f"{os.getpid()} {whom} {started | settings!r}"
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, [sys.executable, *arguments], environment)

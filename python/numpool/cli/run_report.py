@@ -1,0 +1,149 @@
+"""The summary of a run as text."""
+
+from __future__ import annotations
+
+import io
+import shlex
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from rich.console import Console, Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from numpool import format_size
+from numpool.cli.run_summary import RunSummary, SizeFigures, advice
+
+WIDTH = 80
+BAR = 20
+BOUNDS = [64, 512, 4 << 10, 32 << 10, 64 << 10]
+"""The upper ends of the chart's rows; what is larger has a row of its own."""
+
+
+def render(summary: RunSummary, *, terminal: bool) -> str:
+    """The summary, coloured where it goes to a terminal that shows colours, and NO_COLOR is not."""
+    console = Console(
+        file=io.StringIO(), force_terminal=terminal, width=WIDTH, highlight=False, emoji=False
+    )
+    console.print(report(summary))
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def report(summary: RunSummary) -> RenderableType:
+    """All parts of the summary, from top to bottom."""
+    parts: list[RenderableType] = [Rule(title(summary), style="cyan"), figures(summary)]
+    if summary.requests:
+        parts += [Text(), chart(summary.sizes)]
+    sentence = advice(summary)
+    if sentence is not None:
+        parts += [Text(), Text(sentence, style="yellow")]
+    return Group(*parts)
+
+
+def title(summary: RunSummary) -> Text:
+    """What was run, shortened to fit."""
+    text = Text(f"numpool run {shlex.join(summary.program)}".splitlines()[0], style="bold")
+    text.truncate(WIDTH - 6, overflow="ellipsis")
+    return text
+
+
+def figures(summary: RunSummary) -> Table:
+    """The figures that are one number, in two columns of pairs."""
+    table = Table.grid(padding=(0, 2))
+    for style, width in (("cyan", None), ("", 37), ("cyan", None), ("", None)):
+        table.add_column(style=style, min_width=width, no_wrap=True)
+    for left, right in zip_longest(work(summary), memory(summary), fillvalue=("", "")):
+        table.add_row(*left, *right)
+    return table
+
+
+def work(summary: RunSummary) -> Iterator[tuple[str, str]]:
+    """What was done, each figure with its name."""
+    yield "run time", seconds(summary.seconds)
+    if summary.installed:
+        blocks = "1 block" if summary.requests == 1 else f"{count(summary.requests)} blocks"
+        yield "NumPy asked for", f"{format_size(summary.asked)} in {blocks}"
+        yield "reused", f"{share(summary.hits, summary.requests)} of the blocks"
+    faults = count(summary.page_faults)
+    if summary.major_page_faults:
+        faults += f" ({count(summary.major_page_faults)} from disk)"
+    yield "page faults", faults
+    if summary.limit is not None:
+        yield "limit", format_size(summary.limit)
+
+
+def memory(summary: RunSummary) -> Iterator[tuple[str, str]]:
+    """What it took, each figure with its name."""
+    if summary.installed:
+        yield "peak live", format_size(summary.peak_live)
+        yield "peak held", format_size(summary.peak_held)
+    yield "peak resident", format_size(summary.peak_resident)
+    if summary.installed:
+        yield "rounding", format_size(summary.rounded)
+        yield "cached at end", format_size(summary.cached)
+
+
+def chart(sizes: list[SizeFigures]) -> Table:
+    """A row for each range of sizes that was used, with a bar for its share of the blocks."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="", pad_edge=False)
+    table.add_column("block size", style="cyan", no_wrap=True)
+    table.add_column(width=BAR)
+    for name in ("blocks", "asked for", "reused"):
+        table.add_column(name, justify="right", no_wrap=True)
+    rows = in_rows(sizes)
+    most = max(one.requests for one in rows.values())
+    for name, row in rows.items():
+        bar = ProgressBar(total=most, completed=row.requests, width=BAR, complete_style="cyan")
+        reused = share(row.hits, row.requests)
+        table.add_row(name, bar, count(row.requests), format_size(row.asked), reused)
+    return table
+
+
+def in_rows(sizes: list[SizeFigures]) -> dict[str, SizeFigures]:
+    """The classes added up to the chart's rows, small ones first."""
+    rows: dict[str, SizeFigures] = {}
+    for bound in [*BOUNDS, 0]:
+        below = max([one for one in BOUNDS if one < bound or bound == 0], default=0)
+        inside = [
+            one
+            for one in sizes
+            if (one.block_size == 0 if bound == 0 else below < one.block_size <= bound)
+        ]
+        if not inside:
+            continue
+        name = f"above {format_size(below)}" if bound == 0 else f"up to {format_size(bound)}"
+        rows[name] = SizeFigures(
+            bound,
+            sum(one.requests for one in inside),
+            sum(one.asked for one in inside),
+            sum(one.hits for one in inside),
+        )
+    return rows
+
+
+def count(number: int) -> str:
+    """A number of things, short where it is large."""
+    for unit, name in ((10**9, "billion"), (10**6, "million")):
+        if number >= 10 * unit:
+            return f"{number / unit:,.1f} {name}"
+    return f"{number:,}"
+
+
+def share(part: int, whole: int) -> str:
+    """A share in per cent, which is 100 % for nothing less than all."""
+    if part == whole:
+        return "100 %" if whole else "none"
+    return f"{min(99.9, 100 * part / whole):.1f} %"
+
+
+def seconds(number: float) -> str:
+    """A duration."""
+    if number < 60:
+        return f"{number:.2f} s"
+    minutes, rest = divmod(round(number), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min {rest} s" if hours else f"{minutes} min {rest} s"

@@ -1,0 +1,122 @@
+"""The start of a program under ``numpool run``: Python's `site` imports this before the program.
+
+The program shall not notice. So this imports nothing but what Python has already loaded, takes its
+own traces away, lets a `sitecustomize` of the user's own take its place, and waits: numpool is
+imported once the program has imported NumPy (which reads settings of its own at that moment, that
+the program may have made), and again at the end, after the program's own last words, to sum up.
+"""
+
+import atexit
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+HERE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is not loaded yet
+SETTINGS = "NUMPOOL_RUN"
+PYTHONPATH_BEFORE = "NUMPOOL_RUN_PYTHONPATH"
+
+
+class WhenNumpyIsImported:
+    """A finder that finds what others find, and has one thing done after NumPy was imported.
+
+    It stays in `sys.meta_path`: whoever shortened that list while another thread walks along it
+    would make that thread pass over the next finder.
+    """
+
+    def __init__(self, then: "Callable[[], None]") -> None:
+        self.then: Callable[[], None] | None = then
+
+    def find_spec(
+        self,
+        name: str,
+        path: "Sequence[str] | None" = None,
+        target: "ModuleType | None" = None,
+    ) -> "ModuleSpec | None":
+        """The spec of NumPy, whose loader is going to do more."""
+        if name != "numpy" or self.then is None:
+            return None
+        for finder in sys.meta_path:
+            find_spec = getattr(finder, "find_spec", None)
+            if finder is self or find_spec is None:
+                continue
+            spec: ModuleSpec | None = find_spec(name, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    self.extend(spec.loader)
+                return spec
+        return None
+
+    def extend(self, loader: "Loader") -> None:
+        """Let this loader do more: a change of the one object, whose class stays as it is."""
+
+        def exec_module(module: "ModuleType") -> None:
+            del loader.exec_module
+            loader.exec_module(module)
+            then, self.then = self.then, None
+            if then is not None:
+                then()
+
+        # Importing leaves its own frames out of tracebacks, which it knows by these names; this one
+        # stands among them.
+        exec_module.__code__ = exec_module.__code__.replace(
+            co_filename="<frozen importlib._bootstrap>", co_name="_call_with_frames_removed"
+        )
+        loader.exec_module = exec_module  # type: ignore[method-assign]
+
+
+def begin(pid: int, settings: str) -> None:
+    """Await NumPy; in the program's own process, not in its children, the end, too."""
+
+    def install() -> None:
+        from numpool.cli import program
+
+        program.install(settings)
+
+    def finish() -> None:
+        if os.getpid() != pid:
+            return
+        # A module of the program's own that is called as one of ours needs is not meant.
+        sys.path[:] = paths
+        from numpool.cli import program
+
+        program.finish(settings, stderr)
+
+    paths = [path for path in sys.path if path != HERE]
+    sys.meta_path.insert(0, WhenNumpyIsImported(install))
+    if "numpy" in sys.modules:
+        install()
+    if os.getpid() == pid:
+        try:
+            stderr = os.fstat(2)
+        except OSError:
+            stderr = None
+        atexit.register(finish)
+
+
+def vanish(*, keep_environment: bool) -> None:
+    """Leave no trace of how we came here, and make place for the user's own module."""
+    sys.path[:] = [path for path in sys.path if path != HERE]
+    sys.path_importer_cache.pop(HERE, None)
+    del sys.modules["sitecustomize"]
+    if keep_environment:
+        return
+    before = os.environ.pop(PYTHONPATH_BEFORE, None)
+    os.environ.pop(SETTINGS)
+    if before is None:
+        del os.environ["PYTHONPATH"]
+    else:
+        os.environ["PYTHONPATH"] = before
+
+
+if SETTINGS in os.environ:
+    pid, whom, settings = os.environ[SETTINGS].split(" ", 2)
+    vanish(keep_environment=whom == "children")
+    begin(int(pid), settings)
+    # Where there is none, the error is the one that `site` expects then.
+    import sitecustomize  # type: ignore[import-not-found]  # noqa: F401

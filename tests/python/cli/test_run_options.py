@@ -1,0 +1,317 @@
+"""The options of ``numpool run``."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import numpool
+from numpool import _core
+from numpool.cli import run
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+Write = Callable[[str, str], str]
+
+POOL = "import numpy, numpool; pool = numpool.current(); print(pool)"
+
+
+def test_the_pool_is_numpys_allocator(numpool_run: Run) -> None:
+    code = "import numpy, numpool; print(numpool.pool_of(numpy.ones(10)) is numpool.current())"
+    done = numpool_run("-c", code)
+    assert (done.stdout, done.returncode) == ("True\n", 0)
+
+
+def test_numpy_imported_before_the_program_is_no_exception(numpool_run: Run, write: Write) -> None:
+    write("other/sitecustomize.py", "import numpy")
+    done = numpool_run("-c", POOL, environment={"PYTHONPATH": "other"})
+    assert done.stdout.startswith("<SlabPool 'run'")
+    code = f"""
+import os, sys, numpy
+os.environ["NUMPOOL_RUN"] = "0 alone " + repr({{"limit": None, "huge_pages": True, "decay": 1.0,
+    "background": False, "wipe": False, "tune_malloc": False}})
+os.environ["PYTHONPATH"] = ""
+sys.path.insert(0, {str(run.STARTUP)!r})
+try:
+    import sitecustomize
+except ImportError as error:
+    print(error.name)
+import numpool
+print(numpool.current())
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.startswith("sitecustomize\n<SlabPool 'run'")
+
+
+def test_a_limit_is_one(numpool_run: Run, write: Write) -> None:
+    program = """
+import numpy
+a = numpy.ones(100_000)
+try:
+    numpy.ones(1_000_000)
+except MemoryError as error:
+    print("MemoryError")
+"""
+    done = numpool_run("--limit", "2MiB", write("program.py", program))
+    assert done.stdout == "MemoryError\n"
+    assert "limit            2 MiB" in done.stderr
+    assert "The limit of 2 MiB refused 1 request: raise --limit" in done.stderr
+
+
+def test_a_limit_may_be_a_share_of_the_memory(numpool_run: Run) -> None:
+    code = "import numpy, numpool; print(numpool.current().stats().limit)"
+    expected = numpool.memory_limit() // 2
+    assert abs(int(numpool_run("--limit", "50%", "-c", code).stdout) - expected) <= 1
+
+
+def test_wiping_zeroes_what_arrays_leave(numpool_run: Run) -> None:
+    code = """
+import numpy as np
+a = np.full(1000, 7, "u1")
+address = a.ctypes.data
+del a
+b = np.empty(1000, "u1")
+print(b.ctypes.data == address, b.any())
+"""
+    assert numpool_run("--wipe", "-c", code).stdout == "True False\n"
+    assert numpool_run("-c", code).stdout == "True True\n"
+
+
+def test_a_background_thread_gives_back_what_an_idle_program_keeps(numpool_run: Run) -> None:
+    code = """
+import numpy as np, numpool, time
+a = np.ones(10**7)
+del a
+time.sleep(1)
+print(numpool.current().stats().cached > 10**7)
+"""
+    kept = numpool_run("--decay", "0.1", "-c", code).stdout
+    given = numpool_run("--decay", "0.1", "--background", "-c", code).stdout
+    assert (kept, given) == ("True\n", "False\n")
+
+
+def test_options_may_come_from_the_environment(numpool_run: Run) -> None:
+    settings = {"NUMPOOL_LIMIT": "3MiB", "NUMPOOL_QUIET": "yes", "NUMPOOL_CHILDREN": "off"}
+    done = numpool_run("-c", POOL, environment=settings)
+    assert "of 3 MiB in use" in done.stdout
+    assert done.stderr == ""
+    done = numpool_run("--limit", "4MiB", "--no-quiet", "-c", POOL, environment=settings)
+    assert "of 4 MiB in use" in done.stdout
+    assert "run time" in done.stderr
+
+
+WRONG = {
+    ("--limit", "many"): "argument --limit: size: 'many' is not a size: write a number of bytes",
+    ("--limit", "0"): "argument --limit: '0' is no limit: a pool needs at least a byte",
+    ("--decay", "-1"): "'-1' are no seconds: give a number from 0 on, like 0.5",
+    ("--decay", "nan"): "'nan' are no seconds: give a number from 0 on, like 0.5",
+    ("--huge-pages", "1"): "argument --huge-pages: '1' is not one of on, off, auto",
+    ("--pool", "fixed"): "argument --pool: 'fixed' is not one of slab",
+    ("--nowhere",): "unrecognized arguments: --nowhere",
+    ("--lim", "1MiB"): "unrecognized arguments: --lim",
+    ("--limit",): "argument --limit: expected one argument",
+    ("--json", "."): "is a folder: name a file in it",
+    ("--json", "nowhere/x"): "there is no folder ",
+    ("--json", "there"): "there is already there: name another file, or overwrite it with --force",
+    ("-I",): "Python's -I keeps numpool from getting into the program: leave it out, or call "
+    "numpool.install() in the program itself",
+    ("-uEB",): "Python's -E keeps",
+    ("-W", "error", "-S"): "Python's -S keeps",
+}
+
+
+@pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
+def test_what_is_wrong_is_named_before_the_program_runs(
+    numpool_run: Run, write: Write, arguments: tuple[str, ...]
+) -> None:
+    write("there", "kept")
+    program = () if arguments == ("--limit",) else (write("program.py", "print('it ran')"),)
+    done = numpool_run(*arguments, *program)
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert done.stderr.startswith("numpool run: ")
+    assert done.stderr.count("\n") == 1
+    assert WRONG[arguments] in done.stderr
+
+
+def test_a_wrong_variable_is_named(numpool_run: Run) -> None:
+    done = numpool_run("-c", "", environment={"NUMPOOL_WIPE": "maybe"})
+    assert done.returncode == 2
+    assert done.stderr == (
+        "numpool run: environment variable NUMPOOL_WIPE: 'maybe' is neither on nor off: give 1, "
+        "on, yes, true or 0, off, no, false\n"
+    )
+
+
+def test_a_program_must_be_named(numpool_run: Run) -> None:
+    done = numpool_run("--quiet")
+    assert done.returncode == 2
+    assert "name a program: a script, -m MODULE, -c CODE or - for standard input" in done.stderr
+
+
+def test_huge_pages_that_the_system_does_not_have_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enabled = tmp_path / "enabled"
+    enabled.write_text("always madvise [never]\n")
+    monkeypatch.setattr(run, "HUGE_PAGES", enabled)
+    with pytest.raises(SystemExit):
+        run.main(["--huge-pages", "on", "-c", ""])
+    assert f"this system offers none: {enabled} is 'never'" in capsys.readouterr().err
+
+
+def test_a_malloc_that_is_not_glibcs_is_not_tuned(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def keep_heap() -> None:
+        raise ValueError("malloc is another's")
+
+    monkeypatch.setattr(_core, "_keep_heap", keep_heap)
+    with pytest.raises(SystemExit):
+        run.main(["--tune-malloc", "-c", ""])
+    assert "--tune-malloc: malloc is another's" in capsys.readouterr().err
+
+
+def test_figures_are_written_as_json(numpool_run: Run, write: Write, tmp_path: Path) -> None:
+    program = "import os, numpy\nos.chdir('/')\nfor _ in range(10): numpy.ones(1000)"
+    arguments = ["--quiet", "--json", "figures.json", write("program.py", program), "argument"]
+    assert numpool_run(*arguments).stderr == ""
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["program"] == ["program.py", "argument"]
+    assert figures["installed"] is True
+    assert figures["numpool"] == numpool.__version__
+    [one] = [size for size in figures["sizes"] if size["block_size"] == 8192]
+    assert one["requests"] == 10
+    assert one["asked"] == 80000
+    assert figures["asked"] >= 80000
+    assert figures["peak_held"] >= figures["peak_live"] > 8000
+    assert "already there" in numpool_run(*arguments).stderr
+    assert numpool_run("--force", *arguments).returncode == 0
+
+
+def test_a_summary_that_cant_be_written_says_so(
+    numpool_run: Run, write: Write, tmp_path: Path
+) -> None:
+    program = write("program.py", "import shutil, os; shutil.rmtree('folder')")
+    (tmp_path / "folder").mkdir()
+    done = numpool_run("--quiet", "--json", "folder/x", program)
+    assert done.returncode == 0
+    assert done.stderr.startswith("numpool: the summary was not written: [Errno 2] No such file")
+
+
+SILENT = {
+    "closed": "import os; os.close(2)",
+    "another file": "import os; os.close(2); assert os.open('own', os.O_CREAT | os.O_RDWR) == 2",
+    "a daemon's": "import os; os.dup2(os.open('/dev/null', os.O_RDWR), 2)",
+}
+
+
+@pytest.mark.parametrize("code", SILENT.values(), ids=SILENT)
+def test_a_standard_error_that_is_no_more_gets_no_summary(
+    numpool_run: Run, write: Write, tmp_path: Path, code: str
+) -> None:
+    done = numpool_run("--json", "figures.json", write("program.py", code))
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert (tmp_path / "figures.json").exists()
+    own = tmp_path / "own"
+    assert not own.exists() or own.read_text() == ""
+
+
+def test_the_summary_comes_after_the_programs_last_words(numpool_run: Run, write: Write) -> None:
+    program = """
+import atexit, logging, sys, threading, time
+def work():
+    time.sleep(0.2)
+    print("thread", file=sys.stderr)
+threading.Thread(target=work).start()
+atexit.register(print, "at exit", file=sys.stderr)
+print("end", file=sys.stderr)
+"""
+    done = numpool_run(write("program.py", program))
+    assert done.stderr.startswith("end\nthread\nat exit\n───")
+
+
+def test_modules_of_the_programs_own_are_not_taken_for_ours(numpool_run: Run, write: Write) -> None:
+    for name in ("rich", "json", "dataclasses", "shlex"):
+        write(f"folder/{name}.py", f"print('{name} of the program')")
+    done = numpool_run(write("folder/program.py", "print('done')"))
+    assert done.stdout == "done\n"
+    assert "run time" in done.stderr
+
+
+def on_terminal(*command: str, **environment: str) -> str:
+    """What the command shows on a terminal."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            read = os.read(master, 4096)
+        except OSError:
+            break
+        shown += read
+    os.close(master)
+    assert process.wait(60) == 0
+    return shown.decode()
+
+
+def test_colours_are_for_terminals_and_for_those_who_like_them(numpool_run: Run) -> None:
+    command = [sys.executable, "-m", "numpool", "run", "-c", "pass"]
+    assert "\x1b[" not in numpool_run("-c", "pass").stderr
+    assert "\x1b[" in on_terminal(*command)
+    # Bold is no colour.
+    assert "\x1b[3" not in on_terminal(*command, NO_COLOR="1")
+
+
+def test_every_option_has_help(numpool_run: Run) -> None:
+    shown = numpool_run("--help").stdout
+    for action in run.parser()._actions:
+        assert action.help
+        assert action.option_strings[-1] in shown
+
+
+def numpool_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "numpool", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_command_line_introduces_itself() -> None:
+    assert numpool_command("--version").stdout == f"numpool {numpool.__version__}\n"
+    overview = numpool_command("help").stdout
+    assert "run a Python program with the pool as NumPy's allocator" in overview
+    assert numpool_command().stdout == overview
+    assert numpool_command("help", "run").stdout == numpool_command("run", "--help").stdout
+    assert "usage: numpool run [options] PROGRAM" in numpool_command("run", "-h").stdout
+
+
+def test_a_command_that_does_not_exist_is_named() -> None:
+    done = numpool_command("walk")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "numpool: there is no command 'walk'; there are run, bench, info and help\n"
+    )
+
+
+def test_importing_numpool_loads_no_part_of_the_command_line() -> None:
+    code = """
+import sys, numpy
+before = set(sys.modules)
+import numpool
+print(sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for name in ("rich", "numpool.cli", "importlib.metadata", "asyncio", "json"):
+        assert f"'{name}'" not in done.stdout

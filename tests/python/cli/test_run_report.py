@@ -1,0 +1,138 @@
+"""The summary of a run, of made-up figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from numpool.cli.run_report import render
+from numpool.cli.run_summary import RunSummary, SizeFigures, advice
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+SUMMARY = RunSummary(
+    program=["simulation.py", "--steps", "100"],
+    seconds=83.4,
+    installed=True,
+    asked=12 * GIB,
+    requests=123_456,
+    hits=123_000,
+    failures=0,
+    limit=None,
+    peak_live=200 * MIB,
+    peak_held=210 * MIB,
+    rounded=3 * MIB,
+    cached=9 * MIB,
+    peak_resident=300 * MIB,
+    page_faults=54_321,
+    major_page_faults=12,
+    tune_malloc=False,
+    sizes=[
+        SizeFigures(16, 50_000, 8 * 50_000, 50_000),
+        SizeFigures(64, 50_000, 60 * 50_000, 49_900),
+        SizeFigures(512, 20_000, 20_000 * 500, 19_990),
+        SizeFigures(65536, 1000, 60_000 * 1000, 900),
+        SizeFigures(0, 2456, 11 * GIB, 2210),
+    ],
+)
+
+
+def shown(summary: RunSummary) -> str:
+    return render(summary, terminal=False)
+
+
+def test_the_summary_shows_every_figure() -> None:
+    assert [line.rstrip() for line in shown(SUMMARY).splitlines()] == [
+        "──────────────────── numpool run simulation.py --steps 100 ─────────────────────",
+        "run time         1 min 23 s                             peak live      200 MiB",
+        "NumPy asked for  12 GiB in 123,456 blocks               peak held      210 MiB",
+        "reused           99.6 % of the blocks                   peak resident  300 MiB",
+        "page faults      54,321 (12 from disk)                  rounding       3 MiB",
+        "                                                        cached at end  9 MiB",
+        "",
+        "block size                              blocks  asked for  reused",
+        "up to 64 bytes   ━━━━━━━━━━━━━━━━━━━━  100,000   3.24 MiB  99.9 %",
+        "up to 512 bytes  ━━━━                   20,000   9.54 MiB  99.9 %",
+        "up to 64 KiB                             1,000   57.2 MiB  90.0 %",
+        "above 64 KiB                             2,456     11 GiB  90.0 %",
+    ]
+
+
+@pytest.mark.parametrize(
+    "summary",
+    [
+        SUMMARY,
+        replace(SUMMARY, program=["x" * 500]),
+        replace(SUMMARY, program=["-c", "first\nsecond"]),
+        replace(
+            SUMMARY,
+            seconds=1e6,
+            asked=1023 << 40,
+            requests=10**12,
+            peak_live=1023 << 40,
+            limit=1023 << 30,
+            failures=10**9,
+            page_faults=10**10,
+            major_page_faults=10**7,
+            sizes=[
+                SizeFigures(0, 10**11, 1023 << 40, 10**10),
+                SizeFigures(512, 10**12, 1023 << 40, 10**10),
+            ],
+        ),
+        replace(SUMMARY, installed=False, requests=0, sizes=[]),
+    ],
+    ids=["usual", "long", "lines", "huge", "none"],
+)
+def test_it_fits_80_columns_and_cuts_no_figure(summary: RunSummary) -> None:
+    text = shown(summary)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text.partition("\n")[2]
+    assert text.endswith("\n")
+
+
+def test_a_program_without_numpy_has_no_figures_of_it() -> None:
+    text = shown(replace(SUMMARY, installed=False, requests=0, sizes=[]))
+    assert "The program did not import NumPy, so there was nothing to do for the pool." in text
+    assert "NumPy asked for" not in text
+
+
+def test_a_program_that_asked_for_nothing_is_told() -> None:
+    text = shown(replace(SUMMARY, asked=0, requests=0, hits=0, sizes=[]))
+    assert "NumPy asked for nothing" in text
+    assert "none of the blocks" in text
+
+
+def test_nothing_is_advised_where_there_is_nothing_to_do() -> None:
+    assert advice(SUMMARY) is None
+
+
+def test_a_limit_that_refused_should_be_raised() -> None:
+    assert advice(replace(SUMMARY, limit=2 * GIB, failures=3)) == (
+        "The limit of 2 GiB refused 3 requests: raise --limit, or expect MemoryError."
+    )
+
+
+def test_memory_beside_numpys_arrays_that_comes_and_goes_should_be_kept() -> None:
+    churning = replace(SUMMARY, page_faults=1_000_000)
+    assert advice(churning) == (
+        "Page faults brought in 3.81 GiB, 13 times what the program ever held: try --tune-malloc, "
+        "for memory beside NumPy's arrays."
+    )
+    assert advice(replace(churning, tune_malloc=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("hits", "text"), [(0, "0.0 %"), (1, "0.1 %"), (999, "99.9 %"), (1000, "100 %")]
+)
+def test_all_is_said_of_nothing_less(hits: int, text: str) -> None:
+    assert f"{text} of the blocks" in shown(replace(SUMMARY, requests=1000, hits=hits))
+    assert "99.9 %" in shown(replace(SUMMARY, requests=10**6, hits=10**6 - 1))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.123, "0.12 s"), (60, "1 min 0 s"), (3725, "1 h 2 min 5 s")]
+)
+def test_a_duration_is_readable(seconds: float, text: str) -> None:
+    assert f"run time         {text}" in shown(replace(SUMMARY, seconds=seconds))

@@ -107,7 +107,11 @@ void support_clean_ups(PyHeapTypeObject* heap_type) {
     };
     dealloc_of_base = type->tp_base->tp_dealloc;
     type->tp_dealloc = [](PyObject* self) {
-        if (PyObject_CallFinalizerFromDealloc(self) == 0) dealloc_of_base(self);
+        PyObject_GC_UnTrack(self);
+        // A subclass's `__del__` may have come in the place of ours. Nothing can bring an object
+        // back from here: what was deferred does not refer to it, or it would live.
+        if (py::detail::is_holder_constructed(self)) pool_in<Arena>(self).finalize();
+        dealloc_of_base(self);
     };
 }
 

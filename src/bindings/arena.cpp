@@ -153,7 +153,9 @@ void register_arena(py::module_& module) {
                                "What it takes at first, in whole pages.")
         .def_property_readonly(
             "parent",
-            [](const Arena& self) { return self.parent() ? self.parent() : py::object{py::none{}}; },
+            [](const Arena& self) {
+                return self.parent() ? self.parent() : py::object{py::none{}};
+            },
             "The arena that this one ends with, or None.")
         .def("defer", &Arena::defer, py::arg("callback"), py::pos_only(),
              "Call callback(*args, **kwargs) when the arena is reset, rewound to an older mark, "

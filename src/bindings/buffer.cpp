@@ -265,7 +265,8 @@ PyGetSetDef properties[] = {
     {"address", buffer_address, nullptr, "The address of the first byte.", nullptr},
     {"pool", buffer_pool, nullptr, "The pool that the block belongs to; None after unpickling.",
      nullptr},
-    {"released", buffer_released, nullptr, "Whether release() was called, or the arena that the block is of has ended it.", nullptr},
+    {"released", buffer_released, nullptr,
+     "Whether release() was called, or the arena that the block is of has ended it.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 

@@ -125,7 +125,8 @@ object, a buffer, a view or an array.)"};
             "Take no more requests: they raise PoolClosed, and so do those that wait. Buffers "
             "that are "
             "out stay good; the memory goes back when the last of them does. Closing again does "
-            "nothing. Raises BufferError, and closes nothing, while another pool draws on this one.")
+            "nothing. Raises BufferError, and closes nothing, while another pool draws on this "
+            "one.")
         .def(
             "__enter__", [](const py::object& self) { return self; }, "The pool itself.")
         .def(

@@ -1,5 +1,5 @@
-/// `empty` and the like of pools of any size: arrays that own their data through the pool, as NumPy's own do
-/// through malloc, so that NumPy may resize them and reuse them as temporaries.
+/// `empty` and the like of pools of any size: arrays that own their data through the pool, as
+/// NumPy's own do through malloc, so that NumPy may resize them and reuse them as temporaries.
 
 #include <string>
 
@@ -42,8 +42,7 @@ std::string refusal(const Pool& pool, const std::string& what) {
 }
 
 /// An array that this function of NumPy makes, its data in the pool.
-py::object make(Pool& pool, const char* function, const py::args& args,
-                const py::kwargs& kwargs) {
+py::object make(Pool& pool, const char* function, const py::args& args, const py::kwargs& kwargs) {
     require_numpy();
     if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
     const py::object call = py::module_::import("numpy").attr(function);
@@ -73,8 +72,7 @@ void add_array_methods(py::handle type) {
         [](Pool& self, const py::object& shape, const py::object& dtype) {
             return make(self, "empty", py::make_tuple(shape, dtype), {});
         },
-        "shape"_a, "dtype"_a = float_type,
-        "An ndarray like numpy.empty's, its data in this pool.");
+        "shape"_a, "dtype"_a = float_type, "An ndarray like numpy.empty's, its data in this pool.");
     add_method(
         type, "zeros",
         [](Pool& self, const py::object& shape, const py::object& dtype) {

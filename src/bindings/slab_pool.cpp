@@ -131,7 +131,8 @@ void register_slab_pool(py::module_& module) {
              py::arg("background") = false, py::arg("wipe") = false,
              py::arg("classes") = py::none(), py::arg("name") = "")
         .def(
-            "reallocate", &reallocate<SharedSlabPool>, py::arg("buffer"), py::arg("nbytes"), py::pos_only(),
+            "reallocate", &reallocate<SharedSlabPool>, py::arg("buffer"), py::arg("nbytes"),
+            py::pos_only(),
             "A buffer of another size with the contents of this one, as far as both reach; this "
             "one is "
             "released. Large blocks grow in place or by moving their pages, without a copy. "

@@ -54,8 +54,7 @@ Arena::Tally Arena::tally() const noexcept {
 }
 
 void Arena::rewind(const Mark& mark) noexcept {
-    for (std::size_t i = mark.level; i < levels_.size(); ++i)
-        in_use_ -= levels_[i].tally.in_use;
+    for (std::size_t i = mark.level; i < levels_.size(); ++i) in_use_ -= levels_[i].tally.in_use;
     levels_.resize(mark.level + 1);
     Level& level = levels_.back();
     level.tally = {};

@@ -33,7 +33,8 @@ std::size_t Arena::used_since(const Mark& mark, std::span<Used>& first) const no
     if (used < first.size()) {
         first = first.first(used);
     } else if (!first.empty()) {
-        std::ranges::rotate(first, first.begin() + static_cast<std::ptrdiff_t>(used % first.size()));
+        std::ranges::rotate(first,
+                            first.begin() + static_cast<std::ptrdiff_t>(used % first.size()));
     }
     std::ranges::reverse(first);
     return used;

@@ -28,8 +28,8 @@ pages::Extent PoolPages::map_any(std::size_t bytes, std::size_t align) noexcept 
 pages::Extent PoolPages::take(std::size_t bytes, std::size_t align, bool zeroed) noexcept {
     if (bytes > max_size || align > std::max(align_, natural_align)) return {};
     const std::size_t size = round_up(bytes, unit());
-    std::byte* const block = zeroed ? source_->try_acquire_zeroed(size + room())
-                                    : source_->try_acquire(size + room());
+    std::byte* const block =
+        zeroed ? source_->try_acquire_zeroed(size + room()) : source_->try_acquire(size + room());
     if (block == nullptr) return {};
     const auto address = reinterpret_cast<std::uintptr_t>(block);
     if (address % std::min(align, natural_align) != 0) {

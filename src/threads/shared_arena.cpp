@@ -81,8 +81,8 @@ void SharedArena::require_open() const {
 
 std::string SharedArena::refusal(std::size_t bytes) const {
     const std::string why = source_->refusal();
-    return title() + ": " + size_to_text(bytes) + " requested, " +
-           size_to_text(arena_->mapped()) + " taken so far" + (why.empty() ? "" : "; " + why);
+    return title() + ": " + size_to_text(bytes) + " requested, " + size_to_text(arena_->mapped()) +
+           " taken so far" + (why.empty() ? "" : "; " + why);
 }
 
 SharedArena::Idle SharedArena::try_acquire_idle(std::size_t bytes) {
@@ -123,8 +123,9 @@ void SharedArena::require_known(const Mark& mark) const {
     const Lock lock{mutex_};
     require_open();
     if (arena_->knows(mark.place)) return;
-    throw BadArgument{title() + ": this mark is of a state that the arena has left, by reset() or "
-                                "by rewind() to an older mark"};
+    throw BadArgument{title() +
+                      ": this mark is of a state that the arena has left, by reset() or "
+                      "by rewind() to an older mark"};
 }
 
 void SharedArena::add_usage(const Mark& mark, Usage& usage) const {

@@ -32,7 +32,7 @@ ENDINGS = {
         "def work():\n"
         "    while True:\n"
         "        try:\n"
-        "            with numpool.Arena(parent=arena) as child: child.defer(len, ()); child.zeros(10)\n"
+        "            with numpool.Arena(parent=arena) as c: c.defer(len, ()); c.zeros(10)\n"
         "            arena.reset()\n"
         "        except (BufferError, ValueError): pass\n"
         "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
@@ -119,11 +119,10 @@ def test_an_arena_cannot_be_pickled() -> None:
 
 
 def test_an_arena_whose_init_never_ran_is_refused() -> None:
-    empty = numpool.Arena.__new__(numpool.Arena)
-    for use in (lambda: empty.acquire(1), empty.reset, empty.stats, lambda: numpool.use(empty)):
+    bare = numpool.Arena.__new__(numpool.Arena)
+    for use in (lambda: bare.acquire(1), bare.reset, bare.stats, lambda: numpool.use(bare)):
         with pytest.raises(TypeError, match=r"__init__\(\) was not called"):
             use()
-    del empty
 
 
 def test_a_subclass_may_add_to_it() -> None:

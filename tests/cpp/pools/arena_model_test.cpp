@@ -103,12 +103,11 @@ class Exerciser {
     std::size_t any() { return live_.empty() ? 0 : random_() % live_.size(); }
 
     void acquire() {
-        Block block{nullptr, any_size(), 0, random_() % 3 != 0, ++made_,
-                    static_cast<std::byte>(random_())};
+        Block block{
+            nullptr, any_size(), 0, random_() % 3 != 0, ++made_, static_cast<std::byte>(random_())};
         if (block.used) {
             const bool zeroed = random_() % 4 == 0;
-            block.start =
-                zeroed ? arena_.acquire_zeroed(block.bytes) : arena_.acquire(block.bytes);
+            block.start = zeroed ? arena_.acquire_zeroed(block.bytes) : arena_.acquire(block.bytes);
             for (std::size_t i = 0; zeroed && block.start != nullptr && i < block.bytes; ++i)
                 CHECK(block.start[i] == std::byte{0});
         } else {

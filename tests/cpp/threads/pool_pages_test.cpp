@@ -72,11 +72,9 @@ TEST("budgets nest: a refusal tells of the source, and nothing is lost") {
     const auto pool = slabs(1 << 20);
     const auto arena = SharedArena::create({}, draw_on(*pool));
     std::vector<SharedArena::Idle> blocks;
-    CHECK_THROWS(Exhausted,
-                 "taken so far; its source SlabPool 'slabs' has ",
-                 [&] {
-                     for (;;) blocks.push_back(arena->acquire(10240));
-                 }());
+    CHECK_THROWS(Exhausted, "taken so far; its source SlabPool 'slabs' has ", [&] {
+        for (;;) blocks.push_back(arena->acquire(10240));
+    }());
     CHECK(blocks.size() > 50);
     for (const auto& block : blocks) arena->drop(block.start, block.ticket);
     arena->check();

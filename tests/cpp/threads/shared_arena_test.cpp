@@ -142,8 +142,7 @@ TEST("children are listed newest first, since a mark, until they end") {
     second->close();
     CHECK(parent->children_since({})[0].get() == first.get());
     parent->close();
-    CHECK_THROWS(Closed, "Arena is closed",
-                 SharedArena::create({}, pages::os_pages(), parent));
+    CHECK_THROWS(Closed, "Arena is closed", SharedArena::create({}, pages::os_pages(), parent));
 }
 
 TEST("a mark that the arena has left is named") {

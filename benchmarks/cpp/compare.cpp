@@ -11,8 +11,8 @@ namespace {
 
 using benchmark::median;
 
-const std::vector<std::string> all_workloads{"pairs",  "large-pairs", "batches",     "churn",
-                                             "bursts", "overhead",    "two-threads", "hand-over"};
+const std::vector<std::string> all_workloads{"pairs",  "large-pairs", "batches", "churn",
+                                             "bursts", "overhead",    "scaling", "hand-over"};
 
 /// A row for each metric, in the order of their first appearance; a list of figures a peer.
 struct Table {

@@ -30,7 +30,7 @@ int run(int count, char** arguments) {
         if (workload == "bursts") bursts(peer);
     }
     if constexpr (Peer::any_thread) {
-        if (workload == "two-threads") two_threads(peer);
+        if (workload == "scaling") scaling(peer);
         if (workload == "hand-over") producer_and_consumer(peer);
     }
     return 0;

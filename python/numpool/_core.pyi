@@ -94,6 +94,7 @@ class FixedPool(Pool):
         align: _Size | None = None,
         init: Callable[[memoryview], object] | None = None,
         wipe: bool = False,
+        source: Pool | None = None,
         name: str = "",
     ) -> None: ...
     @property

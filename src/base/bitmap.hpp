@@ -28,14 +28,6 @@ class Bitmap {
         return was_clear;
     }
 
-    /// Clears the bit and says whether it was set.
-    bool clear(std::size_t bit) noexcept {
-        const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
-        const bool was_set = (words_[bit / 64] & mask) != 0;
-        words_[bit / 64] &= ~mask;
-        return was_set;
-    }
-
   private:
     struct Free {
         void operator()(std::uint64_t* words) const noexcept { std::free(words); }

@@ -63,9 +63,9 @@ PoolHandle<Arena> create(const py::object& chunk_size, const py::object& parent,
         }
         family = PoolHandle<SharedArena>{&parent.cast<Arena&>()};
     }
-    pages::SourceHandle pages = !source.is_none()         ? to_source(source)
-                                : family.get() != nullptr ? family->source()
-                                                          : default_source();
+    const pages::SourceHandle otherwise =
+        family.get() != nullptr ? family->source() : default_source();
+    pages::SourceHandle pages = to_source(source, otherwise);
     PoolHandle<Arena> arena{new Arena{options, std::move(pages), std::move(family),
                                       parent.is_none() ? py::object{} : parent}};
     arena->join_family();

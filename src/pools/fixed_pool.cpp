@@ -76,19 +76,17 @@ FixedPool::~FixedPool() {
     for (const Chunk& chunk : chunks_) source_.unmap(chunk.pages);
 }
 
-FixedPool::Block FixedPool::acquire_slow() {
+/// What lies neither on the free list nor in the range of fresh blocks in use.
+FixedPool::Block FixedPool::acquire_rest() noexcept {
     if (unconstructed_ != nullptr) {
         std::byte* const block = unconstructed_;
         unconstructed_ = next_of(block);
         return {block, false, false};
     }
-    if (!fresh_ranges_.empty()) {
-        fresh_ = fresh_ranges_.back().start;
-        fresh_end_ = fresh_ranges_.back().end;
-        fresh_ranges_.pop_back();
-    } else if (!grow()) {
-        return {};
-    }
+    if (fresh_ranges_.empty()) return {};
+    fresh_ = fresh_ranges_.back().start;
+    fresh_end_ = fresh_ranges_.back().end;
+    fresh_ranges_.pop_back();
     std::byte* const block = fresh_;
     fresh_ += stride_.bytes();
     return {block, false, true};
@@ -108,10 +106,10 @@ bool FixedPool::add_chunk(std::size_t blocks) try {
     const auto bytes = checked_product(stride(), blocks);
     if (!bytes) return false;
     chunks_.reserve(chunks_.size() + 1);
-    Bitmap live = ledger_ ? Bitmap{blocks} : Bitmap{};
+    Ledger ledger = ledger_ ? Ledger{blocks} : Ledger{};
     const pages::Extent extent = source_.map(*bytes, align_);
     if (!extent) return false;
-    chunks_.push_back({extent, blocks, std::move(live)});
+    chunks_.push_back({extent, blocks, std::move(ledger)});
     blocks_ += blocks;
     fresh_ = extent.start;
     fresh_end_ = extent.start + *bytes;

@@ -4,11 +4,14 @@
 #include <cstring>
 #include <limits>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "base/bitmap.hpp"
 #include "base/stride.hpp"
 #include "pages/os_pages.hpp"
+#include "pools/free_block.hpp"
+#include "pools/ledger.hpp"
 
 namespace numpool::pools {
 
@@ -24,7 +27,7 @@ struct FixedPoolOptions {
     std::size_t align = 0;
     /// Bytes of a released block stay as they are: the free list's link then lies behind them.
     bool keep_contents = false;
-    /// Keep a bit for each block that says whether it is live, for the `recorded` verbs.
+    /// Keep a byte for each block that says whether it is live, for the `recorded` verbs.
     bool ledger = false;
 };
 
@@ -60,6 +63,14 @@ class FixedPool {
 
     /// An unused block, or an empty one where the bound is reached or the pages are refused.
     Block acquire() {
+        const Block block = acquire_without_growing();
+        if (block) [[likely]]
+            return block;
+        return grow() ? acquire_without_growing() : Block{};
+    }
+
+    /// The same, empty where only a further chunk would have one.
+    Block acquire_without_growing() {
         if (free_ != nullptr) [[likely]] {
             std::byte* const block = free_;
             free_ = next_of(block);
@@ -70,7 +81,7 @@ class FixedPool {
             fresh_ += stride_.bytes();
             return {block, false, true};
         }
-        return acquire_slow();
+        return acquire_rest();
     }
 
     /// Takes a block back. False, and nothing has changed, where the address is no block's start.
@@ -82,20 +93,51 @@ class FixedPool {
         return true;
     }
 
-    /// `acquire` that enters the block in the ledger. It needs `options.ledger`, as do the next
-    /// two.
+    /// Up to `most` constructed blocks, the one released last first; says how many.
+    std::size_t take(FreeBlock* blocks, std::size_t most) noexcept {
+        std::size_t taken = 0;
+        for (; taken < most && free_ != nullptr; free_ = next_of(free_)) {
+            blocks[taken++] = {free_, false};
+        }
+        return taken;
+    }
+
+    /// Takes such blocks back.
+    void give(const FreeBlock* blocks, std::size_t count) noexcept {
+        for (std::size_t i = 0; i < count; ++i) push(blocks[i].start());
+    }
+
+    /// Enters a block in the ledger. False, and nothing has changed, where the address is no unused
+    /// block's start. This and the other verbs of the ledger need `options.ledger`.
+    bool enter(const std::byte* block) noexcept {
+        std::size_t index = 0;
+        const Chunk* const chunk = find(block, index);
+        return chunk != nullptr && chunk->ledger.enter(index);
+    }
+
+    /// Strikes a block out of the ledger. False, and nothing has changed, where the address is no
+    /// live block's start.
+    bool strike(const std::byte* block) noexcept {
+        std::size_t index = 0;
+        const Chunk* const chunk = find(block, index);
+        return chunk != nullptr && chunk->ledger.strike(index);
+    }
+
+    bool is_live(const std::byte* block) const noexcept {
+        const std::optional<Place> place = place_of(block);
+        return place && chunks_[place->chunk].ledger.is_live(place->index);
+    }
+
+    /// `acquire` that enters the block in the ledger.
     Block acquire_recorded() {
         const Block block = acquire();
-        if (block) {
-            const Place place = *place_of(block.start);
-            chunks_[place.chunk].live.set(place.index);
-        }
+        if (block) enter(block.start);
         return block;
     }
 
     /// `release` that also refuses a block that is not live: a double free changes nothing.
     bool release_recorded(std::byte* block) noexcept {
-        if (!strike_from_ledger(block)) [[unlikely]]
+        if (!strike(block)) [[unlikely]]
             return false;
         push(block);
         return true;
@@ -104,7 +146,7 @@ class FixedPool {
     /// Takes back a block that was not brought to use: the next to get it will have to construct
     /// it.
     bool release_unused(std::byte* block) noexcept {
-        if (!strike_from_ledger(block)) [[unlikely]]
+        if (!strike(block)) [[unlikely]]
             return false;
         set_next(block, unconstructed_);
         unconstructed_ = block;
@@ -113,15 +155,11 @@ class FixedPool {
 
     /// Where the block at this address is; nothing where no block that was ever acquired starts.
     std::optional<Place> place_of(const std::byte* address) const noexcept {
-        // The newest chunk is as large as all before it, so this loop ends early.
-        for (std::size_t chunk = chunks_.size(); chunk-- > 0;) {
-            const Chunk& candidate = chunks_[chunk];
-            const auto offset = static_cast<std::size_t>(address - candidate.pages.start);
-            const std::size_t index = stride_.exact_quotient(offset);
-            if (index < candidate.blocks) [[likely]]
-                return Place{chunk, index};
-        }
-        return std::nullopt;
+        std::size_t index = 0;
+        const Chunk* const chunk = find(address, index);
+        if (chunk == nullptr) [[unlikely]]
+            return std::nullopt;
+        return Place{static_cast<std::size_t>(chunk - chunks_.data()), index};
     }
 
     /// Whether the address lies in a block of this pool, at its start or inside.
@@ -132,9 +170,9 @@ class FixedPool {
     /// Throws std::bad_alloc before anything changed.
     std::size_t trim();
 
-    /// Throws Corrupted where the pool's records contradict each other. Returns how many blocks are
-    /// in use.
-    std::size_t check() const;
+    /// Throws Corrupted where the pool's records contradict each other; `at_hand` are blocks that
+    /// were taken and not used. Returns how many blocks are in use.
+    std::size_t check(std::span<const FreeBlock> at_hand = {}) const;
 
     std::size_t block_size() const noexcept { return block_size_; }
     /// The distance from one block to the next.
@@ -153,8 +191,7 @@ class FixedPool {
     struct Chunk {
         pages::Extent pages;
         std::size_t blocks;
-        /// The ledger: set for a live block.
-        Bitmap live;
+        Ledger ledger;
     };
 
     /// Blocks from `start` up to `end` that were never used.
@@ -186,6 +223,18 @@ class FixedPool {
         pages::Extent pages;
     };
 
+    /// The chunk with a block that starts at the address, and its number there; null where none is.
+    const Chunk* find(const std::byte* address, std::size_t& index) const noexcept {
+        // The newest chunk is as large as all before it, so this loop ends early.
+        for (const Chunk* chunk = chunks_.data() + chunks_.size(); chunk != chunks_.data();) {
+            --chunk;
+            index = stride_.exact_quotient(static_cast<std::size_t>(address - chunk->pages.start));
+            if (index < chunk->blocks) [[likely]]
+                return chunk;
+        }
+        return nullptr;
+    }
+
     std::byte* next_of(const std::byte* block) const noexcept {
         std::byte* next;
         std::memcpy(&next, block + link_offset_, sizeof next);
@@ -199,12 +248,8 @@ class FixedPool {
         set_next(block, free_);
         free_ = block;
     }
-    bool strike_from_ledger(std::byte* block) noexcept {
-        const std::optional<Place> place = place_of(block);
-        return place && chunks_[place->chunk].live.clear(place->index);
-    }
 
-    Block acquire_slow();
+    Block acquire_rest() noexcept;
     bool grow();
     bool add_chunk(std::size_t blocks);
 
@@ -215,6 +260,7 @@ class FixedPool {
     BlockSet empty_set() const;
     void add_list(BlockSet& set, const std::byte* list) const;
     void add_fresh(BlockSet& set) const;
+    BlockSet set_of(std::span<const FreeBlock> at_hand) const;
     Survey survey() const;
     std::vector<Run> plan_trim(const Survey& survey) const;
     bool loses_bytes(const Run& run, std::size_t index) const noexcept;

@@ -48,17 +48,32 @@ FixedPool::Survey FixedPool::survey() const {
     return survey;
 }
 
-std::size_t FixedPool::check() const {
+FixedPool::BlockSet FixedPool::set_of(std::span<const FreeBlock> at_hand) const {
+    BlockSet set = empty_set();
+    for (const FreeBlock& block : at_hand) {
+        const auto place = place_of(block.start());
+        if (!place) throw Corrupted{"a magazine holds an address that is no block"};
+        if (!set[place->chunk].set(place->index)) {
+            throw Corrupted{"block " + std::to_string(place->index) + " of chunk " +
+                            std::to_string(place->chunk) + " is in magazines twice"};
+        }
+    }
+    return set;
+}
+
+std::size_t FixedPool::check(std::span<const FreeBlock> at_hand) const {
     const Survey survey = this->survey();
+    const BlockSet in_magazines = set_of(at_hand);
     std::size_t blocks = 0;
     std::size_t in_use = 0;
     for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
         blocks += chunks_[chunk].blocks;
         for (std::size_t index = 0; index < chunks_[chunk].blocks; ++index) {
-            const bool live = ledger_ && chunks_[chunk].live.test(index);
+            const bool live = ledger_ && chunks_[chunk].ledger.is_live(index);
             const int free = int{survey.constructed[chunk].test(index)} +
                              int{survey.unconstructed[chunk].test(index)} +
-                             int{survey.fresh[chunk].test(index)};
+                             int{survey.fresh[chunk].test(index)} +
+                             int{in_magazines[chunk].test(index)};
             if (free == 0) ++in_use;
             const int records = free + int{live};
             if (records == 1 || (records == 0 && !ledger_)) continue;

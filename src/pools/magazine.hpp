@@ -34,24 +34,38 @@ class alignas(64) Magazine {
     }
 
     /// The top block into `block`; false where there is none.
-    bool pop(FreeBlock& block, std::size_t bytes) noexcept {
+    bool pop(FreeBlock& block) noexcept {
         FreeBlock* const top = this->top();
         block = top[-1];
         if (!block) [[unlikely]]
             return false;
         set_top(top - 1);
         requests_.add(1);
+        return true;
+    }
+
+    /// The same for a request of so many bytes.
+    bool pop(FreeBlock& block, std::size_t bytes) noexcept {
+        if (!pop(block)) [[unlikely]]
+            return false;
         asked_.add(static_cast<std::int64_t>(bytes));
         return true;
     }
 
     /// False where it is full.
-    bool push(FreeBlock block, std::size_t bytes) noexcept {
+    bool push(FreeBlock block) noexcept {
         FreeBlock* const top = this->top();
         if (top == end_) [[unlikely]]
             return false;
         *top = block;
         set_top(top + 1);
+        return true;
+    }
+
+    /// The same for a request that was for so many bytes.
+    bool push(FreeBlock block, std::size_t bytes) noexcept {
+        if (!push(block)) [[unlikely]]
+            return false;
         note_release(bytes);
         return true;
     }

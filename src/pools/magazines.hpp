@@ -3,14 +3,25 @@
 #include <algorithm>
 #include <memory>
 #include <new>
+#include <span>
+#include <vector>
 
+#include "base/size.hpp"
 #include "base/size_classes.hpp"
 #include "pools/magazine.hpp"
 
 namespace numpool::pools {
 
-/// A magazine for each class, bounded in blocks and in bytes. The magazines lie where whoever
-/// makes this wants them.
+/// What one magazine is for: blocks of so many bytes each, and how many of them at first and at
+/// most.
+struct MagazineBounds {
+    std::size_t block_size;
+    std::size_t at_first;
+    std::size_t widest;
+};
+
+/// A magazine for each of a pool's sizes, bounded in blocks and in bytes. The magazines lie where
+/// whoever makes this wants them.
 ///
 /// One that is full is made wider first and flushed later, as far as the bytes go that all of them
 /// may be wider by: a program that releases many blocks at once will have had them at once.
@@ -20,22 +31,37 @@ class Magazines {
     static constexpr std::size_t most_bytes = std::size_t{256} << 10;
     static constexpr std::size_t most_bytes_wide = std::size_t{4} << 20;
 
-    /// `magazines` is room for one of each class. Throws std::bad_alloc.
-    Magazines(const SizeClasses& classes, Magazine* magazines)
-        : classes_{classes}, magazines_{magazines} {
+    /// `bounds` are kept by the pool; `magazines` is room for one each. Throws std::bad_alloc.
+    Magazines(std::span<const MagazineBounds> bounds, Magazine* magazines)
+        : bounds_{bounds}, magazines_{magazines} {
         std::size_t total = 0;
-        for (std::size_t i = 0; i < size(); ++i) total += widest(i) + 1;
-        places_.reset(new FreeBlock[total]);
+        for (const MagazineBounds& one : bounds) total += one.widest + 1;
+        // On cache lines of their own: whatever else shared one, another thread might read.
+        total = round_up(total, line / sizeof(FreeBlock));
+        places_.reset(new (std::align_val_t{line}) FreeBlock[total]);
         FreeBlock* next = places_.get();
         for (std::size_t i = 0; i < size(); ++i) {
-            (new (magazines + i) Magazine)->place_on(next, at_first(i));
-            next += widest(i) + 1;
+            (new (magazines + i) Magazine)->place_on(next, bounds[i].at_first);
+            next += bounds[i].widest + 1;
         }
+    }
+
+    /// For blocks of any size: a magazine for each class.
+    static std::vector<MagazineBounds> bounds_for(const SizeClasses& classes) {
+        const auto capacity = [](std::size_t bytes, std::size_t block_size) {
+            return std::clamp<std::size_t>(bytes / block_size, 2, most_blocks);
+        };
+        std::vector<MagazineBounds> bounds;
+        for (std::size_t i = 0; i < classes.count(); ++i) {
+            const std::size_t size = classes.size(i);
+            bounds.push_back({size, capacity(most_bytes, size), capacity(most_bytes_wide, size)});
+        }
+        return bounds;
     }
 
     Magazine& operator[](std::size_t number) noexcept { return magazines_[number]; }
     const Magazine& operator[](std::size_t number) const noexcept { return magazines_[number]; }
-    std::size_t size() const noexcept { return classes_.count(); }
+    std::size_t size() const noexcept { return bounds_.size(); }
 
     /// Makes room in a full one: a batch of it may go to `give(blocks, count)`.
     template <class Give>
@@ -50,7 +76,7 @@ class Magazines {
     /// `give(number, blocks, count)`.
     template <class Give>
     void make_narrow(Give give) noexcept {
-        for (std::size_t i = 0; i < size(); ++i) shrink(i, at_first(i), give);
+        for (std::size_t i = 0; i < size(); ++i) shrink(i, bounds_[i].at_first, give);
         spare_bytes_ = most_bytes_wide;
     }
 
@@ -62,13 +88,13 @@ class Magazines {
     }
 
   private:
-    std::size_t capacity(std::size_t number, std::size_t bytes) const noexcept {
-        return std::clamp<std::size_t>(bytes / classes_.size(number), 2, most_blocks);
-    }
-    std::size_t at_first(std::size_t number) const noexcept { return capacity(number, most_bytes); }
-    std::size_t widest(std::size_t number) const noexcept {
-        return capacity(number, most_bytes_wide);
-    }
+    static constexpr std::size_t line = 64;
+
+    struct Delete {
+        void operator()(FreeBlock* places) const noexcept {
+            ::operator delete[](places, std::align_val_t{line});
+        }
+    };
 
     template <class Give>
     void shrink(std::size_t number, std::size_t capacity, Give give) noexcept {
@@ -80,17 +106,17 @@ class Magazines {
     /// False where it is as wide as it may be.
     bool widen(std::size_t number) noexcept {
         const std::size_t before = magazines_[number].capacity();
-        const std::size_t after = std::min(2 * before, widest(number));
-        const std::size_t bytes = (after - before) * classes_.size(number);
+        const std::size_t after = std::min(2 * before, bounds_[number].widest);
+        const std::size_t bytes = (after - before) * bounds_[number].block_size;
         if (after == before || bytes > spare_bytes_) return false;
         spare_bytes_ -= bytes;
         magazines_[number].widen(after);
         return true;
     }
 
-    const SizeClasses& classes_;
+    std::span<const MagazineBounds> bounds_;
     Magazine* magazines_;
-    std::unique_ptr<FreeBlock[]> places_;
+    std::unique_ptr<FreeBlock[], Delete> places_;
     std::size_t spare_bytes_ = most_bytes_wide;
 };
 

@@ -23,7 +23,8 @@ class SlabPool {
                       pages::PageSource& record_source = pages::os_pages())
         : centre_{options, this, source, record_source},
           room_{new Magazine[centre_.classes().count()]},
-          magazines_{centre_.classes(), room_.get()} {}
+          bounds_{Magazines::bounds_for(centre_.classes())},
+          magazines_{bounds_, room_.get()} {}
 
     /// A block, or null, and nothing has changed, where the limit or the system refuses.
     std::byte* try_acquire(std::size_t bytes) noexcept { return acquire_block(bytes, false); }
@@ -115,6 +116,7 @@ class SlabPool {
 
     SlabCentre centre_;
     std::unique_ptr<Magazine[]> room_;
+    const std::vector<MagazineBounds> bounds_;
     Magazines magazines_;
 };
 

@@ -8,11 +8,10 @@ namespace numpool::threads {
 /// lives, every fork of the process calls these, with all guarded locks taken in between.
 class ForkGuarded {
   public:
-    /// In which order a fork takes the locks. A thread may hold that of a family of arenas and want
-    /// an arena's; hold that of a pool that draws on another and want the other's, which is older;
-    /// hold any pool's and want an inner one. So families come first, those who draw next, the
-    /// newest of them first, and inner ones last.
-    enum class Rank { family, drawing, outer, inner };
+    /// In which order a fork takes the locks, which is the order in which threads do: that of
+    /// families of arenas before an arena's, that of links before any pool's, those of pools that
+    /// draw on another, the newest first, before the other's, and any pool's before an inner one.
+    enum class Rank { family, links, drawing, outer, inner };
 
     ForkGuarded();
     ForkGuarded(const ForkGuarded&) = delete;

@@ -74,6 +74,10 @@ class Pool : public BlockOwner {
     virtual void close() noexcept = 0;
     virtual bool closed() const noexcept = 0;
 
+    /// Whether other pools may draw on it, as they hold their own lock: whether acquiring and
+    /// releasing more than `SizeClasses::largest` bytes takes no lock but the pool's own, those of
+    /// what it draws on in turn, and inner ones.
+    virtual bool may_be_drawn_on() const noexcept { return false; }
     /// How many pools hold memory of this one: see PoolPages.
     std::size_t drawing_pools() const noexcept { return drawing_.load(std::memory_order_relaxed); }
     void begin_drawing() noexcept { drawing_.fetch_add(1, std::memory_order_relaxed); }

@@ -6,15 +6,24 @@
 
 #include "base/error.hpp"
 #include "base/size.hpp"
+#include "base/size_classes.hpp"
 #include "base/size_text.hpp"
+#include "pages/page_map.hpp"
 
 namespace numpool::threads {
 PoolPages::PoolPages(Pool& pool, std::size_t most_align)
     : pool_{&pool}, source_{dynamic_cast<ByteSource*>(&pool)}, align_{most_align} {
-    if (source_ == nullptr) {
+    if (source_ == nullptr || !pool.may_be_drawn_on()) {
         throw BadArgument{pool.title() +
-                          " can't be a source: it hands out no memory of the size asked for"};
+                          " can't be a source of other pools: a SlabPool or a BuddyPool can"};
     }
+}
+
+/// More than the largest size class; and as much as a slab pool's span of whole granules has anyway,
+/// beside room for the colour that moves its start.
+std::size_t PoolPages::block_bytes(std::size_t bytes) const noexcept {
+    const std::size_t least = std::max(bytes + room(), SizeClasses::largest);
+    return round_up(least + pages::page_size(), pages::granule) - pages::page_size();
 }
 
 pages::Extent PoolPages::map(std::size_t bytes, std::size_t align) noexcept {
@@ -27,13 +36,13 @@ pages::Extent PoolPages::map_any(std::size_t bytes, std::size_t align) noexcept 
 
 pages::Extent PoolPages::take(std::size_t bytes, std::size_t align, bool zeroed) noexcept {
     if (bytes > max_size || align > std::max(align_, natural_align)) return {};
-    const std::size_t size = round_up(bytes, unit());
+    const std::size_t whole = block_bytes(bytes);
     std::byte* const block =
-        zeroed ? source_->try_acquire_zeroed(size + room()) : source_->try_acquire(size + room());
+        zeroed ? source_->try_acquire_zeroed(whole) : source_->try_acquire(whole);
     if (block == nullptr) return {};
     const auto address = reinterpret_cast<std::uintptr_t>(block);
     if (address % std::min(align, natural_align) != 0) {
-        source_->try_release(block, size + room());
+        source_->try_release(block, whole);
         return {};
     }
     std::byte* start = block;
@@ -42,8 +51,9 @@ pages::Extent PoolPages::take(std::size_t bytes, std::size_t align, bool zeroed)
         start += round_down(address + room(), align_) - address;
         std::memcpy(start - sizeof block, &block, sizeof block);
     }
-    note(size, 0);
-    return {start, size};
+    const pages::Extent extent{start, whole - room()};
+    note(extent.bytes, 0);
+    return extent;
 }
 
 std::byte* PoolPages::block_of(pages::Extent extent) const noexcept {
@@ -61,7 +71,7 @@ void PoolPages::unmap(pages::Extent extent) noexcept {
 pages::Extent PoolPages::grow_any(pages::Extent extent, std::size_t bytes) noexcept {
     // Its place in the block would not stay the same multiple.
     if (bytes > max_size || room() != 0) return {};
-    const std::size_t size = round_up(bytes, unit());
+    const std::size_t size = block_bytes(bytes);
     std::byte* const block = source_->try_reallocate(extent.start, size);
     if (block == nullptr) return {};
     note(size, extent.bytes);

@@ -13,14 +13,15 @@ namespace numpool::threads {
 /// Pages that are another pool's blocks: what lets one pool draw on another. What bounds that pool
 /// bounds all that draw on it.
 ///
-/// Nothing is purged here: what its pool needs back it gets by `unmap`, and gives back itself.
+/// Only large blocks are asked for, since small ones of a pool with magazines may take the lock of
+/// all threads' links, which comes before that of the pool that draws. Nothing is purged here: what its pool needs back it gets by `unmap`, and gives back itself.
 class PoolPages final : public pages::PageSource {
   public:
     /// What blocks of a pool that knows nothing of pages are aligned to.
     static constexpr std::size_t natural_align = 64;
 
     /// `most_align` is the most that will be asked for; more than the natural one costs as much of
-    /// each extent. Throws BadArgument where the pool hands out no memory of the size asked for.
+    /// each extent. Throws BadArgument where the pool may not be drawn on.
     explicit PoolPages(Pool& pool, std::size_t most_align = natural_align);
 
     pages::Extent map(std::size_t bytes, std::size_t align) noexcept override;
@@ -34,6 +35,8 @@ class PoolPages final : public pages::PageSource {
     Pool& pool() const noexcept { return *pool_; }
 
   private:
+    /// The block that serves for so many bytes.
+    std::size_t block_bytes(std::size_t bytes) const noexcept;
     /// The room before each extent; its last bytes say where the block began.
     std::size_t room() const noexcept { return align_ > natural_align ? align_ : 0; }
     std::byte* block_of(pages::Extent extent) const noexcept;

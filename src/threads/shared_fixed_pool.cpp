@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/size_text.hpp"
@@ -18,18 +18,12 @@ SharedFixedPoolOptions with_ledger(SharedFixedPoolOptions options) {
     return options;
 }
 
-/// In debug builds every operation is followed by a check, on pools small enough for it.
-void check_each_time([[maybe_unused]] const FixedPool& pool) {
-#ifdef NUMPOOL_CHECKS
-    if (pool.blocks() <= 256) pool.check();
-#endif
-}
-
-/// A block came back that is not live. Whoever holds it now would share it: nothing is safe after.
-[[noreturn]] void stop_at_foreign_block(const char* name, const void* block) {
-    std::fprintf(stderr, "numpool: FixedPool '%s': block %p was released twice or is not its own\n",
-                 name, block);
-    std::abort();
+/// In bytes as any pool's; and no thread keeps more than an eighth from the others.
+std::vector<pools::MagazineBounds> bounds_of_magazines(const FixedPool& pool) {
+    const std::size_t most =
+        std::min(pools::Magazines::most_bytes / pool.stride(), pool.max_blocks() / 8);
+    const auto capacity = std::clamp<std::size_t>(most, 1, pools::Magazines::most_blocks);
+    return {{pool.stride(), capacity, capacity}};
 }
 
 }  // namespace
@@ -44,6 +38,7 @@ SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::S
       pool_{std::in_place, with_ledger(options), *source_},
       wipe_{options.wipe},
       constructs_{options.keep_contents},
+      threads_{bounds_of_magazines(*pool_)},
       block_size_{pool_->block_size()},
       align_{pool_->align()},
       stride_{pool_->stride()},
@@ -56,43 +51,59 @@ SharedFixedPool::~SharedFixedPool() {
     unguard();
 }
 
+/// A block came back, or is to be handed out, and the ledger says that it can't be: whoever holds
+/// it now would share it. Nothing is safe after.
+void SharedFixedPool::stop_at(const void* block) const noexcept {
+    std::fprintf(stderr, "numpool: FixedPool '%s': block %p was released twice or is not its own\n",
+                 name_.c_str(), block);
+    std::abort();
+}
+
 void SharedFixedPool::require_open() const {
     if (!closed_) return;
     throw Closed{title() + " is closed and takes no more requests"};
 }
 
-SharedFixedPool::Block SharedFixedPool::take() {
+SharedFixedPool::Block SharedFixedPool::take() noexcept {
     // Those who wait come first, even where the pool could grow by now.
     if (!queue_.empty()) return {};
-    Block block = pool_->acquire_recorded();
-    if (!block) return {};
-    ++requests_;
-    if (block.constructed) ++hits_;
-    peak_ = std::max(peak_, ++live_);
+    Block block = pool_->acquire_without_growing();
+    if (!block) {
+        gather();
+        block = pool_->acquire();
+        if (!block) return {};
+        note_out(1);
+        open_again();
+    } else {
+        note_out(1);
+    }
+    enter(block.start);
+    count(block);
     if (wipe_ && !block.zero) {
-        // The free list's link is all that a wiped block holds.
-        std::memset(block.start, 0, std::min(block_size_, sizeof(std::byte*)));
+        wipe_link(block.start);
         block.zero = true;
     }
-    check_each_time(*pool_);
+    check_each_time();
     return block;
 }
 
-SharedFixedPool::Block SharedFixedPool::try_acquire() {
-    const Lock lock{mutex_};
-    require_open();
-    return take();
+void SharedFixedPool::note_out(std::size_t blocks) noexcept {
+    out_ += blocks;
+    peak_ = std::max(peak_, out_);
 }
 
 bool SharedFixedPool::try_acquire_many(std::span<Block> blocks) {
     Lock lock{mutex_};
     require_open();
-    if (blocks.size() > max_blocks_ - live_) return false;
+    if (stock() < blocks.size()) gather();
+    if (blocks.size() > max_blocks_ - out_) return false;
     std::size_t taken = 0;
     while (taken < blocks.size() && (blocks[taken] = take())) ++taken;
     if (taken == blocks.size()) return true;
-    for (const Block& block : blocks.first(taken)) put_back(block.start, block.constructed);
-    requests_ -= taken;
+    for (const Block& block : blocks.first(taken)) {
+        uncount(block);
+        put_back(block.start, block.constructed);
+    }
     return false;
 }
 
@@ -117,36 +128,31 @@ SharedFixedPool::Block SharedFixedPool::collect(Waiter& waiter) noexcept {
 
 void SharedFixedPool::put_back(std::byte* block, bool constructed) noexcept {
     const bool known = constructed ? pool_->release_recorded(block) : pool_->release_unused(block);
-    if (!known) stop_at_foreign_block(name_.c_str(), block);
-    --live_;
-    check_each_time(*pool_);
-}
-
-void SharedFixedPool::release(std::byte* block, std::size_t) noexcept {
-    if (wipe_) std::memset(block, 0, block_size_);
-    Lock lock{mutex_};
-    hand_on(lock, Block{block, true, wipe_});
+    if (!known) stop_at(block);
+    --out_;
+    check_each_time();
 }
 
 void SharedFixedPool::release_unused(std::byte* block) noexcept {
     Lock lock{mutex_};
+    open_now_and_then();
     hand_on(lock, Block{block, false, false});
 }
 
 /// Gives a live block to the first who waits and can still be told, or else back to the pool.
 void SharedFixedPool::hand_on(Lock& lock, Block block) noexcept {
+    if (!pool_ || !pool_->is_live(block.start)) stop_at(block.start);
     while (!queue_.empty()) {
         const std::shared_ptr<Waiter> waiter = queue_.grant(block);
-        ++requests_;
-        if (block.constructed) ++hits_;
-        // The waiter may be quick: collect, release, and drop the last handle but this.
-        ++handles_;
+        count(block);
+        // The waiter may be quick: collect, release, and drop the last handle.
+        ++telling_;
         lock.unlock();
         const bool told = waiter->notify();
         lock.lock();
-        --handles_;
+        --telling_;
         if (told || !queue_.collect(*waiter)) return settle(lock);
-        --requests_;
+        uncount(block);
     }
     put_back(block.start, block.constructed);
     settle(lock);
@@ -161,9 +167,9 @@ void SharedFixedPool::end_pool() noexcept {
 
 /// What follows when a block or a handle has gone: the memory goes back, or the pool itself goes.
 void SharedFixedPool::settle(Lock& lock) noexcept {
-    if (live_ != 0) return;
+    if (out_ != 0) return;
     if (closed_) end_pool();
-    if (handles_ != 0) return;
+    if (handles_ != 0 || telling_ != 0) return;
     lock.unlock();
     delete this;
 }
@@ -172,12 +178,12 @@ std::string SharedFixedPool::refuse(std::size_t wanted) {
     const Lock lock{mutex_};
     ++failures_;
     const std::size_t blocks = pool_ ? pool_->blocks() : 0;
+    const std::size_t left = max_blocks_ - live();
     std::string text = title() + ": ";
-    if (wanted > max_blocks_ - live_ && wanted > 1) {
-        text += "asked for " + std::to_string(wanted) + " blocks at once, " +
-                std::to_string(max_blocks_ - live_) + " of at most " + std::to_string(max_blocks_) +
-                " are left";
-    } else if (live_ < max_blocks_) {
+    if (wanted > left && wanted > 1) {
+        text += "asked for " + std::to_string(wanted) + " blocks at once, " + std::to_string(left) +
+                " of at most " + std::to_string(max_blocks_) + " are left";
+    } else if (left != 0) {
         text += "the system refused memory to grow beyond " + std::to_string(blocks) +
                 " blocks of " + size_to_text(block_size_);
     } else {
@@ -193,8 +199,20 @@ void SharedFixedPool::add_handle() noexcept {
 }
 
 void SharedFixedPool::drop_handle() noexcept {
+    {
+        const Lock lock{mutex_};
+        if (handles_ > 1) {
+            --handles_;
+            return;
+        }
+    }
+    // This handle still keeps the pool: nobody ends it meanwhile.
+    std::unique_lock links{links_mutex()};
     Lock lock{mutex_};
-    if (handles_ == 1 && live_ != 0) {
+    // From here on every release takes the lock, and sees whether it is the last.
+    threads_.retire(give());
+    links.unlock();
+    if (handles_ == 1 && out_ != 0) {
         lock.unlock();
         only_blocks_left();
         lock.lock();
@@ -219,9 +237,14 @@ std::size_t SharedFixedPool::committed() const noexcept {
 
 PoolFigures SharedFixedPool::figures() const {
     const Lock lock{mutex_};
+    const std::size_t live = this->live();
+    std::size_t served = 0;
+    threads_.for_each([&](const pools::Magazines& magazines) {
+        served += static_cast<std::size_t>(magazines[0].requests());
+    });
     PoolFigures figures;
-    figures.requested = live_ * block_size_;
-    figures.in_use = live_ * stride_;
+    figures.requested = live * block_size_;
+    figures.in_use = live * stride_;
     figures.peak = peak_ * stride_;
     figures.committed = committed();
     figures.peak_committed = std::max(peak_committed_, figures.committed);
@@ -231,10 +254,10 @@ PoolFigures SharedFixedPool::figures() const {
     }
     figures.limit = max_blocks_ == pools::FixedPoolOptions::unbounded ? PoolFigures::no_limit
                                                                       : max_blocks_ * stride_;
-    figures.blocks = live_;
-    figures.requests = requests_;
-    figures.asked = requests_ * block_size_;
-    figures.hits = hits_;
+    figures.blocks = live;
+    figures.requests = requests_ + served;
+    figures.asked = figures.requests * block_size_;
+    figures.hits = hits_ + served;
     figures.growths = pool_ ? pool_->growths() : growths_;
     figures.waits = waits_;
     figures.failures = failures_;
@@ -244,24 +267,44 @@ PoolFigures SharedFixedPool::figures() const {
 std::size_t SharedFixedPool::trim() {
     const Lock lock{mutex_};
     if (!pool_) return 0;
+    const PoolThreads::AllOutside outside{threads_};
+    threads_.empty_all(give());
     note_committed();
     const std::size_t bytes = pool_->trim();
-    check_each_time(*pool_);
+    check_each_time();
     return bytes;
 }
 
 void SharedFixedPool::check() const {
     const Lock lock{mutex_};
-    if (!pool_) return;
-    if (pool_->check() != live_) throw Corrupted{"the number of live blocks is wrong"};
+    if (pool_) check_all();
+}
+
+void SharedFixedPool::check_all() const {
+    const PoolThreads::AllOutside outside{threads_};
+    std::vector<pools::FreeBlock> at_hand;
+    threads_.for_each([&](const pools::Magazines& magazines) {
+        at_hand.insert(at_hand.end(), magazines[0].begin(), magazines[0].end());
+    });
+    if (pool_->check(at_hand) + at_hand.size() != out_)
+        throw Corrupted{"the number of live blocks is wrong"};
+}
+
+void SharedFixedPool::check_each_time() const noexcept {
+#ifdef NUMPOOL_CHECKS
+    if (pool_->blocks() <= 256) check_all();
+#endif
 }
 
 void SharedFixedPool::close() noexcept {
+    std::unique_lock links{links_mutex()};
     Lock lock{mutex_};
     closed_ = true;
+    threads_.retire(give());
     const auto waiters = queue_.close();
-    if (live_ == 0) end_pool();
+    if (out_ == 0) end_pool();
     lock.unlock();
+    links.unlock();
     for (const auto& waiter : waiters) waiter->notify();
 }
 
@@ -273,11 +316,6 @@ bool SharedFixedPool::closed() const noexcept {
 std::size_t SharedFixedPool::blocks() const noexcept {
     const Lock lock{mutex_};
     return pool_ ? pool_->blocks() : 0;
-}
-
-void SharedFixedPool::unlock_in_child() noexcept {
-    queue_.forget();
-    mutex_.unlock();
 }
 
 }  // namespace numpool::threads

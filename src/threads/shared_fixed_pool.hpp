@@ -9,9 +9,11 @@
 
 #include "pages/source_handle.hpp"
 #include "pools/fixed_pool.hpp"
+#include "threads/brief_mutex.hpp"
 #include "threads/byte_source.hpp"
 #include "threads/fork.hpp"
 #include "threads/pool.hpp"
+#include "threads/pool_threads.hpp"
 #include "threads/wait_queue.hpp"
 
 namespace numpool::threads {
@@ -22,12 +24,22 @@ struct SharedFixedPoolOptions : pools::FixedPoolOptions {
     std::string name;
 };
 
-/// A fixed pool behind a lock, with waiting. Nothing under the lock allocates on the common path,
-/// calls back or sleeps.
+/// A fixed pool for any number of threads, with waiting.
+///
+/// A thread acquires what it released before from a magazine of its own, without a lock and
+/// without a locked instruction; magazines hold constructed blocks only. Under the lock lies the
+/// fixed pool that they are filled from and flushed to, a batch at a time. Where that has no
+/// unused block left, all gates are shut and all magazines emptied into it, before the pool grows,
+/// and before it says that it is exhausted. They stay shut, and the pool is a locked one, while
+/// anyone waits: a released block is handed to the first of them. Nothing under the lock calls
+/// back or sleeps, but for a moment until a thread has left its gate.
+///
+/// What threads read behind their gates (where the chunks are, and the ledger's entries of blocks
+/// they have) changes only while all are outside, or by themselves.
 ///
 /// As a source of bytes it serves requests that fit into a block, and never waits. Its users write
 /// where a constructor wrote, so what they give back is constructed anew for the next `acquire`.
-class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
+class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded, private MagazineOwner {
   public:
     using Block = pools::FixedPool::Block;
 
@@ -36,7 +48,12 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
                                               pages::SourceHandle source = pages::os_pages());
 
     /// A block, or an empty one where all are in use (or waited for). Throws Closed.
-    Block try_acquire();
+    Block try_acquire() {
+        const Block block = pop_from(*magazines_at_hand);
+        if (block) [[likely]]
+            return block;
+        return acquire_slowly_or_throw();
+    }
 
     /// Fills the span with blocks, or returns false and takes none. Throws Closed.
     bool try_acquire_many(std::span<Block> blocks);
@@ -49,7 +66,15 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
     /// Ends a wait and hands over what it was granted, an empty block if nothing.
     Block collect(Waiter& waiter) noexcept;
 
-    void release(std::byte* block, std::size_t bytes = 0) noexcept final;
+    /// Aborts, as `release_unused` does, where no live block of this pool starts at the address: it
+    /// was released before, or is not the pool's. Only where two threads release one block at the
+    /// very same moment may both pass: then whoever would be the second to get it aborts.
+    void release(std::byte* block, std::size_t = 0) noexcept final {
+        if (wipe_) [[unlikely]]
+            return release_wiped(block);
+        if (!push_to(*magazines_at_hand, block)) [[unlikely]]
+            release_slowly(block);
+    }
 
     void release_unused(std::byte* block) noexcept final;
 
@@ -87,15 +112,76 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
     virtual void only_blocks_left() noexcept {}
 
   private:
-    using Lock = std::unique_lock<std::mutex>;
+    using Lock = std::unique_lock<BriefMutex>;
 
-    void lock_for_fork() noexcept final { mutex_.lock(); }
-    void unlock_in_parent() noexcept final { mutex_.unlock(); }
+    /// From a thread's magazine; empty where it is not this pool's, or is empty, or others are at
+    /// it.
+    Block pop_from(ThreadMagazines& own) noexcept {
+        pools::FreeBlock block{nullptr, false};
+        if (!own.gate.enter(threads_.key())) [[unlikely]]
+            return {};
+        if (own.magazines()->pop(block)) [[likely]]
+            enter(block.start());
+        own.gate.leave();
+        return {block.start(), static_cast<bool>(block), wipe_};
+    }
+    bool push_to(ThreadMagazines& own, std::byte* block) noexcept {
+        if (!own.gate.enter(threads_.key())) [[unlikely]]
+            return false;
+        const bool pushed = own.magazines()->push({block, false});
+        if (pushed && !pool_->strike(block)) [[unlikely]]
+            stop_at(block);
+        own.gate.leave();
+        return pushed;
+    }
+    void enter(const std::byte* block) noexcept {
+        if (!pool_->enter(block)) [[unlikely]]
+            stop_at(block);
+    }
+    [[noreturn]] void stop_at(const void* block) const noexcept;
+
+    void lock_for_fork() noexcept final;
+    void unlock_in_parent() noexcept final;
     void unlock_in_child() noexcept final;
+    bool thread_joins(ThreadMagazines& magazines) noexcept final;
+    void thread_ends(ThreadMagazines& magazines) noexcept final;
 
-    Block take();
+    Block acquire_slowly() noexcept;
+    Block acquire_slowly_or_throw();
+    void release_wiped(std::byte* block) noexcept;
+    void release_slowly(std::byte* block) noexcept;
+    std::size_t refill(pools::FreeBlock* blocks, std::size_t most) noexcept;
+    auto give() noexcept {
+        return [this](std::size_t, const pools::FreeBlock* blocks, std::size_t count) {
+            take_home(blocks, count);
+        };
+    }
+    void take_home(const pools::FreeBlock* blocks, std::size_t count) noexcept;
+    void gather() noexcept;
+    bool may_open() const noexcept;
+    void open_again() noexcept;
+    void open_now_and_then() noexcept;
+    /// Unused blocks behind the lock.
+    std::size_t stock() const noexcept { return pool_->blocks() - out_; }
+    std::size_t live() const noexcept;
+    void note_out(std::size_t blocks) noexcept;
+    void count(const Block& block) noexcept {
+        ++requests_;
+        if (block.constructed) ++hits_;
+    }
+    void uncount(const Block& block) noexcept {
+        --requests_;
+        if (block.constructed) --hits_;
+    }
+    void wipe_link(std::byte* block) const noexcept;
+    void check_all() const;
+    /// In debug builds what goes through the lock is followed by a check, in pools small enough.
+    void check_each_time() const noexcept;
+
+    Block take() noexcept;
     bool fits(std::size_t bytes) const noexcept;
     Block take_for(std::size_t bytes) noexcept;
+    void note_failure() noexcept;
     void require_open() const;
     void hand_on(Lock& lock, Block block) noexcept;
     void put_back(std::byte* block, bool constructed) noexcept;
@@ -105,19 +191,30 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded {
     void settle(Lock& lock) noexcept;
 
     const pages::SourceHandle source_;
-    mutable std::mutex mutex_;
     /// Gone once the pool is closed and its last block came back.
     std::optional<pools::FixedPool> pool_;
-    WaitQueue queue_;
-    std::size_t live_ = 0;
-    std::size_t handles_ = 0;
-    bool closed_ = false;
     const bool wipe_;
     const bool constructs_;
+    /// A walk through all magazines keeps their threads outside meanwhile.
+    mutable PoolThreads threads_;
 
+    mutable BriefMutex mutex_;
+    WaitQueue queue_;
+    /// Blocks that are not in `pool_`: live, or at hand. None are at hand while the gates are shut.
+    std::size_t out_ = 0;
+    std::size_t handles_ = 0;
+    /// Releases that are telling a waiter, without the lock.
+    std::size_t telling_ = 0;
+    /// Operations since the gates were shut.
+    std::size_t locked_operations_ = 0;
+    bool closed_ = false;
+    std::optional<PoolThreads::AllOutside> paused_for_fork_;
+
+    /// Of `out_`.
     std::size_t peak_ = 0;
     /// When the pool last gave pages back.
     std::size_t peak_committed_ = 0;
+    /// These two without those that magazines served.
     std::size_t requests_ = 0;
     std::size_t hits_ = 0;
     /// Of the pool that has ended.

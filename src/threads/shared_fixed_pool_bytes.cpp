@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <new>
 
 #include "threads/shared_fixed_pool.hpp"
 
@@ -15,16 +14,20 @@ bool SharedFixedPool::fits(std::size_t bytes) const noexcept {
     return bytes <= block_size_ && align <= align_;
 }
 
-SharedFixedPool::Block SharedFixedPool::take_for(std::size_t bytes) noexcept {
+void SharedFixedPool::note_failure() noexcept {
     const Lock lock{mutex_};
+    ++failures_;
+}
+
+SharedFixedPool::Block SharedFixedPool::take_for(std::size_t bytes) noexcept {
     Block block;
-    if (!closed_ && fits(bytes)) {
-        try {
-            block = take();
-        } catch (const std::bad_alloc&) {  // No memory for the records of a further chunk.
-        }
+    if (fits(bytes)) {
+        block = pop_from(*magazines_at_hand);
+        if (!block) [[unlikely]]
+            block = acquire_slowly();
     }
-    if (!block) ++failures_;
+    if (!block) [[unlikely]]
+        note_failure();
     return block;
 }
 
@@ -39,8 +42,15 @@ std::byte* SharedFixedPool::try_acquire_zeroed(std::size_t bytes) noexcept {
 }
 
 std::size_t SharedFixedPool::usable_size(const void* block) const noexcept {
+    const auto* const address = static_cast<const std::byte*>(block);
+    OwnerGate& gate = magazines_at_hand->gate;
+    if (gate.enter(threads_.key())) [[likely]] {
+        const bool known = pool_->place_of(address).has_value();
+        gate.leave();
+        return known ? block_size_ : 0;
+    }
     const Lock lock{mutex_};
-    return pool_ && pool_->place_of(static_cast<const std::byte*>(block)) ? block_size_ : 0;
+    return pool_ && pool_->place_of(address) ? block_size_ : 0;
 }
 
 bool SharedFixedPool::try_release(void* block, std::size_t) noexcept {

@@ -12,12 +12,6 @@ namespace {
 using pools::FreeBlock;
 using pools::Magazine;
 
-/// Never used twice, so that what a thread remembers of a pool that is gone opens nothing.
-std::uint64_t next_key() noexcept {
-    static std::atomic<std::uint64_t> last = 0;
-    return ++last;
-}
-
 /// An address that is not the pool's was released to it: its owner's records and ours differ.
 [[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
     std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
@@ -29,19 +23,15 @@ std::uint64_t next_key() noexcept {
 PoolHandle<SharedSlabPool> SharedSlabPool::create(const SharedSlabPoolOptions& options,
                                                   pages::PageSource& source,
                                                   pages::PageSource& record_source) {
-    // A fork takes these locks in the order of their making: this one before any pool's.
-    links_mutex();
     return PoolHandle{new SharedSlabPool{options, source, record_source}};
 }
 
 SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
                                pages::PageSource& record_source)
     : centre_{options, static_cast<Pool*>(this), source, record_source},
-      key_{next_key()},
       wipe_{options.wipe},
       background_{options.background},
-      room_for_gone_{new Magazine[centre_.classes().count()]},
-      gone_{centre_.classes(), room_for_gone_.get()},
+      threads_{pools::Magazines::bounds_for(centre_.classes())},
       name_{options.name} {
     guard_range_for_fork();
     guard();
@@ -79,15 +69,9 @@ void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
     if (!try_release(block, bytes)) stop_at_foreign_block(title(), block);
 }
 
-ThreadMagazines* SharedSlabPool::own_magazines() noexcept {
-    ThreadMagazines* const known = find_thread_magazines(key_);
-    if (known != nullptr || closed_) return known;
-    return make_thread_magazines(key_, classes(), *this);
-}
-
 std::byte* SharedSlabPool::acquire_slowly(std::size_t size_class, std::size_t bytes,
                                           bool zeroed) noexcept {
-    ThreadMagazines* const own = own_magazines();
+    ThreadMagazines* const own = threads_.own(*this);
     if (own != nullptr) {
         // Another pool's were at hand.
         const FreeBlock block = pop_from(*own, size_class, bytes);
@@ -99,10 +83,10 @@ std::byte* SharedSlabPool::acquire_slowly(std::size_t size_class, std::size_t by
         if (closed_) return nullptr;
         decay_now_and_then();
         // A thread without magazines of its own refills the common ones, for one block.
-        Magazine& magazine = (own == nullptr ? gone_ : *own->all)[size_class];
+        Magazine& magazine = (own == nullptr ? threads_.gone() : *own->all)[size_class];
         if (magazine.count() == 0 && !refill(magazine, size_class)) return nullptr;
         magazine.pop(block, bytes);
-        if (own == nullptr) empty(gone_);
+        if (own == nullptr) threads_.gone().empty(give());
     }
     return prepared(block, bytes, zeroed);
 }
@@ -130,7 +114,7 @@ bool SharedSlabPool::release_wiped(std::size_t size_class, std::byte* block,
 
 bool SharedSlabPool::release_slowly(std::size_t size_class, std::byte* block,
                                     std::size_t bytes) noexcept {
-    ThreadMagazines* const own = own_magazines();
+    ThreadMagazines* const own = threads_.own(*this);
     if (own != nullptr && push_to(*own, size_class, block, bytes)) return true;
     const FreeBlock unused{block, false};
     const auto give = [&](const FreeBlock* blocks, std::size_t count) {
@@ -138,7 +122,7 @@ bool SharedSlabPool::release_slowly(std::size_t size_class, std::byte* block,
     };
     Lock lock{mutex_};
     if (own == nullptr || closed_) {
-        gone_[size_class].note_release(bytes);
+        threads_.gone()[size_class].note_release(bytes);
         give(&unused, 1);
         settle(lock);
         return true;

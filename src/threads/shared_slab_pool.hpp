@@ -2,10 +2,8 @@
 
 #include <atomic>
 #include <cstring>
-#include <memory>
 #include <mutex>
 #include <optional>
-#include <vector>
 
 #include "pools/reallocate.hpp"
 #include "pools/slab_centre.hpp"
@@ -13,7 +11,7 @@
 #include "threads/byte_source.hpp"
 #include "threads/caretaker.hpp"
 #include "threads/pool.hpp"
-#include "threads/thread_magazines.hpp"
+#include "threads/pool_threads.hpp"
 
 namespace numpool::threads {
 
@@ -123,6 +121,7 @@ class SharedSlabPool final : public Pool,
     void check() const override;
     void close() noexcept override;
     bool closed() const noexcept override;
+    bool may_be_drawn_on() const noexcept override { return true; }
 
     const SizeClasses& classes() const noexcept { return centre_.classes(); }
     /// For `reallocate_in`: what needs no lock.
@@ -130,18 +129,6 @@ class SharedSlabPool final : public Pool,
 
   private:
     using Lock = std::unique_lock<BriefMutex>;
-
-    /// While it lives, no thread is behind its gate; its user holds the lock.
-    class AllOutside {
-      public:
-        explicit AllOutside(const SharedSlabPool& pool) noexcept;
-        AllOutside(const AllOutside&) = delete;
-        AllOutside& operator=(const AllOutside&) = delete;
-        ~AllOutside();
-
-      private:
-        const SharedSlabPool& pool_;
-    };
 
     SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
                    pages::PageSource& record_source);
@@ -167,7 +154,7 @@ class SharedSlabPool final : public Pool,
     pools::FreeBlock pop_from(ThreadMagazines& own, std::size_t size_class,
                               std::size_t bytes) const noexcept {
         pools::FreeBlock block{nullptr, false};
-        if (!own.gate.enter(key_)) [[unlikely]]
+        if (!own.gate.enter(threads_.key())) [[unlikely]]
             return block;
         own.magazines()[size_class].pop(block, bytes);
         own.gate.leave();
@@ -175,7 +162,7 @@ class SharedSlabPool final : public Pool,
     }
     bool push_to(ThreadMagazines& own, std::size_t size_class, std::byte* block,
                  std::size_t bytes) const noexcept {
-        if (!own.gate.enter(key_)) [[unlikely]]
+        if (!own.gate.enter(threads_.key())) [[unlikely]]
             return false;
         const bool pushed = own.magazines()[size_class].push({block, false}, bytes);
         own.gate.leave();
@@ -190,15 +177,16 @@ class SharedSlabPool final : public Pool,
     std::byte* checked(std::byte* block, std::size_t bytes) const;
 
     std::byte* reallocate_wiped(std::byte* block, std::size_t bytes) noexcept;
-    ThreadMagazines* own_magazines() noexcept;
     bool refill(pools::Magazine& magazine, std::size_t size_class) noexcept;
-    void empty(pools::Magazines& magazines) noexcept;
+    /// What brings a thread's blocks of a class home.
+    auto give() noexcept {
+        return [this](std::size_t size_class, const pools::FreeBlock* blocks, std::size_t count) {
+            centre_.give(size_class, blocks, count);
+        };
+    }
     void empty_all() noexcept;
-    void let_go(ThreadMagazines& magazines) noexcept;
-    void empty_idle() noexcept;
     void decay_now_and_then() noexcept;
     void settle(Lock& lock) noexcept;
-    std::vector<const pools::Magazines*> all_magazines() const;
 
     bool thread_joins(ThreadMagazines& magazines) noexcept override;
     void thread_ends(ThreadMagazines& magazines) noexcept override;
@@ -207,19 +195,15 @@ class SharedSlabPool final : public Pool,
     void unlock_in_child() noexcept override;
 
     pools::SlabCentre centre_;
-    const std::uint64_t key_;
     const bool wipe_;
     const bool background_;
 
     mutable BriefMutex mutex_;
-    /// Of every thread that used the pool and lives.
-    std::vector<ThreadMagazines*> threads_;
-    /// Empty; it counts what threads did that are gone, or have no magazines.
-    std::unique_ptr<pools::Magazine[]> room_for_gone_;
-    pools::Magazines gone_;
+    /// A walk through all magazines keeps their threads outside meanwhile.
+    mutable PoolThreads threads_;
     std::size_t handles_ = 0;
     std::atomic<bool> closed_ = false;
-    std::optional<AllOutside> paused_for_fork_;
+    std::optional<PoolThreads::AllOutside> paused_for_fork_;
     std::uint64_t looked_for_idle_ = 0;
     const std::string name_;
 };

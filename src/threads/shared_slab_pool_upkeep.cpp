@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "base/clock.hpp"
 #include "threads/shared_slab_pool.hpp"
 
@@ -7,98 +5,32 @@
 /// fork, and who looks at it.
 namespace numpool::threads {
 
-using pools::FreeBlock;
-using pools::Magazines;
-
-SharedSlabPool::AllOutside::AllOutside(const SharedSlabPool& pool) noexcept : pool_{pool} {
-    for (ThreadMagazines* const thread : pool_.threads_) thread->gate.shut();
-    heavy_barrier();
-    for (ThreadMagazines* const thread : pool_.threads_) thread->gate.wait_outside();
-}
-
-SharedSlabPool::AllOutside::~AllOutside() {
-    for (ThreadMagazines* const thread : pool_.threads_) thread->gate.open(pool_.key_);
-}
-
-bool SharedSlabPool::thread_joins(ThreadMagazines& magazines) noexcept try {
+bool SharedSlabPool::thread_joins(ThreadMagazines& magazines) noexcept {
     const Lock lock{mutex_};
-    if (closed_) return false;
-    threads_.push_back(&magazines);
-    magazines.gate.open(key_);
-    return true;
-} catch (const std::bad_alloc&) {
-    return false;
+    return threads_.join(magazines);
 }
 
 void SharedSlabPool::thread_ends(ThreadMagazines& magazines) noexcept {
     const Lock lock{mutex_};
     magazines.gate.shut();
-    let_go(magazines);
-}
-
-/// Ends a thread's magazines: the thread is outside, and the lock and `links_mutex` are held.
-void SharedSlabPool::let_go(ThreadMagazines& magazines) noexcept {
-    empty(*magazines.all);
-    for (std::size_t i = 0; i < gone_.size(); ++i) gone_[i].inherit((*magazines.all)[i]);
-    delete magazines.all;
-    magazines.all = nullptr;
-
-    magazines.pool = nullptr;
-    std::erase(threads_, &magazines);
-}
-
-void SharedSlabPool::empty(Magazines& magazines) noexcept {
-    magazines.empty([&](std::size_t size_class, const FreeBlock* blocks, std::size_t count) {
-        centre_.give(size_class, blocks, count);
-    });
+    threads_.let_go(magazines, give());
 }
 
 void SharedSlabPool::empty_all() noexcept {
-    const AllOutside outside{*this};
-    for (ThreadMagazines* const thread : threads_) empty(*thread->all);
-}
-
-/// Empties the magazines of threads that asked for nothing since the last look.
-/// Idle threads keep nothing at hand, the others no more than they began with.
-void SharedSlabPool::empty_idle() noexcept {
-    std::vector<ThreadMagazines*>::size_type idle = 0;
-    const auto is_idle = [](ThreadMagazines& thread) {
-        std::int64_t requests = 0;
-        for (std::size_t i = 0; i < thread.all->size(); ++i)
-            requests += (*thread.all)[i].requests();
-        return std::exchange(thread.requests_seen, requests) == requests;
-    };
-    // Idle ones to the front; the order of threads has no meaning.
-    bool wide = false;
-    for (ThreadMagazines*& thread : threads_) {
-        wide |= thread->all->wide();
-        if (is_idle(*thread)) std::swap(thread, threads_[idle++]);
-    }
-    if (idle == 0 && !wide) return;
-    const AllOutside outside{*this};
-    for (std::size_t i = 0; i < threads_.size(); ++i) {
-        Magazines& magazines = *threads_[i]->all;
-        if (i < idle) {
-            empty(magazines);
-        } else {
-            magazines.make_narrow(
-                [&](std::size_t size_class, const FreeBlock* blocks, std::size_t count) {
-                    centre_.give(size_class, blocks, count);
-                });
-        }
-    }
+    const PoolThreads::AllOutside outside{threads_};
+    threads_.empty_all(give());
 }
 
 void SharedSlabPool::decay_now_and_then() noexcept {
     const std::uint64_t now = coarse_milliseconds();
     if (now - looked_for_idle_ < centre_.options().spans.decay_milliseconds) return;
     looked_for_idle_ = now;
-    empty_idle();
+    threads_.decay(give());
 }
 
 std::size_t SharedSlabPool::decay() noexcept {
     const Lock lock{mutex_};
-    empty_idle();
+    threads_.decay(give());
     return centre_.decay();
 }
 
@@ -133,11 +65,8 @@ void SharedSlabPool::close() noexcept {
     Lock lock{mutex_};
     if (closed_) return;
     closed_ = true;
-    {
-        // From here on every operation finds its gate shut and takes the lock.
-        const AllOutside outside{*this};
-        while (!threads_.empty()) let_go(*threads_.back());
-    }
+    // From here on every operation finds its gate shut and takes the lock.
+    threads_.retire(give());
     if (centre_.blocks_out() == 0) centre_.trim();
 }
 
@@ -160,15 +89,9 @@ std::string SharedSlabPool::title() const {
     return centre_.title();
 }
 
-std::vector<const Magazines*> SharedSlabPool::all_magazines() const {
-    std::vector<const Magazines*> all{&gone_};
-    for (const ThreadMagazines* const thread : threads_) all.push_back(thread->all);
-    return all;
-}
-
 pools::SlabPoolFigures SharedSlabPool::class_figures() const {
     const Lock lock{mutex_};
-    return centre_.figures(all_magazines());
+    return centre_.figures(threads_.all_magazines());
 }
 
 PoolFigures SharedSlabPool::figures() const {
@@ -192,13 +115,13 @@ PoolFigures SharedSlabPool::figures() const {
 
 void SharedSlabPool::check() const {
     const Lock lock{mutex_};
-    const AllOutside outside{*this};
-    centre_.check(all_magazines());
+    const PoolThreads::AllOutside outside{threads_};
+    centre_.check(threads_.all_magazines());
 }
 
 void SharedSlabPool::lock_for_fork() noexcept {
     mutex_.lock();
-    paused_for_fork_.emplace(*this);
+    paused_for_fork_.emplace(threads_);
 }
 
 void SharedSlabPool::unlock_in_parent() noexcept {
@@ -208,12 +131,8 @@ void SharedSlabPool::unlock_in_parent() noexcept {
 
 void SharedSlabPool::unlock_in_child() noexcept {
     // The other threads are gone; they were outside, so what they had at hand is whole.
-    ThreadMagazines* const own = find_thread_magazines(key_);
-    for (std::size_t i = threads_.size(); i-- > 0;) {
-        if (threads_[i] != own) let_go(*threads_[i]);
-    }
-    paused_for_fork_.reset();
-    mutex_.unlock();
+    threads_.keep_only_own(give());
+    unlock_in_parent();
 }
 
 }  // namespace numpool::threads

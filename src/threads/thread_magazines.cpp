@@ -2,13 +2,17 @@
 
 #include <pthread.h>
 
-#include <algorithm>
+#include <array>
 #include <memory>
 
 namespace numpool::threads {
 /// What a thread has of all pools.
 struct Thread {
     ThreadMagazines* first = nullptr;
+
+    /// Some of them, by their pools' keys: a program may have hundreds of pools.
+    std::array<ThreadMagazines*, 16> recent{};
+    ThreadMagazines*& recent_for(std::uint64_t key) noexcept { return recent[key % recent.size()]; }
 };
 
 namespace {
@@ -54,6 +58,7 @@ Thread* calling_thread() {
 
 /// Ends magazines of pools that have closed.
 void forget_closed(Thread& thread) {
+    bool at_hand = false;
     for (ThreadMagazines** link = &thread.first; *link != nullptr;) {
         ThreadMagazines* const magazines = *link;
         if (magazines->pool != nullptr) {
@@ -61,14 +66,16 @@ void forget_closed(Thread& thread) {
             continue;
         }
         *link = magazines->next;
-        if (magazines_at_hand == magazines) magazines_at_hand = &none_yet;
+        thread.recent_for(magazines->key) = nullptr;
+        at_hand |= magazines_at_hand == magazines;
         ThreadMagazines::end(magazines);
     }
+    if (at_hand) magazines_at_hand = thread.first != nullptr ? thread.first : &none_yet;
 }
 
 class LinksGuard final : public ForkGuarded {
   public:
-    LinksGuard() { guard(); }
+    LinksGuard() { guard(Rank::links); }
     void lock_for_fork() noexcept override { mutex.lock(); }
     void unlock_in_parent() noexcept override { mutex.unlock(); }
     void unlock_in_child() noexcept override { mutex.unlock(); }
@@ -90,28 +97,35 @@ void ThreadMagazines::end(ThreadMagazines* magazines) noexcept {
 }
 
 ThreadMagazines* find_thread_magazines(std::uint64_t key) noexcept {
-    if (magazines_at_hand->thread == nullptr) return nullptr;
-    ThreadMagazines* magazines = magazines_at_hand->thread->first;
-    while (magazines != nullptr && magazines->key != key) magazines = magazines->next;
-    if (magazines != nullptr) magazines_at_hand = magazines;
-    return magazines;
+    Thread* const thread = magazines_at_hand->thread;
+    if (thread == nullptr) return nullptr;
+    ThreadMagazines*& recent = thread->recent_for(key);
+    if (recent == nullptr || recent->key != key) {
+        ThreadMagazines* magazines = thread->first;
+        while (magazines != nullptr && magazines->key != key) magazines = magazines->next;
+        if (magazines == nullptr) return nullptr;
+        recent = magazines;
+    }
+    magazines_at_hand = recent;
+    return recent;
 }
 
-ThreadMagazines* make_thread_magazines(std::uint64_t key, const SizeClasses& classes,
+ThreadMagazines* make_thread_magazines(std::uint64_t key,
+                                       std::span<const pools::MagazineBounds> bounds,
                                        MagazineOwner& pool) noexcept try {
     Thread* const thread = calling_thread();
     if (thread == nullptr) return nullptr;
     std::unique_ptr<ThreadMagazines, void (*)(ThreadMagazines*)> magazines{
-        ThreadMagazines::make(classes.count()), &ThreadMagazines::end};
-    auto all = std::make_unique<pools::Magazines>(classes, magazines->magazines());
+        ThreadMagazines::make(bounds.size()), &ThreadMagazines::end};
+    auto all = std::make_unique<pools::Magazines>(bounds, magazines->magazines());
     const std::lock_guard lock{links_mutex()};
     forget_closed(*thread);
     magazines->key = key;
     magazines->all = all.get();
     magazines->pool = &pool;
+    magazines->thread = thread;
     if (!pool.thread_joins(*magazines)) return nullptr;
     static_cast<void>(all.release());
-    magazines->thread = thread;
     magazines->next = thread->first;
     thread->first = magazines.get();
     magazines_at_hand = magazines.get();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
 
 #include "pools/magazines.hpp"
 #include "threads/fork.hpp"
@@ -67,8 +68,14 @@ ThreadMagazines* find_thread_magazines(std::uint64_t key) noexcept;
 
 /// New ones, which join the pool. Null where the thread is ending, the pool refuses, or memory is
 /// short.
-ThreadMagazines* make_thread_magazines(std::uint64_t key, const SizeClasses& classes,
+ThreadMagazines* make_thread_magazines(std::uint64_t key,
+                                       std::span<const pools::MagazineBounds> bounds,
                                        MagazineOwner& pool) noexcept;
+
+/// Whether these are the calling thread's, as far as it can tell at a glance: false is no proof.
+inline bool belongs_to_caller(const ThreadMagazines& magazines) noexcept {
+    return magazines.thread == magazines_at_hand->thread;
+}
 
 /// Held while the bond between a thread's magazines and their pool is cut, from either side; taken
 /// before the pool's lock.

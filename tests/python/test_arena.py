@@ -639,7 +639,7 @@ def test_threads_share_an_arena_and_resets_hit_no_live_block(arena: numpool.Aren
                     view[:] = mark
                     if not (view == mark).all():
                         wrong.append(mark)
-                except ValueError:  # noqa: PERF203 - a reset came between the two
+                except ValueError:  # A reset came between the two.
                     view = None
                 if not (array == mark).all():
                     wrong.append(mark)
@@ -649,7 +649,7 @@ def test_threads_share_an_arena_and_resets_hit_no_live_block(arena: numpool.Aren
         while not stop.is_set():
             try:
                 arena.reset()
-            except BufferError:
+            except BufferError:  # noqa: PERF203 - as long as it takes
                 arena.check()
 
     threads = [threading.Thread(target=work, args=(mark,)) for mark in range(1, 5)]

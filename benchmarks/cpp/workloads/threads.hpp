@@ -8,22 +8,30 @@
 
 namespace benchmark {
 
-/// Two threads on one allocator, each with pairs of its own.
+/// Threads on one allocator, 1, 2, 4 … and as many as there are processors, each with pairs of its
+/// own: what a pair takes in the slowest of them.
 template <class Peer>
-void two_threads(Peer& peer) {
+void scaling(Peer& peer) {
+    const std::size_t processors = std::max(std::thread::hardware_concurrency(), 2U);
     for (std::size_t size : {64, 4096}) {
-        std::atomic<int> ready{0};
-        double times[2] = {};
-        const auto work = [&](int who) {
-            peer.release(peer.allocate(size), size);
-            ++ready;
-            while (ready < 2) std::this_thread::yield();
-            times[who] = time_pair(peer, size, 2000000);
-        };
-        std::thread other{work, 1};
-        work(0);
-        other.join();
-        report("pair " + size_name(size) + ", two threads, ns", std::max(times[0], times[1]));
+        peer.release(peer.allocate(size), size);
+        for (std::size_t count = 1;; count = std::min(2 * count, processors)) {
+            std::atomic<std::size_t> ready{0};
+            std::vector<double> times(count);
+            const auto work = [&](std::size_t who) {
+                peer.release(peer.allocate(size), size);
+                ++ready;
+                while (ready < count) std::this_thread::yield();
+                times[who] = time_pair(peer, size, 2000000);
+            };
+            std::vector<std::thread> others;
+            for (std::size_t i = 1; i < count; ++i) others.emplace_back(work, i);
+            work(0);
+            for (std::thread& other : others) other.join();
+            report("pair " + size_name(size) + ", threads: " + std::to_string(count) + ", ns",
+                   *std::max_element(times.begin(), times.end()));
+            if (count == processors) break;
+        }
     }
 }
 
@@ -33,6 +41,7 @@ void producer_and_consumer(Peer& peer) {
     constexpr std::size_t slots = 1024;
     constexpr std::size_t count = 1000000;
     constexpr std::size_t size = 64;
+    peer.release(peer.allocate(size), size);
     const auto ring = std::make_unique<std::atomic<void*>[]>(slots);
     const double start = nanoseconds_now();
     std::thread consumer{[&] {

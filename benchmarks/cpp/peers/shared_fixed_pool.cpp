@@ -1,0 +1,29 @@
+#include "threads/shared_fixed_pool.hpp"
+
+#include "fixed_peer.hpp"
+
+namespace {
+
+using numpool::threads::SharedFixedPool;
+
+/// A fixed pool that threads share.
+struct SharedFixed {
+    explicit SharedFixed(std::size_t size) : pool{SharedFixedPool::create(options_for(size))} {}
+
+    static numpool::threads::SharedFixedPoolOptions options_for(std::size_t size) {
+        numpool::threads::SharedFixedPoolOptions options;
+        options.block_size = size;
+        options.blocks = options.max_blocks = benchmark::fixed_blocks;
+        return options;
+    }
+    std::byte* acquire() { return pool->try_acquire().start; }
+    void release(std::byte* block) { pool->release(block); }
+
+    numpool::threads::PoolHandle<SharedFixedPool> pool;
+};
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    return benchmark::run<benchmark::FixedPeer<SharedFixed>>(count, arguments);
+}

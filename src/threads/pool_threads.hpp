@@ -1,0 +1,144 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "threads/thread_magazines.hpp"
+
+namespace numpool::threads {
+
+/// The threads that use one pool through magazines of their own, as the pool sees them. The pool's
+/// lock guards all but the first four verbs.
+///
+/// The gates of all threads are open or shut together. Who finds its gate shut takes the pool's
+/// lock, so a pool whose gates are shut is an ordinary locked one.
+class PoolThreads {
+  public:
+    /// `bounds` are those of a thread's magazines. Throws std::bad_alloc.
+    explicit PoolThreads(std::vector<pools::MagazineBounds> bounds);
+    PoolThreads(const PoolThreads&) = delete;
+    PoolThreads& operator=(const PoolThreads&) = delete;
+
+    /// What opens the gates. No other pool's key ever was or will be the same, so that what a
+    /// thread remembers of a pool that is gone opens nothing.
+    std::uint64_t key() const noexcept { return key_; }
+
+    /// Whether the gates are open; others may change it meanwhile.
+    bool open() const noexcept { return open_.load(std::memory_order_relaxed); }
+
+    /// The calling thread's magazines, at hand from now on; null where it has none.
+    ThreadMagazines* find_own() const noexcept { return find_thread_magazines(key_); }
+
+    /// The same; where it has none and the gates are open, new ones that join `pool`, this one's.
+    ThreadMagazines* own(MagazineOwner& pool) noexcept {
+        ThreadMagazines* const known = find_own();
+        if (known != nullptr || !open()) return known;
+        return make_thread_magazines(key_, bounds_, pool);
+    }
+
+    /// What `MagazineOwner::thread_joins` does. False where memory is short, or after `retire`.
+    bool join(ThreadMagazines& magazines) noexcept;
+
+    /// Ends a thread's magazines: it is outside, and `links_mutex` is held. Their blocks go to
+    /// `give(number, blocks, count)`, as in all that follows.
+    template <class Give>
+    void let_go(ThreadMagazines& magazines, Give give) noexcept {
+        magazines.all->empty(give);
+        forget(magazines);
+    }
+
+    /// Ends all threads' magazines for good: none join any more, and the gates stay shut.
+    /// `links_mutex` is held.
+    template <class Give>
+    void retire(Give give) noexcept {
+        shut_gates();
+        retired_ = true;
+        while (!threads_.empty()) let_go(*threads_.back(), give);
+    }
+
+    /// Shuts all gates. What every thread did behind its gate has happened then.
+    void shut_gates() noexcept;
+    /// Opens them, but not after `retire`.
+    void open_gates() noexcept;
+
+    /// While it lives, no thread is behind its gate.
+    class AllOutside {
+      public:
+        explicit AllOutside(PoolThreads& threads) noexcept
+            : threads_{threads}, was_open_{threads.open()} {
+            threads_.shut_gates();
+        }
+        AllOutside(const AllOutside&) = delete;
+        AllOutside& operator=(const AllOutside&) = delete;
+        ~AllOutside() {
+            if (was_open_) threads_.open_gates();
+        }
+
+      private:
+        PoolThreads& threads_;
+        bool was_open_;
+    };
+
+    /// Empties all magazines, whose threads are outside.
+    template <class Give>
+    void empty_all(Give give) noexcept {
+        for (ThreadMagazines* const thread : threads_) thread->all->empty(give);
+    }
+
+    /// Empties those of threads that asked for nothing since the last call, and makes the others
+    /// narrow.
+    template <class Give>
+    void decay(Give give) noexcept {
+        const std::size_t idle = idle_to_the_front();
+        if (idle == 0 && !any_wide()) return;
+        const AllOutside outside{*this};
+        for (std::size_t i = 0; i < threads_.size(); ++i) {
+            if (i < idle) {
+                threads_[i]->all->empty(give);
+            } else {
+                threads_[i]->all->make_narrow(give);
+            }
+        }
+    }
+
+    /// After a fork, in the child: ends the magazines of all other threads, which it has not got.
+    /// They were outside.
+    template <class Give>
+    void keep_only_own(Give give) noexcept {
+        ThreadMagazines* const own = find_own();
+        for (std::size_t i = threads_.size(); i-- > 0;) {
+            if (threads_[i] != own) let_go(*threads_[i], give);
+        }
+    }
+
+    /// Empty ones that count what threads did that are gone, or have no magazines.
+    pools::Magazines& gone() noexcept { return gone_; }
+
+    /// Visits those, and every thread's.
+    template <class Visit>
+    void for_each(Visit visit) const {
+        visit(gone_);
+        for (const ThreadMagazines* const thread : threads_) {
+            visit(static_cast<const pools::Magazines&>(*thread->all));
+        }
+    }
+    std::vector<const pools::Magazines*> all_magazines() const;
+
+  private:
+    void forget(ThreadMagazines& magazines) noexcept;
+    std::size_t idle_to_the_front() noexcept;
+    bool any_wide() const noexcept;
+
+    const std::uint64_t key_;
+    const std::vector<pools::MagazineBounds> bounds_;
+    std::atomic<bool> open_ = true;
+    bool retired_ = false;
+    /// Of every thread that used the pool and lives.
+    std::vector<ThreadMagazines*> threads_;
+    std::unique_ptr<pools::Magazine[]> room_for_gone_;
+    pools::Magazines gone_;
+};
+
+}  // namespace numpool::threads

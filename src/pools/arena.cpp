@@ -101,7 +101,7 @@ Arena::Chunk* Arena::add(pages::Extent extent) noexcept {
     chunk->older = newest_;
     if (newest_ != nullptr) newest_->newer = chunk;
     newest_ = chunk;
-    mapped_ += extent.bytes;
+    note_mapped(extent.bytes);
     ++growths_;
     return chunk;
 }
@@ -235,7 +235,7 @@ std::byte* Arena::grow_large(Chunk& chunk, std::size_t bytes) noexcept {
     const std::byte* const start = chunk.pages.start;
     const pages::Extent grown = source_.grow_any(chunk.pages, bytes);
     if (!grown) return nullptr;
-    mapped_ += grown.bytes - chunk.pages.bytes;
+    note_mapped(grown.bytes - chunk.pages.bytes);
     chunk.pages = grown;
     if (grown.start != start) {
         auto record = chunks_.extract(start);

@@ -122,6 +122,7 @@ class Arena {
     /// Of live blocks, the most there were.
     std::size_t peak() const noexcept { return peak_; }
     std::size_t mapped() const noexcept { return mapped_; }
+    std::size_t peak_mapped() const noexcept { return peak_mapped_; }
     /// How often it took an extent.
     std::size_t growths() const noexcept { return growths_; }
     std::size_t extents() const noexcept { return chunks_.size(); }
@@ -233,6 +234,11 @@ class Arena {
     Chunk* add(pages::Extent extent) noexcept;
     void give_back(Chunk* chunk) noexcept;
 
+    void note_mapped(std::size_t bytes) noexcept {
+        mapped_ += bytes;
+        peak_mapped_ = std::max(peak_mapped_, mapped_);
+    }
+
     Chunk* find(const std::byte* address) const noexcept;
     Level& level_of(const Chunk& chunk, const Header& header) noexcept;
     void end(Chunk& chunk, Header& header) noexcept;
@@ -262,6 +268,7 @@ class Arena {
     std::uint64_t last_number_ = 0;
     std::uint64_t last_id_ = 0;
     std::size_t mapped_ = 0;
+    std::size_t peak_mapped_ = 0;
     std::size_t chunk_bytes_ = 0;
     std::size_t growths_ = 0;
 };

@@ -19,8 +19,8 @@ PoolPages::PoolPages(Pool& pool, std::size_t most_align)
     }
 }
 
-/// More than the largest size class; and as much as a slab pool's span of whole granules has anyway,
-/// beside room for the colour that moves its start.
+/// More than the largest size class; and as much as a slab pool's span of whole granules has
+/// anyway, beside room for the colour that moves its start.
 std::size_t PoolPages::block_bytes(std::size_t bytes) const noexcept {
     const std::size_t least = std::max(bytes + room(), SizeClasses::largest);
     return round_up(least + pages::page_size(), pages::granule) - pages::page_size();

@@ -14,7 +14,8 @@ namespace numpool::threads {
 /// bounds all that draw on it.
 ///
 /// Only large blocks are asked for, since small ones of a pool with magazines may take the lock of
-/// all threads' links, which comes before that of the pool that draws. Nothing is purged here: what its pool needs back it gets by `unmap`, and gives back itself.
+/// all threads' links, which comes before that of the pool that draws. Nothing is purged here: what
+/// its pool needs back it gets by `unmap`, and gives back itself.
 class PoolPages final : public pages::PageSource {
   public:
     /// What blocks of a pool that knows nothing of pages are aligned to.

@@ -92,7 +92,7 @@ SharedArena::Idle SharedArena::try_acquire_idle(std::size_t bytes) {
     if (block.start == nullptr) {
         ++failures_;
     } else {
-        ++requests_;
+        note_request(bytes);
         ++tickets_;
     }
     check_each_time(arena_);
@@ -215,6 +215,7 @@ void SharedArena::end_memory() noexcept {
     if (!arena_) return;
     growths_ = arena_->growths();
     peak_ = arena_->peak();
+    peak_mapped_ = arena_->peak_mapped();
     arena_.reset();
 }
 
@@ -267,9 +268,11 @@ PoolFigures SharedArena::figures() const {
     PoolFigures figures;
     figures.limit = PoolFigures::no_limit;
     figures.requests = requests_;
+    figures.asked = asked_;
     figures.failures = failures_;
     figures.growths = arena_ ? arena_->growths() : growths_;
     figures.peak = arena_ ? arena_->peak() : peak_;
+    figures.peak_committed = arena_ ? arena_->peak_mapped() : peak_mapped_;
     figures.hits = requests_ - std::min(requests_, figures.growths);
     if (!arena_) return figures;
     const pools::Arena::Tally tally = arena_->tally();

@@ -125,6 +125,11 @@ class SharedArena : public Pool, public ByteSource, public TicketOffice, private
     void require_open() const;
     std::string refusal(std::size_t bytes) const;
     std::size_t uses() const noexcept;
+    std::byte* counted(std::byte* block, std::size_t bytes) noexcept;
+    void note_request(std::size_t bytes) noexcept {
+        ++requests_;
+        asked_ += bytes;
+    }
     void end_memory() noexcept;
     bool is_reachable() const noexcept { return handles_ != 0 || tickets_ != 0 || uses() != 0; }
     void settle(Lock& lock) noexcept;
@@ -144,10 +149,12 @@ class SharedArena : public Pool, public ByteSource, public TicketOffice, private
     bool buried_ = false;
 
     std::size_t requests_ = 0;
+    std::size_t asked_ = 0;
     std::size_t failures_ = 0;
     /// Of the arena that has ended.
     std::size_t growths_ = 0;
     std::size_t peak_ = 0;
+    std::size_t peak_mapped_ = 0;
 
     /// The family's mutex guards these two.
     std::vector<Child> children_;

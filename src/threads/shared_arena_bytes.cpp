@@ -6,15 +6,20 @@ namespace numpool::threads {
 
 std::byte* SharedArena::try_acquire(std::size_t bytes) noexcept {
     const Lock lock{mutex_};
-    std::byte* const block = closed_ ? nullptr : arena_->acquire(bytes);
-    ++(block == nullptr ? failures_ : requests_);
-    return block;
+    return counted(closed_ ? nullptr : arena_->acquire(bytes), bytes);
 }
 
 std::byte* SharedArena::try_acquire_zeroed(std::size_t bytes) noexcept {
     const Lock lock{mutex_};
-    std::byte* const block = closed_ ? nullptr : arena_->acquire_zeroed(bytes);
-    ++(block == nullptr ? failures_ : requests_);
+    return counted(closed_ ? nullptr : arena_->acquire_zeroed(bytes), bytes);
+}
+
+std::byte* SharedArena::counted(std::byte* block, std::size_t bytes) noexcept {
+    if (block == nullptr) {
+        ++failures_;
+    } else {
+        note_request(bytes);
+    }
     return block;
 }
 

@@ -308,8 +308,6 @@ def test_blocks_do_not_overlap_whatever_comes_and_goes(arena: numpool.Arena) -> 
             assert arena.stats().blocks == len(live)
     assert all((array == mark).all() for mark, array in live)
     live.clear()
-    del array
-    arena.reset()
 
 
 # Families and clean-ups.

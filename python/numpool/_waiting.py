@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from numpool._core import Buffer, FixedPool, _Request
+from numpool._core import Buffer, FixedPool, ReservePool, _Request
+
+LOOK_EVERY = 0.1
+"""Seconds between looks for blocks that come without a word."""
 
 
 def run_nothing() -> None:
@@ -33,7 +36,7 @@ class _Wake:
             self.woken.set_result(None)
 
 
-async def acquire_async(pool: FixedPool) -> Buffer:
+async def acquire_async(pool: FixedPool | ReservePool) -> Buffer:
     """``FixedPool.acquire_async``: see there."""
     while True:
         wake = _Wake(asyncio.get_running_loop())
@@ -41,6 +44,8 @@ async def acquire_async(pool: FixedPool) -> Buffer:
         try:
             buffer = request.take()
             if buffer is None:
+                while request.look_elsewhere() and not wake.woken.done():
+                    await asyncio.wait((wake.woken,), timeout=LOOK_EVERY)
                 await wake.woken
                 buffer = request.take()
             if buffer is not None:

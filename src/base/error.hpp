@@ -25,6 +25,11 @@ struct InUse : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// A handle that leads to no live block: it was freed, or never given.
+struct Stale : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 /// What a pool's `check()` throws when its own records contradict each other.
 struct Corrupted : std::logic_error {
     using std::logic_error::logic_error;

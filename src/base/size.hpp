@@ -29,4 +29,11 @@ constexpr std::optional<std::size_t> checked_product(std::size_t a, std::size_t 
     return a * b;
 }
 
+/// Where blocks of this size start unless something else is asked for. From 64 bytes on no two of
+/// them share a cache line; below it what the widest number needs.
+constexpr std::size_t usual_align(std::size_t block_size) noexcept {
+    if (block_size >= 64) return 64;
+    return block_size > 8 ? 16 : 8;
+}
+
 }  // namespace numpool

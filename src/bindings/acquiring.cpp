@@ -1,4 +1,5 @@
-/// The ways to get a block of a fixed pool: at once, many, waiting in a thread or in an event loop.
+/// The ways to get a block of a pool of equal blocks: at once, many, waiting in a thread or in an
+/// event loop.
 
 #include <cstring>
 #include <vector>
@@ -6,6 +7,7 @@
 #include "base/error.hpp"
 #include "bindings/errors.hpp"
 #include "bindings/fixed_pool.hpp"
+#include "bindings/reserve_pool.hpp"
 #include "bindings/sizes.hpp"
 #include "bindings/waiting.hpp"
 
@@ -26,25 +28,24 @@ PyObject* timeout_argument(PyObject* const* arguments, Py_ssize_t count, PyObjec
     return arguments[0];
 }
 
+template <class SomePool>
 PyObject* acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
     return guarded<PyObject*>(nullptr, [&] {
-        auto& pool = pool_in<FixedPool>(self);
+        auto& pool = pool_in<SomePool>(self);
         PyObject* const timeout = timeout_argument(arguments, count, names);
         const auto deadline = timeout == nullptr ? std::nullopt : to_deadline(timeout);
         if (const Block block = pool.try_acquire()) return pool.hand_out(block);
-        if (!deadline) {
-            pool.throw_exhausted(
-                1, ": release one, wait with acquire(timeout=...), or allow more with max_blocks");
-        }
+        if (!deadline) pool.throw_exhausted(1, SomePool::usual_advice);
         if (const Block block = wait_for_block(pool, *deadline)) return pool.hand_out(block);
         pool.throw_exhausted(1, ", and none was released within " +
                                     std::string{py::str(py::handle{timeout})} + " seconds");
     });
 }
 
+template <class SomePool>
 PyObject* try_acquire(PyObject* self, PyObject*) {
     return guarded<PyObject*>(nullptr, [&] {
-        auto& pool = pool_in<FixedPool>(self);
+        auto& pool = pool_in<SomePool>(self);
         if (const Block block = pool.try_acquire()) return pool.hand_out(block);
         Py_RETURN_NONE;
     });
@@ -88,19 +89,17 @@ PyObject* acquire_async(PyObject* self, PyObject*) {
     });
 }
 
+template <class SomePool>
 PyMethodDef methods[] = {
-    {"acquire", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire)),
+    {"acquire", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire<SomePool>)),
      METH_FASTCALL | METH_KEYWORDS,
      "acquire($self, /, *, timeout=0)\n--\n\n"
      "A buffer on a free block. If there is none, raise PoolExhausted: at once, or with a timeout "
      "in\n"
      "seconds only after waiting so long for a release; None waits for ever. Those who wait are\n"
      "served in the order they came, hold up no other thread, and can be interrupted by Ctrl-C."},
-    {"try_acquire", try_acquire, METH_NOARGS,
+    {"try_acquire", try_acquire<SomePool>, METH_NOARGS,
      "try_acquire($self, /)\n--\n\nA buffer on a free block, or None if there is none."},
-    {"acquire_many", acquire_many, METH_O,
-     "acquire_many($self, n, /)\n--\n\n"
-     "A list of n buffers; if there are fewer free blocks, raise PoolExhausted and take none."},
     {"acquire_async", acquire_async, METH_NOARGS,
      "acquire_async($self, /)\n--\n\n"
      "A coroutine that waits for a block without holding up its event loop, and returns a buffer.\n"
@@ -109,10 +108,23 @@ PyMethodDef methods[] = {
      "loses no block; bound the wait with asyncio.timeout() or asyncio.wait_for()."},
 };
 
+PyMethodDef fixed_pool_methods[] = {
+    {"acquire_many", acquire_many, METH_O,
+     "acquire_many($self, n, /)\n--\n\n"
+     "A list of n buffers; if there are fewer free blocks, raise PoolExhausted and take none."},
+};
+
 }  // namespace
 
-void add_acquire_methods(py::handle type) {
-    add_methods(type, methods);
+template <>
+void add_acquire_methods<FixedPool>(py::handle type) {
+    add_methods(type, methods<FixedPool>);
+    add_methods(type, fixed_pool_methods);
+}
+
+template <>
+void add_acquire_methods<ReservePool>(py::handle type) {
+    add_methods(type, methods<ReservePool>);
 }
 
 }  // namespace numpool::bindings

@@ -39,6 +39,8 @@ struct Access {
         Holding holding{&arena, block.start, static_cast<Py_ssize_t>(bytes)};
         holding.office = &arena;
         holding.ticket = block.ticket;
+        // Its end would not be told.
+        holding.traced = false;
         return to_buffer(holding);
     }
     static PyObject* acquire(Arena& arena, std::size_t bytes) {

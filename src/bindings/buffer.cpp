@@ -292,8 +292,7 @@ Buffer* new_buffer(const Holding& holding) noexcept {
     buffer->weak_references = nullptr;
     buffer->released = false;
     buffer->pinned = false;
-    // An arena ends blocks without a word to anyone.
-    if (holding.office == nullptr)
+    if (holding.traced)
         numpool_track(holding.block, static_cast<std::size_t>(holding.bytes));
     return buffer;
 }

@@ -16,6 +16,7 @@ namespace {
 PyObject* pool_error = nullptr;
 PyObject* pool_exhausted = nullptr;
 PyObject* pool_closed = nullptr;
+PyObject* stale_handle = nullptr;
 
 PyObject* add_error(py::module_& module, const char* name, const char* doc,
                     const py::tuple& bases) {
@@ -37,6 +38,8 @@ void translate(const std::exception_ptr& exception) {
         PyErr_SetString(pool_closed, error.what());
     } catch (const InUse& error) {
         PyErr_SetString(PyExc_BufferError, error.what());
+    } catch (const Stale& error) {
+        PyErr_SetString(stale_handle, error.what());
     } catch (const Corrupted& error) {
         PyErr_SetString(pool_error, error.what());
     }
@@ -89,6 +92,12 @@ void register_errors(py::module_& module) {
                                py::make_tuple(base(pool_error), base(PyExc_MemoryError)));
     pool_closed = add_error(module, "PoolClosed", "The pool was closed and takes no more requests.",
                             py::make_tuple(base(pool_error), base(PyExc_ValueError)));
+    stale_handle = add_error(module, "StaleHandle",
+                             "A handle that leads to no live block: it was freed, or is none of "
+                             "this pool's.",
+                             py::make_tuple(base(pool_error), base(PyExc_KeyError)));
+    // KeyError shows its text in quotes, as if it were a key.
+    py::handle{stale_handle}.attr("__str__") = base(PyExc_BaseException).attr("__str__");
     py::register_exception_translator([](std::exception_ptr exception) {
         if (exception) translate(exception);
     });

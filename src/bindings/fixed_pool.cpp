@@ -162,7 +162,7 @@ void register_fixed_pool(py::module_& module) {
             "How many blocks there may be; None if nothing bounds them.")
         .def_property_readonly("align", &FixedPool::align, "Blocks start at multiples of this.")
         .def("__repr__", &repr);
-    add_acquire_methods(pool);
+    add_acquire_methods<FixedPool>(pool);
 }
 
 }  // namespace numpool::bindings

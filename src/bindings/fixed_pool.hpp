@@ -1,12 +1,13 @@
 #pragma once
 
 #include "bindings/pool.hpp"
+#include "bindings/waiting.hpp"
 #include "threads/shared_fixed_pool.hpp"
 
 namespace numpool::bindings {
 
 /// A fixed pool with a Python function that constructs its blocks.
-class FixedPool final : public threads::SharedFixedPool {
+class FixedPool final : public threads::SharedFixedPool, public WaitedPool {
   public:
     FixedPool(const threads::SharedFixedPoolOptions& options, pages::SourceHandle source,
               py::object init)
@@ -14,7 +15,11 @@ class FixedPool final : public threads::SharedFixedPool {
 
     /// A Buffer on an acquired block, constructed if it was not. Where that fails the block goes
     /// back, not constructed, and the error passes.
-    PyObject* hand_out(Block block);
+    PyObject* hand_out(Block block) override;
+
+    /// What to do where there is no block at once.
+    static constexpr const char* usual_advice =
+        ": release one, wait with acquire(timeout=...), or allow more with max_blocks";
 
     /// The Exhausted of a request for so many blocks, with `advice` on what to do.
     [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice);
@@ -32,12 +37,6 @@ class FixedPool final : public threads::SharedFixedPool {
 
     py::object init_;
 };
-
-/// `FixedPool.acquire` and the like, which Python calls directly.
-void add_acquire_methods(py::handle type);
-
-/// A place in the queue for a caller that waits in an event loop.
-void register_request(py::module_& module);
 
 }  // namespace numpool::bindings
 

@@ -36,7 +36,7 @@ int lease_getbuffer(PyObject* self, Py_buffer* view, int flags) {
 
 void Holding::give_back() noexcept {
     if (owner == nullptr) return;
-    numpool_untrack(block);
+    if (traced) numpool_untrack(block);
     if (constructed) {
         owner->release(block, static_cast<std::size_t>(bytes));
     } else {

@@ -21,6 +21,8 @@ struct Holding {
     /// Where a block may end before its holder lets go: whom to ask before each use.
     threads::TicketOffice* office = nullptr;
     std::uint64_t ticket = 0;
+    /// False where tracemalloc knows of the block by other means than this holding.
+    bool traced = true;
 
     /// Ends the use: the block may have a new owner before this returns.
     void give_back() noexcept;

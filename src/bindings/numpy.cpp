@@ -78,9 +78,14 @@ void register_numpy(py::module_& module) {
     // What the extension was built to ask of NumPy, whatever it runs on.
     module.attr("_numpy_feature_version") = NPY_FEATURE_VERSION;
     module.def(
-        "pool_of", &pool_of, py::arg("array"), py::pos_only(),
-        "The pool that this array's data lies in, or None. A view tells the pool of the array "
-        "that\nit shows, and an array on a Buffer the Buffer's pool.");
+        "owner", &owner, py::arg("x"), py::pos_only(),
+        "The pool that x belongs to, or None: an array, a Buffer, a memoryview, any other exporter "
+        "of\n"
+        "bytes, or an address. A view tells the pool of what it shows. Where pools hand on each "
+        "other's\n"
+        "memory it is the one that handed it out; for an address, the one whose memory it is.");
+    module.def("pool_of", &pool_of, py::arg("array"), py::pos_only(),
+               "owner() of an array, and a TypeError for what is no array nor a view of one.");
     module.def("current", &current,
                "The pool that NumPy allocates from here and now, or None where that is not "
                "numpool's doing.");

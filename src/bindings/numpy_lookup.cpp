@@ -1,15 +1,17 @@
-/// Which pool an array's data lies in, and which one the next array's would.
+/// Which pool memory belongs to, and which one the next array's would.
 
 #include "bindings/numpy_lookup.hpp"
 
 #include "bindings/buffer.hpp"
 #include "bindings/numpy_process.hpp"
 #include "bindings/pool.hpp"
+#include "threads/pool_listing.hpp"
 
 namespace numpool::bindings {
 namespace {
 
 using threads::Pool;
+using threads::PoolListing;
 
 PyArrayObject* as_array(const py::handle& object) {
     return reinterpret_cast<PyArrayObject*>(object.ptr());
@@ -30,16 +32,11 @@ py::object object_of_owner(threads::BlockOwner* owner) {
 
 }  // namespace
 
-py::object pool_of(const py::object& array) {
+py::object owner(const py::object& x) {
     require_numpy();
-    py::object holder = array;
-    if (!PyArray_Check(holder.ptr()) && !PyMemoryView_Check(holder.ptr()) &&
-        !is_buffer(holder.ptr())) {
-        throw py::type_error{
-            std::string{"pool_of() takes an array, a Buffer or a memoryview, not "} +
-            Py_TYPE(array.ptr())->tp_name};
-    }
-    // A view's base holds the memory for it, perhaps as a view of another.
+    // A view's base holds the memory for it, perhaps as a view of another. Whoever holds a block
+    // knows best whose it is: pools hand on each other's.
+    py::object holder = x;
     while (holder) {
         PyObject* next = nullptr;
         if (PyArray_Check(holder.ptr())) {
@@ -56,7 +53,14 @@ py::object pool_of(const py::object& array) {
         }
         holder = py::reinterpret_borrow<py::object>(next);
     }
-    return py::none{};
+    return object_of(PoolListing::find(address_in(x, "owner")).get());
+}
+
+py::object pool_of(const py::object& array) {
+    if (PyArray_Check(array.ptr()) || PyMemoryView_Check(array.ptr()) || is_buffer(array.ptr()))
+        return owner(array);
+    throw py::type_error{std::string{"pool_of() takes an array, a Buffer or a memoryview, not "} +
+                         Py_TYPE(array.ptr())->tp_name};
 }
 
 py::object current() {

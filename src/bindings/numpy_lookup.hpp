@@ -4,6 +4,9 @@
 
 namespace numpool::bindings {
 
+/// `numpool.owner`.
+py::object owner(const py::object& x);
+
 /// `numpool.pool_of`.
 py::object pool_of(const py::object& array);
 

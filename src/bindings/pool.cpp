@@ -39,6 +39,16 @@ py::object stats_from(const PoolFigures& figures, const py::object& classes,
             "spans"_a = spans);
 }
 
+py::object class_stats(const pools::ClassFigures& figures) {
+    using namespace py::literals;
+    return py::module_::import("numpool._stats")
+        .attr("ClassStats")("block_size"_a = figures.block_size, "requested"_a = figures.requested,
+                            "in_use"_a = figures.in_use, "cached"_a = figures.cached,
+                            "committed"_a = figures.committed, "mapped"_a = figures.mapped,
+                            "blocks"_a = figures.blocks, "requests"_a = figures.requests,
+                            "asked"_a = figures.asked, "hits"_a = figures.hits);
+}
+
 void add_methods(py::handle type, std::span<PyMethodDef> methods) {
     for (PyMethodDef& method : methods) {
         const auto descriptor = py::reinterpret_steal<py::object>(
@@ -60,7 +70,7 @@ std::string to_name(const py::object& name) {
     return text;
 }
 
-const std::byte* address_in(const py::object& subject) {
+const std::byte* address_in(const py::object& subject, const char* function) {
     if (PyIndex_Check(subject.ptr()) && !PyObject_CheckBuffer(subject.ptr())) {
         return reinterpret_cast<const std::byte*>(to_count(subject, "address"));
     }
@@ -71,9 +81,9 @@ const std::byte* address_in(const py::object& subject) {
         return reinterpret_cast<const std::byte*>(to_count(data[0], "address"));
     }
     if (!PyObject_CheckBuffer(subject.ptr())) {
-        throw py::type_error{
-            std::string{"owns() takes a buffer, an array, a memoryview or an address, not "} +
-            Py_TYPE(subject.ptr())->tp_name};
+        throw py::type_error{std::string{function} +
+                             "() takes a buffer, an array, a memoryview or an address, not " +
+                             Py_TYPE(subject.ptr())->tp_name};
     }
     Py_buffer view{};
     if (PyObject_GetBuffer(subject.ptr(), &view, PyBUF_FULL_RO) != 0) throw py::error_already_set{};
@@ -100,7 +110,8 @@ object, a buffer, a view or an array.)"};
                                "The name that errors and reprs show; may be empty.")
         .def_property_readonly("closed", &Pool::closed, "Whether close() was called.")
         .def(
-            "owns", [](const Pool& self, const py::object& x) { return self.owns(address_in(x)); },
+            "owns",
+            [](const Pool& self, const py::object& x) { return self.owns(address_in(x, "owns")); },
             py::arg("x"), py::pos_only(),
             "Whether x lies in this pool's memory: a buffer, an array or another exporter of "
             "bytes, or "

@@ -5,6 +5,7 @@
 
 #include "bindings/initialised.hpp"
 #include "bindings/topics.hpp"
+#include "pools/slab_figures.hpp"
 #include "threads/pool.hpp"
 
 /// Python objects of pools are handles: pools count them, see threads/pool.hpp.
@@ -32,6 +33,9 @@ py::object object_of(threads::Pool* pool);
 py::object stats_from(const threads::PoolFigures& figures, const py::object& classes = py::tuple{},
                       const py::object& spans = py::none{});
 
+/// `numpool.ClassStats` with these figures.
+py::object class_stats(const pools::ClassFigures& figures);
+
 /// Adds functions to a class that Python calls directly: pybind11's own call costs several times as
 /// much.
 void add_methods(py::handle type, std::span<PyMethodDef> methods);
@@ -45,8 +49,8 @@ void require_undrawn(const threads::Pool& pool);
 /// A pool's name, from what Python gave for it.
 std::string to_name(const py::object& name);
 
-/// The address that `owns` is asked about: of a Buffer, an array or any exporter of bytes, or the
-/// number itself.
-const std::byte* address_in(const py::object& subject);
+/// The address that `owns` or `owner` is asked about: of a Buffer, an array or any exporter of
+/// bytes, or the number itself. The error names the function.
+const std::byte* address_in(const py::object& subject, const char* function);
 
 }  // namespace numpool::bindings

@@ -4,18 +4,21 @@
 #include <utility>
 
 #include "base/error.hpp"
-#include "bindings/fixed_pool.hpp"
+#include "bindings/pool.hpp"
 #include "bindings/waiting.hpp"
 
 namespace numpool::bindings {
 
-using Block = FixedPool::Block;
+using threads::WaitingPool;
+using Block = WaitingPool::Block;
 
 /// An event loop's place in the queue.
 class Request {
   public:
-    Request(FixedPool& pool, py::object wake)
-        : pool_{&pool}, waiter_{std::make_shared<CallbackWaiter>(std::move(wake))} {
+    Request(WaitingPool& pool, WaitedPool& waited, py::object wake)
+        : pool_{&pool},
+          waited_{waited},
+          waiter_{std::make_shared<CallbackWaiter>(std::move(wake))} {
         granted_ = pool.acquire_or_wait(waiter_);
     }
     Request(const Request&) = delete;
@@ -33,8 +36,12 @@ class Request {
             if (state == threads::Waiter::State::granted) block = pool_->collect(*waiter_);
         }
         if (!block) return py::none{};
-        return py::reinterpret_steal<py::object>(pool_->hand_out(block));
+        return py::reinterpret_steal<py::object>(waited_.hand_out(block));
     }
+
+    /// Whether a block may come without a release to this pool: then this is to be called now and
+    /// then.
+    bool look_elsewhere() noexcept { return pool_->look_elsewhere(); }
 
     /// Leaves the queue; a block that was granted and not taken goes to the next.
     void cancel() noexcept {
@@ -44,7 +51,8 @@ class Request {
     }
 
   private:
-    threads::PoolHandle<FixedPool> pool_;
+    threads::PoolHandle<WaitingPool> pool_;
+    WaitedPool& waited_;
     std::shared_ptr<CallbackWaiter> waiter_;
     Block granted_;
 };
@@ -59,10 +67,16 @@ void register_request(py::module_& module) {
     py::class_<Request>(module, "_Request", py::is_final(),
                         "A place in a pool's queue, for an event loop.")
         .def(py::init([](const py::object& pool, py::object wake) {
-                 return std::make_unique<Request>(pool.cast<FixedPool&>(), std::move(wake));
+                 auto& some = pool.cast<threads::Pool&>();
+                 auto* const waiting = dynamic_cast<WaitingPool*>(&some);
+                 auto* const waited = dynamic_cast<WaitedPool*>(&some);
+                 if (waiting == nullptr || waited == nullptr)
+                     throw py::type_error{some.title() + " is no pool to wait for"};
+                 return std::make_unique<Request>(*waiting, *waited, std::move(wake));
              }),
              py::arg("pool"), py::arg("wake"), py::pos_only())
         .def("take", &Request::take)
+        .def("look_elsewhere", &Request::look_elsewhere)
         .def("cancel", &Request::cancel);
 }
 

@@ -71,16 +71,6 @@ struct Access {
     }
 };
 
-py::object class_stats(const ClassFigures& figures) {
-    using namespace py::literals;
-    return py::module_::import("numpool._stats")
-        .attr("ClassStats")("block_size"_a = figures.block_size, "requested"_a = figures.requested,
-                            "in_use"_a = figures.in_use, "cached"_a = figures.cached,
-                            "committed"_a = figures.committed, "mapped"_a = figures.mapped,
-                            "blocks"_a = figures.blocks, "requests"_a = figures.requests,
-                            "asked"_a = figures.asked, "hits"_a = figures.hits);
-}
-
 py::object stats(const SharedSlabPool& pool) {
     const pools::SlabPoolFigures figures = pool.class_figures();
     py::list classes;
@@ -107,7 +97,8 @@ std::string repr(const SharedSlabPool& pool) {
 constexpr const char* doc = R"(Blocks of any size, in constant time.
 
 Small blocks come from slabs of their size class, through a magazine of each thread; large ones are
-spans of pages that are cached, merged and moved to where the next one needs them. Any thread may
+spans of pages that are cached, merged with free neighbours as soon as they are released, and moved
+to where the next one needs them: free memory serves any request that is no larger. Any thread may
 use the pool, and release what another acquired.
 
 limit       the most bytes that may be in use, an int or a text like "2GiB" or "50%"; a request beyond

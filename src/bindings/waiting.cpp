@@ -10,8 +10,8 @@
 namespace numpool::bindings {
 
 using threads::Doorbell;
-using threads::SharedFixedPool;
-using Block = SharedFixedPool::Block;
+using threads::WaitingPool;
+using Block = WaitingPool::Block;
 
 std::optional<Deadline> to_deadline(PyObject* timeout) {
     if (timeout == Py_None) return Deadline{};
@@ -33,7 +33,7 @@ std::optional<Deadline> to_deadline(PyObject* timeout) {
                                         std::chrono::duration<double>{seconds});
 }
 
-void return_unseen(SharedFixedPool& pool, Block block) noexcept {
+void return_unseen(WaitingPool& pool, Block block) noexcept {
     if (block.constructed) {
         pool.release(block.start);
     } else {
@@ -58,7 +58,7 @@ bool run_a_little_python() {
 
 }  // namespace
 
-Block wait_for_block(SharedFixedPool& pool, const Deadline& deadline) {
+Block wait_for_block(WaitingPool& pool, const Deadline& deadline) {
     // A signal that comes just before the thread falls asleep does not wake it: it looks by itself.
     constexpr std::chrono::milliseconds longest_sleep{100};
     const auto waiter = std::make_shared<threads::ThreadWaiter>();
@@ -69,6 +69,7 @@ Block wait_for_block(SharedFixedPool& pool, const Deadline& deadline) {
         const auto until = last ? *deadline : now + longest_sleep;
         const Doorbell::Woken woken = without_gil([&] { return waiter->wait(until); });
         if (woken == Doorbell::Woken::by_signal || (woken == Doorbell::Woken::by_time && !last)) {
+            pool.look_elsewhere();
             const bool raised = !run_a_little_python() || PyErr_CheckSignals() != 0;
             if (!raised && pool.state_of(*waiter) == threads::Waiter::State::waiting) continue;
             if (raised) {

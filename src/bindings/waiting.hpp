@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "bindings/topics.hpp"
-#include "threads/shared_fixed_pool.hpp"
+#include "threads/waiting_pool.hpp"
 
 namespace numpool::bindings {
 
@@ -16,11 +16,27 @@ std::optional<Deadline> to_deadline(PyObject* timeout);
 
 /// Waits for a block without the GIL; an empty one where the time ran out. Throws Closed, and
 /// error_already_set where a signal handler raised; no block is lost then.
-threads::SharedFixedPool::Block wait_for_block(threads::SharedFixedPool& pool,
-                                               const Deadline& deadline);
+threads::WaitingPool::Block wait_for_block(threads::WaitingPool& pool, const Deadline& deadline);
+
+/// A pool whose blocks Python may wait for.
+class WaitedPool {
+  public:
+    /// A Buffer on an acquired block. Where that fails the block goes back, and the error passes.
+    virtual PyObject* hand_out(threads::WaitingPool::Block block) = 0;
+
+  protected:
+    ~WaitedPool() = default;
+};
+
+/// `acquire` and the like for such a pool's class, which Python calls directly.
+template <class SomePool>
+void add_acquire_methods(py::handle type);
+
+/// A place in the queue for a caller that waits in an event loop.
+void register_request(py::module_& module);
 
 /// Gives back a block that nobody has seen yet.
-void return_unseen(threads::SharedFixedPool& pool, threads::SharedFixedPool::Block block) noexcept;
+void return_unseen(threads::WaitingPool& pool, threads::WaitingPool::Block block) noexcept;
 
 /// Someone who waits by having a Python function called, from any thread: an event loop's way to
 /// be woken. Where the function returns False, nobody is there any more; where it raises, it is

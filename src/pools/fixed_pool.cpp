@@ -17,12 +17,6 @@ void require_positive(const char* name, std::size_t value) {
     if (value == 0) throw BadArgument{std::string{name} + " is 0: a pool needs at least 1"};
 }
 
-/// 64 bytes from 64 on: no two blocks share a cache line. Below it what the widest number needs.
-std::size_t default_align(std::size_t block_size) {
-    if (block_size >= 64) return 64;
-    return block_size > link_bytes ? 16 : link_bytes;
-}
-
 std::size_t checked_align(const FixedPoolOptions& options) {
     require_positive("block_size", options.block_size);
     require_positive("blocks", options.blocks);
@@ -36,7 +30,7 @@ std::size_t checked_align(const FixedPoolOptions& options) {
             std::to_string(options.blocks) +
             " blocks that the pool starts with: give at least as many, or None for no bound"};
     }
-    if (options.align == 0) return default_align(options.block_size);
+    if (options.align == 0) return usual_align(options.block_size);
     if (!is_power_of_two(options.align) || options.align > max_size) {
         throw BadArgument{"align is " + std::to_string(options.align) +
                           ": it must be a power of two, like 64 or 4096"};

@@ -11,7 +11,7 @@ namespace {
 struct Registry {
     std::mutex mutex;
     /// One for each rank, locked in this order.
-    std::array<std::list<ForkGuarded*>, 5> guarded;
+    std::array<std::list<ForkGuarded*>, 6> guarded;
 
     std::list<ForkGuarded*>& of(ForkGuarded::Rank rank) {
         return guarded[static_cast<std::size_t>(rank)];

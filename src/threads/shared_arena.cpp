@@ -263,6 +263,13 @@ bool SharedArena::owns(const std::byte* address) const noexcept {
     return arena_ && arena_->owns(address);
 }
 
+bool SharedArena::add_handle_if_owns(const std::byte* address) noexcept {
+    const Lock lock{mutex_};
+    if (!arena_ || !arena_->owns(address) || !is_reachable()) return false;
+    ++handles_;
+    return true;
+}
+
 PoolFigures SharedArena::figures() const {
     const Lock lock{mutex_};
     PoolFigures figures;

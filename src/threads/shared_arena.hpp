@@ -12,6 +12,7 @@
 #include "threads/byte_source.hpp"
 #include "threads/fork.hpp"
 #include "threads/pool.hpp"
+#include "threads/pool_listing.hpp"
 #include "threads/ticket_office.hpp"
 
 namespace numpool::threads {
@@ -92,6 +93,7 @@ class SharedArena : public Pool, public ByteSource, public TicketOffice, private
     const std::string& name() const noexcept final { return name_; }
     std::string title() const final;
     bool owns(const std::byte* address) const noexcept final;
+    bool add_handle_if_owns(const std::byte* address) noexcept;
     PoolFigures figures() const final;
     std::size_t trim() final;
     void check() const final;
@@ -162,6 +164,7 @@ class SharedArena : public Pool, public ByteSource, public TicketOffice, private
 
     const std::size_t chunk_size_;
     const std::string name_;
+    const PoolListing listing_{*this};
 };
 
 }  // namespace numpool::threads

@@ -198,6 +198,14 @@ void SharedFixedPool::add_handle() noexcept {
     ++handles_;
 }
 
+bool SharedFixedPool::add_handle_if_owns(const std::byte* address) noexcept {
+    const Lock lock{mutex_};
+    const bool ending = handles_ == 0 && telling_ == 0 && out_ == 0;
+    if (ending || !pool_ || !pool_->owns(address)) return false;
+    ++handles_;
+    return true;
+}
+
 void SharedFixedPool::drop_handle() noexcept {
     {
         const Lock lock{mutex_};

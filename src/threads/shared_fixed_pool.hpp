@@ -1,7 +1,6 @@
 #pragma once
 
 #include <algorithm>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -12,9 +11,9 @@
 #include "threads/brief_mutex.hpp"
 #include "threads/byte_source.hpp"
 #include "threads/fork.hpp"
-#include "threads/pool.hpp"
+#include "threads/pool_listing.hpp"
 #include "threads/pool_threads.hpp"
-#include "threads/wait_queue.hpp"
+#include "threads/waiting_pool.hpp"
 
 namespace numpool::threads {
 
@@ -39,16 +38,16 @@ struct SharedFixedPoolOptions : pools::FixedPoolOptions {
 ///
 /// As a source of bytes it serves requests that fit into a block, and never waits. Its users write
 /// where a constructor wrote, so what they give back is constructed anew for the next `acquire`.
-class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded, private MagazineOwner {
+class SharedFixedPool : public WaitingPool,
+                        public ByteSource,
+                        private ForkGuarded,
+                        private MagazineOwner {
   public:
-    using Block = pools::FixedPool::Block;
-
     /// The new pool's first handle. Throws as FixedPool's constructor does.
     static PoolHandle<SharedFixedPool> create(const SharedFixedPoolOptions& options,
                                               pages::SourceHandle source = pages::os_pages());
 
-    /// A block, or an empty one where all are in use (or waited for). Throws Closed.
-    Block try_acquire() {
+    Block try_acquire() final {
         const Block block = pop_from(*magazines_at_hand);
         if (block) [[likely]]
             return block;
@@ -58,13 +57,9 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded, pri
     /// Fills the span with blocks, or returns false and takes none. Throws Closed.
     bool try_acquire_many(std::span<Block> blocks);
 
-    /// A block at once, or an empty one and the waiter stands in the queue. Throws Closed.
-    Block acquire_or_wait(const std::shared_ptr<Waiter>& waiter);
-
-    Waiter::State state_of(const Waiter& waiter) const noexcept;
-
-    /// Ends a wait and hands over what it was granted, an empty block if nothing.
-    Block collect(Waiter& waiter) noexcept;
+    Block acquire_or_wait(const std::shared_ptr<Waiter>& waiter) final;
+    Waiter::State state_of(const Waiter& waiter) const noexcept final;
+    Block collect(Waiter& waiter) noexcept final;
 
     /// Aborts, as `release_unused` does, where no live block of this pool starts at the address: it
     /// was released before, or is not the pool's. Only where two threads release one block at the
@@ -88,6 +83,7 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded, pri
     std::string refuse(std::size_t wanted);
 
     void add_handle() noexcept final;
+    bool add_handle_if_owns(const std::byte* address) noexcept;
     void drop_handle() noexcept final;
     const std::string& name() const noexcept final { return name_; }
     std::string title() const final;
@@ -227,6 +223,7 @@ class SharedFixedPool : public Pool, public ByteSource, private ForkGuarded, pri
     const std::size_t stride_;
     const std::size_t max_blocks_;
     const std::string name_;
+    const PoolListing listing_{*this};
 };
 
 }  // namespace numpool::threads

@@ -10,7 +10,7 @@
 #include "threads/brief_mutex.hpp"
 #include "threads/byte_source.hpp"
 #include "threads/caretaker.hpp"
-#include "threads/pool.hpp"
+#include "threads/pool_listing.hpp"
 #include "threads/pool_threads.hpp"
 
 namespace numpool::threads {
@@ -105,6 +105,7 @@ class SharedSlabPool final : public Pool,
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;
 
     void add_handle() noexcept override;
+    bool add_handle_if_owns(const std::byte* address) noexcept;
     void drop_handle() noexcept override;
     const std::string& name() const noexcept override { return name_; }
     std::string title() const override;
@@ -206,6 +207,7 @@ class SharedSlabPool final : public Pool,
     std::optional<PoolThreads::AllOutside> paused_for_fork_;
     std::uint64_t looked_for_idle_ = 0;
     const std::string name_;
+    const PoolListing listing_{*this};
 };
 
 }  // namespace numpool::threads

@@ -45,6 +45,13 @@ void SharedSlabPool::add_handle() noexcept {
     ++handles_;
 }
 
+bool SharedSlabPool::add_handle_if_owns(const std::byte* address) noexcept {
+    const Lock lock{mutex_};
+    if ((handles_ == 0 && centre_.blocks_out() == 0) || !owns(address)) return false;
+    ++handles_;
+    return true;
+}
+
 void SharedSlabPool::drop_handle() noexcept {
     {
         const Lock lock{mutex_};

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpool
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _Value = TypeVar("_Value")
+
+STANDARD_OUTPUT = Path("-")
 
 SWITCH = {"1": True, "on": True, "yes": True, "true": True}
 SWITCH |= {"0": False, "off": False, "no": False, "false": False, "": False}
@@ -108,6 +116,30 @@ def one_of(*allowed: str) -> Callable[[str], str]:
         return text
 
     return to_word
+
+
+def add_json(parser: Parser) -> None:
+    """The options to have the figures as JSON."""
+    parser.add_value(
+        "--json", Path, None, metavar="FILE", help="write the figures to this file; - prints them"
+    )
+    parser.add_switch("--force", help="overwrite the file")
+
+
+def json_file(parser: Parser, given: argparse.Namespace) -> Path | None:
+    """Where the figures go, if anywhere."""
+    if given.json == STANDARD_OUTPUT:
+        return STANDARD_OUTPUT
+    return to_new_file(parser, given.json, force=given.force)
+
+
+def write_json(figures: DataclassInstance, file: Path) -> None:
+    """Write a report's figures."""
+    text = json.dumps(dataclasses.asdict(figures), indent=2) + "\n"
+    if file == STANDARD_OUTPUT:
+        sys.stdout.write(text)
+    else:
+        file.write_text(text)
 
 
 def to_new_file(parser: argparse.ArgumentParser, path: Path | None, *, force: bool) -> Path | None:

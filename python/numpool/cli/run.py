@@ -20,7 +20,6 @@ from numpool import _core
 from numpool.cli.arguments import Parser, one_of, to_limit, to_new_file, to_seconds
 
 STARTUP = Path(__file__).parent / "startup"
-HUGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 DESCRIPTION = """\
 Run a Python program with the pool as NumPy's allocator, and show at its end what came of it.
@@ -139,11 +138,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
             f"Python's {flag} keeps numpool from getting into the program: leave it out, or call "
             "numpool.install() in the program itself"
         )
-    if given.huge_pages == "on" and not huge_pages_offered():
-        options.error(
-            f"--huge-pages on, but this system offers none: {HUGE_PAGES} is "
-            "'never'; ask for always or madvise there, or give auto"
-        )
+    if given.huge_pages == "on":
+        check_huge_pages(options)
     if given.tune_malloc:
         check_malloc(options)
     json_file = to_new_file(options, given.json, force=given.force)
@@ -161,6 +157,17 @@ def main(arguments: Sequence[str]) -> NoReturn:
     become([*flags, *program], settings, children=given.children)
 
 
+def check_huge_pages(options: Parser) -> None:
+    """The parser's error where the system has none to give."""
+    from numpool.cli import huge_pages
+
+    if not huge_pages.offered():
+        options.error(
+            f"--huge-pages on, but this system offers none: {huge_pages.TRANSPARENT}/enabled "
+            "must be always or madvise; or give auto"
+        )
+
+
 def check_malloc(options: Parser) -> None:
     """The parser's error where malloc is not glibc's, here and so in the program."""
     try:
@@ -168,11 +175,6 @@ def check_malloc(options: Parser) -> None:
     except ValueError as error:
         options.error(f"--tune-malloc: {error}")
     _core._release_heap()
-
-
-def huge_pages_offered() -> bool:
-    """Whether this system gives huge pages to those who ask."""
-    return HUGE_PAGES.exists() and "[never]" not in HUGE_PAGES.read_text()
 
 
 def become(arguments: Sequence[str], settings: dict[str, object], *, children: bool) -> NoReturn:

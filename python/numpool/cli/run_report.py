@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import shlex
 from collections.abc import Iterator
 from itertools import zip_longest
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from numpool import format_size
+from numpool.cli import console
 from numpool.cli.run_summary import RunSummary, SizeFigures, advice
 
-WIDTH = 80
 BAR = 20
 BOUNDS = [64, 512, 4 << 10, 32 << 10, 64 << 10]
 """The upper ends of the chart's rows; what is larger has a row of its own."""
@@ -24,13 +23,7 @@ BOUNDS = [64, 512, 4 << 10, 32 << 10, 64 << 10]
 
 def render(summary: RunSummary, *, terminal: bool) -> str:
     """The summary, coloured where it goes to a terminal that shows colours, and NO_COLOR is not."""
-    console = Console(
-        file=io.StringIO(), force_terminal=terminal, width=WIDTH, highlight=False, emoji=False
-    )
-    console.print(report(summary))
-    file = console.file
-    assert isinstance(file, io.StringIO)
-    return file.getvalue()
+    return console.render(report(summary), terminal=terminal)
 
 
 def report(summary: RunSummary) -> RenderableType:
@@ -47,7 +40,7 @@ def report(summary: RunSummary) -> RenderableType:
 def title(summary: RunSummary) -> Text:
     """What was run, shortened to fit."""
     text = Text(f"numpool run {shlex.join(summary.program)}".splitlines()[0], style="bold")
-    text.truncate(WIDTH - 6, overflow="ellipsis")
+    text.truncate(console.NARROW - 6, overflow="ellipsis")
     return text
 
 

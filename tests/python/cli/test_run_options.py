@@ -14,7 +14,7 @@ import pytest
 
 import numpool
 from numpool import _core
-from numpool.cli import run
+from numpool.cli import huge_pages, run
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[[str, str], str]
@@ -157,12 +157,14 @@ def test_a_program_must_be_named(numpool_run: Run) -> None:
 def test_huge_pages_that_the_system_does_not_have_are_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    enabled = tmp_path / "enabled"
-    enabled.write_text("always madvise [never]\n")
-    monkeypatch.setattr(run, "HUGE_PAGES", enabled)
+    (tmp_path / "enabled").write_text("always madvise [never]\n")
+    monkeypatch.setattr(huge_pages, "TRANSPARENT", tmp_path)
     with pytest.raises(SystemExit):
         run.main(["--huge-pages", "on", "-c", ""])
-    assert f"this system offers none: {enabled} is 'never'" in capsys.readouterr().err
+    assert (
+        f"this system offers none: {tmp_path}/enabled must be always or madvise"
+        in capsys.readouterr().err
+    )
 
 
 def test_a_malloc_that_is_not_glibcs_is_not_tuned(

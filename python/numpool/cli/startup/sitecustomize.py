@@ -114,9 +114,14 @@ def vanish(*, keep_environment: bool) -> None:
         os.environ["PYTHONPATH"] = before
 
 
-if SETTINGS in os.environ:
+def start() -> None:
+    """Do all of this for a program that was started so."""
     pid, whom, settings = os.environ[SETTINGS].split(" ", 2)
     vanish(keep_environment=whom == "children")
     begin(int(pid), settings)
     # Where there is none, the error is the one that `site` expects then.
     import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
+
+
+if SETTINGS in os.environ:
+    start()

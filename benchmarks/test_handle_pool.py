@@ -1,0 +1,78 @@
+"""What a handle costs in Python, beside the tables that programs write themselves."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+from test_fixed_pool import thousand_times
+
+import numpool
+
+
+class ListTable:
+    """A list of objects and one of free places, with a version for each: unchecked by any lock."""
+
+    def __init__(self, blocks: int, size: int) -> None:
+        self.objects = [bytearray(size) for _ in range(blocks)]
+        self.versions = [0] * blocks
+        self.places = list(range(blocks))
+
+    def alloc(self) -> int:
+        place = self.places.pop()
+        return self.versions[place] << 24 | place
+
+    def __getitem__(self, handle: int) -> bytearray:
+        if self.versions[handle & 0xFFFFFF] != handle >> 24:
+            raise KeyError(handle)
+        return self.objects[handle & 0xFFFFFF]
+
+    def free(self, handle: int) -> None:
+        place = handle & 0xFFFFFF
+        if self.versions[place] != handle >> 24:
+            raise KeyError(handle)
+        self.versions[place] += 1
+        self.places.append(place)
+
+
+def names() -> dict[str, Any]:
+    """One live handle in each table."""
+    pool = numpool.HandlePool({64: 1000})
+    lists = ListTable(1000, 64)
+    numbers = itertools.count()
+    objects = {next(numbers): bytearray(64)}
+    return {
+        "pool": pool,
+        "handle": pool.alloc(64),
+        "lists": lists,
+        "place": lists.alloc(),
+        "numbers": numbers,
+        "objects": objects,
+    }
+
+
+PAIRS = {
+    "HandlePool": "pool.free(pool.alloc(64))",
+    "dict of bytearrays": "key = next(numbers); objects[key] = bytearray(64); del objects[key]",
+    "lists with versions": "lists.free(lists.alloc())",
+}
+LOOKUPS = {
+    "HandlePool": "pool[handle]",
+    "dict, memoryview": "memoryview(objects[0])",
+    "lists, memoryview": "memoryview(lists[place])",
+    "dict": "objects[0]",
+}
+
+
+@pytest.mark.parametrize("table", PAIRS)
+def test_alloc_and_free(benchmark: BenchmarkFixture, table: str) -> None:
+    benchmark.group = "1000 x alloc and free of 64 bytes by handle"
+    benchmark(thousand_times(PAIRS[table], **names()))
+
+
+@pytest.mark.parametrize("table", LOOKUPS)
+def test_find(benchmark: BenchmarkFixture, table: str) -> None:
+    benchmark.group = "1000 x find 64 bytes by handle"
+    benchmark(thousand_times(LOOKUPS[table], **names()))

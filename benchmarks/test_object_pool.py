@@ -1,0 +1,55 @@
+"""What lending an object costs in Python, beside what programs write themselves."""
+
+from __future__ import annotations
+
+import queue
+from collections import deque
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+from test_fixed_pool import thousand_times
+
+import numpool
+
+
+class Parser:
+    """Something with a state that takes a while to build."""
+
+    def __init__(self) -> None:
+        self.table = {number: str(number) for number in range(1000)}
+        self.words: list[str] = []
+
+    def reset(self) -> None:
+        self.words.clear()
+
+
+OBJECTS = {
+    "ObjectPool": "with pool.take() as x: pass",
+    "queue.LifoQueue": "x = waiting.get(); x.reset(); waiting.put(x)",
+    "list of free objects": "x = free.pop(); x.reset(); free.append(x)",
+    "built each time": "x = Parser()",
+}
+ARRAYS = {
+    "ArrayPool": "with pool.take() as x: pass",
+    "list of free arrays": "x = free.pop(); x.fill(0); free.append(x)",
+    "np.zeros, touched": "x = np.zeros((480, 640, 3), 'u1'); x.fill(0)",
+}
+
+
+@pytest.mark.parametrize("way", OBJECTS)
+def test_lend_an_object(benchmark: BenchmarkFixture, way: str) -> None:
+    benchmark.group = "1000 x take and return a parser, reset"
+    waiting: queue.LifoQueue[Parser] = queue.LifoQueue()
+    waiting.put(Parser())
+    pool = numpool.ObjectPool(Parser, Parser.reset, size=4)
+    free = deque([Parser()])
+    benchmark(thousand_times(OBJECTS[way], pool=pool, waiting=waiting, free=free, Parser=Parser))
+
+
+@pytest.mark.parametrize("way", ARRAYS)
+def test_lend_an_array(benchmark: BenchmarkFixture, way: str) -> None:
+    benchmark.group = "1000 x take and return a frame of 900KiB, zeroed"
+    pool = numpool.ArrayPool((480, 640, 3), "u1", 0, size=4)
+    free = deque([np.zeros((480, 640, 3), "u1")])
+    benchmark(thousand_times(ARRAYS[way], pool=pool, free=free))

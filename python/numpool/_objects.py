@@ -1,0 +1,418 @@
+"""Objects that are built once and used again and again."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
+
+from numpool._core import Buffer as _Permit
+from numpool._core import FixedPool, PoolClosed, PoolExhausted, _Count, _references
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+_Object = TypeVar("_Object")
+
+
+@dataclass(frozen=True)
+class ObjectStats:
+    """The figures of a pool of objects at one moment."""
+
+    size: int
+    """How many objects may be out at once."""
+    taken: int
+    """How many are."""
+    idle: int
+    """Objects that wait to be taken again."""
+    peak: int
+    """The most that ``taken`` has been."""
+    takes: int
+    """Loans so far."""
+    built: int
+    """Calls of the factory that returned an object."""
+    waits: int
+    """Requests that had to wait."""
+    failures: int
+    """Requests that were refused."""
+    kept: int
+    """Objects that were not used again since somebody else still referred to them."""
+    dropped: int
+    """Objects that were not used again since their reset failed or could not restore them."""
+
+
+class _Item(Generic[_Object]):
+    """An object of a pool, and how many may refer to it.
+
+    A ``with`` block leaves its name behind, in a frame that may wait for another object by now. So
+    only references that appear during a loan are held against it: what was there before is the
+    names of earlier blocks.
+    """
+
+    __slots__ = ("frame", "holder", "own", "tolerated")
+
+    def __init__(self, factory: Callable[[], _Object]) -> None:
+        self.holder = (factory(),)
+        # What refers to a new object is its own affair: a cycle, or a list of all of its kind.
+        self.own = _references(self.holder)
+        self.tolerated = 0
+        # That which the last block was in.
+        self.frame = 0
+
+    def begin(self, frame: int) -> bool:
+        """Whether it can be lent: nobody refers to it that did not when it was returned."""
+        references = _references(self.holder) - self.own
+        if references > self.tolerated:
+            return False
+        # A block in the same frame, in a loop as a rule, gives the same name again.
+        again = references > 0 and frame == self.frame
+        self.tolerated = references - 1 if again else references
+        return True
+
+    def end(self, frame: int | None) -> bool:
+        """Whether nobody refers to it that did not when it was lent, but the name in a block."""
+        references = _references(self.holder) - self.own
+        name_left = frame is not None
+        if references > self.tolerated + name_left:
+            return False
+        self.tolerated = references
+        self.frame = frame or 0
+        return True
+
+
+class Loan(Generic[_Object]):
+    """An object that was taken from a pool, until it is returned.
+
+    As a context manager it gives the object itself, and returns it at the end of the block. A loan
+    that is dropped gives its place back, too; its object is then not used again.
+    """
+
+    __slots__ = ("_item", "_permits", "_pool")
+
+    def __init__(self, pool: ObjectPool[_Object], item: _Item[_Object], permit: _Permit) -> None:
+        self._pool = pool
+        self._item: _Item[_Object] | None = item
+        # Of threads that return one loan, whoever pops it does.
+        self._permits = [permit]
+
+    @property
+    def object(self) -> _Object:
+        """The object; ValueError once it was returned."""
+        item = self._item
+        if item is None:
+            raise ValueError("this loan was returned: take another one from its pool")
+        return item.holder[0]
+
+    @property
+    def returned(self) -> bool:
+        """Whether the object was returned."""
+        return not self._permits
+
+    def release(self) -> None:
+        """Return the object: it is reset, and may be taken again if nobody refers to it any more.
+
+        What the reset raises passes. Releasing again does nothing.
+        """
+        self._release(None)
+
+    def _release(self, frame: int | None) -> None:
+        try:
+            permit = self._permits.pop()
+        except IndexError:
+            return
+        item, self._item = self._item, None
+        assert item is not None
+        self._pool._take_back(item, permit, frame)
+
+    def __enter__(self) -> _Object:
+        """The object."""
+        return self.object
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        """Return the object; the name that the ``with`` block gave it may still be there."""
+        self._release(id(sys._getframe(1)))
+
+    def __repr__(self) -> str:
+        item = self._item
+        what = ", returned" if item is None else f" of {item.holder[0]!r}"
+        return f"<numpool.Loan{what} from {self._pool.title}>"
+
+
+class ObjectPool(Generic[_Object]):
+    """A bounded number of Python objects, each built once and lent again and again.
+
+    ``with pool.take() as x`` lends an object and takes it back, in constant time; ``take`` returns
+    a Loan, which can also be passed on and released elsewhere. When all are out, ``take`` raises
+    PoolExhausted or waits; those who wait, threads and tasks alike, are served in their order.
+    Any thread may return what another took.
+
+    Use it for what is slow to build or limited in number: connections, parsers, compiled plans,
+    buffers with structure. For bytes and arrays that views may outlive, use FixedPool.
+
+    An object that somebody else refers to when it is returned is not lent again: it is left to
+    them, and another is built when it is needed; ``stats().kept`` counts them. Only the name that
+    ``with ... as x`` leaves behind is let pass: don't use it after its block, any more than a
+    file's. References are what CPython counts, so some go unseen: addresses taken through ctypes;
+    one that appears just when the name of an earlier block, in another thread, goes; and, from
+    CPython 3.14 on, that of a ``return x`` from inside the block.
+
+    factory     called without arguments when an object is needed and none is idle
+    reset       called with each object that comes back; where it raises the object is dropped and
+                the error passes
+    size        how many objects may be out at once
+    name        shown in errors and reprs
+    """
+
+    def __init__(
+        self,
+        factory: Callable[[], _Object],
+        reset: Callable[[_Object], object] | None = None,
+        *,
+        size: SupportsIndex,
+        name: str = "",
+    ) -> None:
+        if not callable(factory):
+            raise TypeError(f"factory must be callable, not {type(factory).__name__}")
+        if reset is not None and not callable(reset):
+            raise TypeError(f"reset must be callable with an object, not {type(reset).__name__}")
+        self._size = operator.index(size)
+        if self._size < 1:
+            raise ValueError(f"size is {size}: a pool needs at least 1 object")
+        self._factory = factory
+        self._reset = reset
+        # A block stands for the right to have an object out. It is released after its object became
+        # idle, so whoever has a block finds an object if one is idle.
+        self._places = FixedPool(8, size, name=name)
+        self._idle: deque[_Item[_Object]] = deque()
+        self._built = _Count()
+        self._kept = _Count()
+        self._dropped = _Count()
+
+    @property
+    def name(self) -> str:
+        """The name that errors and reprs show; may be empty."""
+        return self._places.name
+
+    @property
+    def title(self) -> str:
+        """What errors call the pool: its kind, and its name if it has one."""
+        return f"{type(self).__name__} {self.name!r}" if self.name else type(self).__name__
+
+    @property
+    def size(self) -> int:
+        """How many objects may be out at once."""
+        return self._size
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was called."""
+        return self._places.closed
+
+    def take(self, *, timeout: float | None = 0) -> Loan[_Object]:
+        """Lend an object, waiting for so many seconds if all are out; None waits for ever.
+
+        If none is returned meanwhile, raise PoolExhausted.
+        """
+        try:
+            permit = self._places.acquire(timeout=timeout)
+        except PoolExhausted:
+            advice = "return one, or wait with take(timeout=...)"
+            if timeout != 0:
+                advice = f"none was returned within {timeout} seconds"
+            raise PoolExhausted(f"{self._all_out()}: {advice}") from None
+        except PoolClosed:
+            raise self._is_closed() from None
+        return self._lend(permit, id(sys._getframe(1)))
+
+    def try_take(self) -> Loan[_Object] | None:
+        """Lend an object, or return None if all are out."""
+        try:
+            permit = self._places.try_acquire()
+        except PoolClosed:
+            raise self._is_closed() from None
+        return None if permit is None else self._lend(permit, id(sys._getframe(1)))
+
+    async def take_async(self) -> Loan[_Object]:
+        """Lend an object, waiting in the event loop: ``with await pool.take_async() as x``.
+
+        It stands in the same queue as threads do. Cancelling loses nothing.
+        """
+        try:
+            permit = await self._places.acquire_async()
+        except PoolClosed:
+            raise self._is_closed() from None
+        return self._lend(permit, id(sys._getframe(1)))
+
+    def _lend(self, permit: _Permit, frame: int) -> Loan[_Object]:
+        try:
+            item = self._pop_idle()
+            if item is not None and not item.begin(frame):
+                self._kept.add()
+                item = None
+            if item is None:
+                item = _Item(self._factory)
+                self._built.add()
+            return Loan(self, item, permit)
+        except BaseException:
+            permit.release()
+            raise
+
+    def _pop_idle(self) -> _Item[_Object] | None:
+        """The object returned last."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
+
+    def _take_back(self, item: _Item[_Object], permit: _Permit, frame: int | None) -> None:
+        try:
+            if not self._restored(item.holder[0]):
+                self._dropped.add()
+            elif not item.end(frame):
+                self._kept.add()
+            else:
+                self._idle.append(item)
+                if self.closed:
+                    self._idle.clear()
+        except BaseException:
+            self._dropped.add()
+            raise
+        finally:
+            permit.release()
+
+    def _restored(self, one: _Object) -> bool:
+        """Bring the object to the state in which it is lent; whether that could be done."""
+        if self._reset is not None:
+            self._reset(one)
+        return True
+
+    def _all_out(self) -> str:
+        return f"{self.title}: all {self.size} objects are taken"
+
+    def _is_closed(self) -> PoolClosed:
+        return PoolClosed(f"{self.title} is closed and takes no more requests")
+
+    def trim(self) -> int:
+        """Let go of the idle objects, and return how many there were."""
+        count = 0
+        while self._pop_idle() is not None:
+            count += 1
+        return count
+
+    def stats(self) -> ObjectStats:
+        """The pool's figures at this moment."""
+        places = self._places.stats()
+        return ObjectStats(
+            size=self.size,
+            taken=places.blocks,
+            idle=len(self._idle),
+            peak=places.peak // 8,
+            takes=places.requests,
+            built=operator.index(self._built),
+            waits=places.waits,
+            failures=places.failures,
+            kept=operator.index(self._kept),
+            dropped=operator.index(self._dropped),
+        )
+
+    def check(self) -> None:
+        """Walk everything the pool knows; raise PoolError that says what is broken, if anything."""
+        self._places.check()
+
+    def close(self) -> None:
+        """Take no more requests: they raise PoolClosed, and so do those that wait.
+
+        Idle objects are let go, and those that are out when they come back. Closing again does
+        nothing.
+        """
+        self._places.close()
+        self._idle.clear()
+
+    def __enter__(self) -> ObjectPool[_Object]:
+        """The pool itself."""
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Close the pool."""
+        self.close()
+
+    def __repr__(self) -> str:
+        stats = self.stats()
+        if self.closed:
+            out = f", {stats.taken} still out" if stats.taken else ""
+            return f"<{self.title}: closed{out}>"
+        return f"<{self.title}: {stats.taken} of {stats.size} taken, {stats.idle} idle>"
+
+
+class ArrayPool(ObjectPool["NDArray[Any]"]):
+    """A bounded number of arrays of one shape and dtype, each built once and lent again and again.
+
+    It lends as ObjectPool does: ``with pool.take() as x``. An array that still has views when it is
+    returned, or whose shape, dtype, strides or flags were changed, is not lent again. With ``fill``
+    each array holds that value when it is lent; otherwise it holds whatever its last user left.
+
+    Use it for frames, batches and work arrays that are passed around and given back. An array that
+    need not be given back by hand comes from SlabPool.
+
+    shape       of each array
+    dtype       of each array
+    fill        what each array is filled with before it is lent: a value, or an array that
+                broadcasts to the shape
+    size        how many arrays may be out at once
+    name        shown in errors and reprs
+    """
+
+    def __init__(
+        self,
+        shape: int | Iterable[int],
+        dtype: DTypeLike = float,
+        fill: ArrayLike | None = None,
+        *,
+        size: SupportsIndex,
+        name: str = "",
+    ) -> None:
+        import numpy as np
+
+        self._empty = np.empty
+        # It takes no memory, and says what is wrong with the arguments.
+        like = np.broadcast_to(np.zeros((), dtype), shape)
+        self._shape = like.shape
+        self._dtype = like.dtype
+        self._fill = fill
+        if fill is not None:
+            np.broadcast_to(np.asarray(fill).astype(self._dtype), self._shape)
+        super().__init__(self._make, size=size, name=name)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of each array."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of each array."""
+        return self._dtype
+
+    def _make(self) -> NDArray[Any]:
+        array = self._empty(self._shape, self._dtype)
+        if self._fill is not None:
+            array[...] = self._fill
+        return array
+
+    def _restored(self, one: NDArray[Any]) -> bool:
+        # As Python attributes they may have been set; then the array is another one now.
+        if one.shape != self._shape or one.dtype != self._dtype or not one.flags.carray:
+            return False
+        if self._fill is not None:
+            one[...] = self._fill
+        return True

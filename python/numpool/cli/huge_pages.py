@@ -1,0 +1,100 @@
+"""Huge pages: what the system says of them, and whether it gives them."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+TRANSPARENT = Path("/sys/kernel/mm/transparent_hugepage")
+RESERVED = Path("/sys/kernel/mm/hugepages")
+TRIED = 8 << 20
+
+
+@dataclass(frozen=True)
+class ReservedPages:
+    """Huge pages of one size that are set aside for those who ask for them by name."""
+
+    size: int
+    total: int
+    free: int
+
+
+@dataclass(frozen=True)
+class HugePages:
+    """What the system says, and what it does."""
+
+    mode: str
+    """always, madvise or never: who gets huge pages without naming them."""
+    defrag: str
+    """How hard the kernel tries."""
+    size: int
+    """Bytes of one; 0 where there are none."""
+    given: bool | None
+    """Whether some were given when asked for just now; None where they are off."""
+    reserved: list[ReservedPages]
+
+
+def look_at_huge_pages() -> HugePages:
+    """Read the settings, and try."""
+    mode = chosen(TRANSPARENT / "enabled")
+    size = TRANSPARENT / "hpage_pmd_size"
+    return HugePages(
+        mode=mode,
+        defrag=chosen(TRANSPARENT / "defrag"),
+        size=int(size.read_text()) if size.exists() else 0,
+        given=None if mode == "never" else try_for_huge_pages(),
+        reserved=reserved_pages(),
+    )
+
+
+def offered() -> bool:
+    """Whether this system gives huge pages to those who ask."""
+    return chosen(TRANSPARENT / "enabled") != "never"
+
+
+def chosen(file: Path) -> str:
+    """The word in brackets; "never" where there is no such file."""
+    found = re.search(r"\[([\w+]+)\]", file.read_text()) if file.exists() else None
+    return found[1] if found else "never"
+
+
+def reserved_pages() -> list[ReservedPages]:
+    """What is set aside, small pages first."""
+    found = []
+    for folder in RESERVED.glob("hugepages-*kB"):
+        size = int(re.sub(r"\D", "", folder.name)) * 1024
+        total, free = (
+            int((folder / name).read_text()) for name in ("nr_hugepages", "free_hugepages")
+        )
+        found.append(ReservedPages(size, total, free))
+    return sorted(found, key=lambda pages: pages.size)
+
+
+def try_for_huge_pages() -> bool:
+    """Ask for huge pages, touch the memory, and see what it is made of."""
+    with mmap.mmap(-1, TRIED, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        try:
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        except OSError:
+            return False
+        for place in range(0, TRIED, mmap.PAGESIZE):
+            memory[place] = 1
+        byte = ctypes.c_char.from_buffer(memory)
+        address = ctypes.addressof(byte)
+        del byte
+        return huge_bytes_at(address, Path("/proc/self/smaps").read_text()) > 0
+
+
+def huge_bytes_at(address: int, smaps: str) -> int:
+    """How much of the mapping at this address is huge pages."""
+    inside = False
+    for line in smaps.splitlines():
+        bounds = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)
+        if bounds:
+            inside = int(bounds[1], 16) <= address < int(bounds[2], 16)
+        elif inside and line.startswith("AnonHugePages:"):
+            return int(line.split()[1]) * 1024
+    return 0

@@ -1,0 +1,36 @@
+"""``numpool info``: what this machine offers, and what is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from numpool.cli.arguments import Parser, add_json, json_file, write_json
+
+DESCRIPTION = """\
+Tell what this machine offers to pools: versions, processor, page sizes, whether huge pages are
+really given, memory limits, what allocates for NumPy here, and hints where something could be
+better. Try it inside a program's surroundings: numpool run -m numpool info"""
+
+
+def parser() -> Parser:
+    """The options of ``numpool info``."""
+    parser = Parser("info", description=DESCRIPTION)
+    add_json(parser)
+    return parser
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Gather, and show or write."""
+    options = parser()
+    given = options.parse_args(arguments)
+
+    file = json_file(options, given)
+
+    from numpool.cli import console, info_report, machine
+
+    figures = machine.gather()
+    if file is None:
+        console.show(info_report.report(figures))
+    else:
+        write_json(figures, file)
+    return 0

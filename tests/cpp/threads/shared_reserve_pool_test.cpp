@@ -1,0 +1,295 @@
+#include "threads/shared_reserve_pool.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "base/error.hpp"
+#include "testing.hpp"
+
+using namespace numpool;
+using namespace numpool::threads;
+using namespace std::chrono_literals;
+using Block = SharedReservePool::Block;
+
+namespace {
+
+/// A pool that fails whenever it likes, and knows what it gave.
+class MoodyPool final : public Pool, public ByteSource {
+  public:
+    std::byte* try_acquire(std::size_t bytes) noexcept override {
+        const std::lock_guard lock{mutex_};
+        if (left == 0 || random_() % 100 < failing_percent) return nullptr;
+        --left;
+        auto* const block = static_cast<std::byte*>(std::malloc(bytes));
+        given_.insert(block);
+        return block;
+    }
+    std::byte* try_acquire_zeroed(std::size_t) noexcept override { return nullptr; }
+    bool try_release(void* block, std::size_t) noexcept override {
+        const std::lock_guard lock{mutex_};
+        if (given_.erase(static_cast<std::byte*>(block)) == 0) std::abort();
+        ++left;
+        std::free(block);
+        return true;
+    }
+    std::byte* try_reallocate(void*, std::size_t) noexcept override { return nullptr; }
+    std::size_t usable_size(const void*) const noexcept override { return 0; }
+
+    void release(std::byte* block, std::size_t) noexcept override { try_release(block, 0); }
+    void add_handle() noexcept override { ++handles; }
+    void drop_handle() noexcept override { --handles; }
+    const std::string& name() const noexcept override { return name_; }
+    std::string title() const override { return "MoodyPool"; }
+    bool owns(const std::byte* block) const noexcept override {
+        return given_.count(const_cast<std::byte*>(block)) != 0;
+    }
+    PoolFigures figures() const override { return {}; }
+    std::size_t trim() override { return 0; }
+    void check() const override {}
+    void close() noexcept override {}
+    bool closed() const noexcept override { return false; }
+
+    std::size_t given() const {
+        const std::lock_guard lock{mutex_};
+        return given_.size();
+    }
+
+    std::atomic<unsigned> failing_percent = 0;
+    std::atomic<std::size_t> left = 1000;
+    std::atomic<int> handles = 0;
+
+  private:
+    mutable std::mutex mutex_;
+    std::mt19937 random_{6};
+    std::set<std::byte*> given_;
+    std::string name_;
+};
+
+SharedReservePoolOptions options_for(std::size_t reserve) {
+    SharedReservePoolOptions options;
+    options.bytes = 64;
+    options.reserve = reserve;
+    options.name = "test";
+    return options;
+}
+
+PoolHandle<SharedReservePool> make(MoodyPool& backing, std::size_t reserve) {
+    return SharedReservePool::create(options_for(reserve), backing, backing);
+}
+
+struct CountingWaiter final : Waiter {
+    bool notify() noexcept override {
+        ++notified;
+        return reachable;
+    }
+    std::atomic<int> notified = 0;
+    bool reachable = true;
+};
+
+/// A thread's whole wait, as a caller does it.
+Block wait_for_block(SharedReservePool& pool) {
+    const auto waiter = std::make_shared<ThreadWaiter>();
+    if (const Block block = pool.acquire_or_wait(waiter)) return block;
+    while (pool.state_of(*waiter) == Waiter::State::waiting) {
+        waiter->wait(Doorbell::Clock::now() + 20ms);
+        pool.look_elsewhere();
+    }
+    return pool.collect(*waiter);
+}
+
+}  // namespace
+
+TEST("creation takes the whole reserve, or fails and gives everything back") {
+    MoodyPool backing;
+    {
+        const auto pool = make(backing, 3);
+        CHECK_EQUAL(backing.given(), 3U);
+        CHECK_EQUAL(pool->at_hand(), 3U);
+        CHECK_EQUAL(backing.handles, 1);
+        pool->check();
+    }
+    CHECK_EQUAL(backing.given(), 0U);
+    CHECK_EQUAL(backing.handles, 0);
+    backing.left = 2;
+    CHECK_THROWS(Exhausted, "MoodyPool gave 2 of the 3 blocks of 64 bytes to keep in reserve",
+                 make(backing, 3));
+    CHECK_THROWS(BadArgument, "reserve is 0", make(backing, 0));
+    CHECK_EQUAL(backing.given(), 0U);
+    CHECK_EQUAL(backing.handles, 0);
+}
+
+TEST("a request asks the backing pool first and the reserve next") {
+    MoodyPool backing;
+    const auto pool = make(backing, 2);
+    const Block first = pool->try_acquire();
+    CHECK_EQUAL(pool->at_hand(), 2U);
+    backing.failing_percent = 100;
+    const Block second = pool->try_acquire();
+    const Block third = pool->try_acquire();
+    CHECK_EQUAL(pool->at_hand(), 0U);
+    CHECK(!pool->try_acquire());
+    CHECK_EQUAL(pool->refuse(),
+                "ReservePool 'test': MoodyPool has no 64 bytes left, and the 2 blocks in reserve "
+                "are in use");
+    // What comes back fills the reserve first, whichever it is.
+    pool->release(first.start);
+    pool->release(second.start);
+    CHECK_EQUAL(pool->at_hand(), 2U);
+    CHECK_EQUAL(backing.given(), 3U);
+    pool->release(third.start);
+    CHECK_EQUAL(backing.given(), 2U);
+    const PoolFigures figures = pool->figures();
+    CHECK_EQUAL(figures.requests, 3U);
+    CHECK_EQUAL(figures.hits, 2U);
+    CHECK_EQUAL(figures.failures, 1U);
+    CHECK_EQUAL(figures.peak, 3 * 64U);
+    CHECK_EQUAL(figures.cached, 2 * 64U);
+    CHECK_EQUAL(figures.blocks, 0U);
+    pool->check();
+}
+
+TEST("those who wait are served in their order, and nobody overtakes them") {
+    MoodyPool backing;
+    const auto pool = make(backing, 1);
+    backing.failing_percent = 100;
+    const Block block = pool->try_acquire();
+    const auto first = std::make_shared<CountingWaiter>();
+    const auto gone = std::make_shared<CountingWaiter>();
+    gone->reachable = false;
+    const auto second = std::make_shared<CountingWaiter>();
+    for (const auto& waiter : {first, gone, second}) CHECK(!pool->acquire_or_wait(waiter));
+    CHECK(!pool->try_acquire());
+    pool->release(block.start);
+    CHECK_EQUAL(first->notified, 1);
+    CHECK(pool->collect(*first).start == block.start);
+    pool->release(block.start);
+    CHECK(!pool->collect(*gone));
+    CHECK(pool->collect(*second).start == block.start);
+    pool->release(block.start);
+    CHECK_EQUAL(pool->at_hand(), 1U);
+    pool->check();
+}
+
+TEST("what the backing pool has by now goes to those who wait before anybody else") {
+    MoodyPool backing;
+    const auto pool = make(backing, 1);
+    backing.failing_percent = 100;
+    const Block block = pool->try_acquire();
+    const auto waiter = std::make_shared<CountingWaiter>();
+    CHECK(!pool->acquire_or_wait(waiter));
+    backing.failing_percent = 0;
+    const Block newcomer = pool->try_acquire();
+    CHECK(static_cast<bool>(newcomer));
+    CHECK_EQUAL(waiter->notified, 1);
+    const Block waited = pool->collect(*waiter);
+    CHECK(static_cast<bool>(waited) && waited.start != newcomer.start);
+    for (const Block& one : {block, newcomer, waited}) pool->release(one.start);
+    CHECK_EQUAL(backing.given(), 1U);
+    pool->check();
+}
+
+TEST("the reserve shrinks at once, and grows as far as it can") {
+    MoodyPool backing;
+    const auto pool = make(backing, 5);
+    const Block block = pool->try_acquire();
+    pool->resize(2);
+    CHECK_EQUAL(backing.given(), 3U);
+    CHECK_EQUAL(pool->at_hand(), 2U);
+    backing.left = 1;
+    pool->resize(4);
+    CHECK_EQUAL(pool->at_hand(), 3U);
+    CHECK_EQUAL(pool->reserve(), 4U);
+    pool->release(block.start);
+    CHECK_EQUAL(pool->at_hand(), 4U);
+    CHECK_THROWS(BadArgument, "reserve is 0", pool->resize(0));
+    pool->check();
+    pool->close();
+    CHECK_EQUAL(backing.given(), 0U);
+    CHECK_THROWS(Closed, "ReservePool 'test' is closed and takes no more requests",
+                 pool->resize(1));
+    pool->check();
+}
+
+TEST("a closed pool tells those who wait, and its blocks go back to the backing pool") {
+    MoodyPool backing;
+    const auto pool = make(backing, 1);
+    backing.failing_percent = 100;
+    const Block block = pool->try_acquire();
+    const auto waiter = std::make_shared<CountingWaiter>();
+    CHECK(!pool->acquire_or_wait(waiter));
+    pool->close();
+    CHECK_EQUAL(waiter->notified, 1);
+    CHECK(pool->state_of(*waiter) == Waiter::State::closed);
+    CHECK_THROWS(Closed, "is closed", pool->try_acquire());
+    CHECK_EQUAL(backing.given(), 1U);
+    pool->release(block.start);
+    CHECK_EQUAL(backing.given(), 0U);
+    pool->check();
+}
+
+TEST("a live block keeps a pool without handles, and ends it") {
+    MoodyPool backing;
+    SharedReservePool* raw = nullptr;
+    Block block;
+    {
+        const auto pool = make(backing, 2);
+        raw = pool.get();
+        block = pool->try_acquire();
+    }
+    CHECK_EQUAL(backing.given(), 3U);
+    raw->release(block.start);
+    CHECK_EQUAL(backing.given(), 0U);
+    CHECK_EQUAL(backing.handles, 0);
+}
+
+TEST("a caller that may wait never fails while the backing pool fails at random") {
+    MoodyPool backing;
+    const auto pool = make(backing, 3);
+    std::atomic<int> failures = 0;
+    std::atomic<int> out = 0;
+    std::atomic<bool> stop = false;
+    const auto work = [&](unsigned seed) {
+        std::mt19937 random{seed};
+        std::vector<Block> held;
+        for (int i = 0; i < 3000; ++i) {
+            // Nobody who waits holds a block, or all could wait for each other.
+            const Block block = wait_for_block(*pool);
+            if (!block) {
+                ++failures;
+                continue;
+            }
+            ++out;
+            *block.start = std::byte{1};
+            if (random() % 8 == 0) std::this_thread::yield();
+            --out;
+            pool->release(block.start);
+        }
+    };
+    std::thread mood{[&] {
+        std::mt19937 random{1};
+        while (!stop) {
+            const unsigned moods[] = {0, 50, 90, 100};
+            backing.failing_percent = moods[random() % 4];
+            if (random() % 4 == 0) pool->resize(1 + random() % 6);
+            std::this_thread::sleep_for(200us);
+        }
+    }};
+    std::vector<std::thread> threads;
+    for (unsigned seed = 0; seed < 6; ++seed) threads.emplace_back(work, seed);
+    for (auto& thread : threads) thread.join();
+    stop = true;
+    mood.join();
+    CHECK_EQUAL(failures, 0);
+    CHECK_EQUAL(out, 0);
+    pool->check();
+    CHECK_EQUAL(pool->figures().blocks, 0U);
+    CHECK_EQUAL(backing.given(), pool->at_hand());
+    CHECK_EQUAL(pool->figures().requests, 18000U);
+}

@@ -1,0 +1,547 @@
+"""HandlePool: blocks behind integers that know when they are stale."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import threading
+import tracemalloc
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numpool
+
+
+@pytest.fixture
+def table() -> Iterator[numpool.HandlePool]:
+    """Two sizes; it must be whole at the test's end."""
+    table = numpool.HandlePool({64: 4, "4KiB": 2}, name="test")
+    yield table
+    table.check()
+
+
+def test_a_handle_leads_to_the_bytes_that_were_asked_for(table: numpool.HandlePool) -> None:
+    handle = table.alloc(10)
+    table[handle][:] = b"0123456789"
+    view = table[handle]
+    assert isinstance(view, memoryview)
+    assert (view.nbytes, view.format, view.readonly) == (10, "B", False)
+    assert bytes(view) == b"0123456789"
+    assert len(table[table.alloc("1KiB")]) == 1024
+    assert len(table[table.alloc(0)]) == 0
+
+
+def test_the_smallest_size_that_fits_serves_and_larger_ones_after_it(
+    table: numpool.HandlePool,
+) -> None:
+    for _ in range(6):
+        table.alloc(64)
+    by_size = {one.block_size: one.blocks for one in table.stats().classes}
+    assert by_size == {64: 4, 4096: 2}
+    with pytest.raises(
+        numpool.PoolExhausted,
+        match="HandlePool 'test': all 6 blocks of 64 bytes or more are in use: free some, or give",
+    ):
+        table.alloc(64)
+
+
+def test_a_request_that_no_size_fits_is_refused(table: numpool.HandlePool) -> None:
+    with pytest.raises(
+        ValueError, match="'test': asked for 4097 bytes, and the largest blocks have 4096"
+    ):
+        table.alloc(4097)
+
+
+def test_a_freed_handle_is_stale_and_says_so(table: numpool.HandlePool) -> None:
+    handle = table.alloc(1)
+    table.free(handle)
+    for use in (table.free, table.__getitem__):
+        with pytest.raises(numpool.StaleHandle, match="is stale: its block was freed") as raised:
+            use(handle)
+        assert str(raised.value) == f"HandlePool 'test': {handle} is stale: its block was freed"
+        assert isinstance(raised.value, KeyError)
+        assert isinstance(raised.value, numpool.PoolError)
+    assert not table.try_free(handle)
+    assert handle not in table
+
+
+@pytest.mark.parametrize("made_up", [0, 1, -1, 2**49 + 1, 2**63 - 1, 2**63, -(2**63), 10**40])
+def test_an_integer_that_never_was_a_handle_is_refused(
+    table: numpool.HandlePool, made_up: int
+) -> None:
+    table.alloc(1)
+    with pytest.raises(numpool.StaleHandle, match="no handle"):
+        table[made_up]
+    with pytest.raises(numpool.StaleHandle, match="no handle"):
+        table.free(made_up)
+    assert not table.try_free(made_up)
+    assert made_up not in table
+    assert len(table) == 1
+
+
+def test_random_integers_touch_nothing() -> None:
+    rng = random.Random(20261120)
+    table = numpool.HandlePool({16: 1000})
+    handles = [table.alloc(16) for _ in range(1000)]
+    for handle in handles:
+        table[handle][:] = handle.to_bytes(16, "little")
+    for _ in range(50_000):
+        # Anything at all, or a handle with one bit or a little changed.
+        guess = rng.getrandbits(63)
+        if rng.random() < 0.7:
+            guess = rng.choice(handles) ^ (1 << rng.randrange(63))
+        if guess in table:
+            assert guess in handles
+            continue
+        assert not table.try_free(guess)
+        with pytest.raises(numpool.StaleHandle):
+            table[guess]
+    assert sorted(table) == sorted(handles)
+    for handle in handles:
+        assert bytes(table[handle]) == handle.to_bytes(16, "little")
+    table.check()
+
+
+def test_a_handle_kept_through_a_million_reuses_is_stale() -> None:
+    table = numpool.HandlePool({8: 1})
+    kept = table.alloc(8)
+    table.free(kept)
+    alloc, free = table.alloc, table.free
+    for _ in range(2**20):
+        free(alloc(8))
+    handle = alloc(8)
+    assert kept not in table
+    with pytest.raises(numpool.StaleHandle):
+        table[kept]
+    assert not table.try_free(kept)
+    assert list(table) == [handle]
+    assert table.retired == 0
+
+
+def test_handles_of_other_pools_are_refused() -> None:
+    """Even of a pool that was there before, at the same place and of the same shape."""
+    seen: set[int] = set()
+    for _ in range(200):
+        table = numpool.HandlePool({64: 5})
+        handles = [table.alloc(1) for _ in range(5)]
+        for foreign in seen:
+            assert foreign not in table
+        assert seen.isdisjoint(handles)
+        seen.update(handles)
+        del table
+
+
+def test_handles_of_another_process_are_refused() -> None:
+    code = (
+        "import numpool, pickle, sys\n"
+        "tables = [numpool.HandlePool({64: 100}) for _ in range(3)]\n"
+        "sys.stdout.buffer.write(pickle.dumps([t.alloc(1) for t in tables for _ in range(100)]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    tables = [numpool.HandlePool({64: 100}) for _ in range(3)]
+    for table in tables:
+        for _ in range(100):
+            table.alloc(1)
+    foreign = pickle.loads(done.stdout)
+    assert not any(handle in table for handle in foreign for table in tables)
+
+
+def test_a_handle_is_not_freed_while_a_view_of_it_lives(table: numpool.HandlePool) -> None:
+    handle = table.alloc(64)
+    array = np.frombuffer(table[handle], "u1")
+    view = table[handle]
+    with pytest.raises(
+        BufferError,
+        match=f"HandlePool 'test': the block of handle {handle} is still in use by 2 views "
+        r"\(memoryview or array\): drop them first",
+    ):
+        table.free(handle)
+    assert not table.try_free(handle)
+    view.release()
+    with pytest.raises(BufferError, match=r"by 1 view .*: drop it first"):
+        table.free(handle)
+    assert handle in table
+    array[:] = 7
+    assert bytes(table[handle]) == b"\7" * 64
+    del array
+    table.free(handle)
+
+
+def test_a_view_of_a_view_holds_the_block_too(table: numpool.HandlePool) -> None:
+    handle = table.alloc(64)
+    part = table[handle][8:16].cast("I")
+    array = np.asarray(part)[::-1]
+    del part
+    assert not table.try_free(handle)
+    del array
+    assert table.try_free(handle)
+
+
+def test_a_view_outlives_its_pool() -> None:
+    table = numpool.HandlePool({"1MiB": 2})
+    view = table[table.alloc("1MiB")]
+    view[:] = b"\1" * 2**20
+    del table
+    gc.collect()
+    assert bytes(view) == b"\1" * 2**20
+    view[-1] = 2
+
+
+def test_live_handles_keep_no_pool_alive() -> None:
+    class Table(numpool.HandlePool):
+        pass
+
+    table = Table({64: 2})
+    table.alloc(1)
+    gone = weakref.ref(table)
+    del table
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_pool_in_a_cycle_with_its_views_is_collected() -> None:
+    class Table(numpool.HandlePool):
+        me: object
+
+    table = Table({64: 2})
+    table.me = [table, table[table.alloc(8)]]
+    gone = weakref.ref(table)
+    del table
+    gc.collect()
+    assert gone() is None
+
+
+def test_handles_are_ints_for_sorting_hashing_pickling_and_int64_arrays(
+    table: numpool.HandlePool,
+) -> None:
+    handles = [table.alloc(n) for n in (1, 100, 2, 200)]
+    assert all(type(handle) is int and 0 < handle < 2**63 for handle in handles)
+    assert len(set(handles)) == 4
+    assert pickle.loads(pickle.dumps(handles)) == handles
+    array = np.sort(np.array(handles, dtype=np.int64))
+    assert array.tolist() == sorted(handles)
+    for handle in array:
+        assert handle in table
+        table[handle][0] = 1
+        table.free(handle)
+    assert len(table) == 0
+
+
+def test_iterating_lists_the_live_handles(table: numpool.HandlePool) -> None:
+    handles = [table.alloc(1) for _ in range(5)]
+    table.free(handles.pop(2))
+    assert sorted(table) == sorted(handles)
+    for handle in table:
+        table.free(handle)
+    assert list(table) == []
+    assert len(table) == 0
+
+
+def test_contains_is_false_for_what_is_no_integer(table: numpool.HandlePool) -> None:
+    handle = table.alloc(1)
+    assert handle in table
+    assert str(handle) not in table
+    assert float(handle) not in table
+    assert None not in table
+
+
+@pytest.mark.parametrize("key", [None, "text", 1.5, slice(1)])
+def test_a_handle_is_an_int(table: numpool.HandlePool, key: Any) -> None:
+    for use in (table.free, table.try_free, table.__getitem__):
+        with pytest.raises(TypeError, match=r"a handle is an int, as alloc\(\) returns it, not "):
+            use(key)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "error", "text"),
+    [
+        ({}, ValueError, "there is no size: give at least one"),
+        ({0: 1}, ValueError, "a size is 0: a block has at least 1 byte"),
+        ({64: 0}, ValueError, "0 blocks of 64 bytes: there can be 1 to 16777216 of a size"),
+        ({64: 2**24 + 1}, ValueError, "there can be 1 to 16777216 of a size"),
+        ({"64": 1, 64: 2}, ValueError, "64 bytes is there twice: give each size once"),
+        ({2**60: 1}, ValueError, "more than an address space holds"),
+        ({64: "many"}, TypeError, "a number of blocks must be an int, not str"),
+        ({1.5: 1}, TypeError, "a size must be an int or a text like '64KiB', not float"),
+        ({-1: 1}, ValueError, "a size is -1: it cannot be negative"),
+        (64, TypeError, "sizes must be a dict of block sizes and their numbers.*, not int"),
+        ([(64, 1)], TypeError, "sizes must be a dict"),
+        ({2**46: 2**20}, MemoryError, "the system refused memory for 1048576 blocks of 64 TiB"),
+    ],
+)
+def test_bad_sizes_are_named(sizes: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        numpool.HandlePool(sizes)
+
+
+def test_creating_a_large_table_takes_no_memory(resident_bytes: Any) -> None:
+    before = resident_bytes()
+    table = numpool.HandlePool({4096: 1_000_000, 64: 10_000_000})
+    table[table.alloc(4096)][:] = bytes(4096)
+    assert resident_bytes() - before < 2**20
+    assert table.stats().mapped > 4_000_000_000
+
+
+def test_trim_gives_back_the_pages_of_freed_blocks(resident_bytes: Any) -> None:
+    table = numpool.HandlePool({"64KiB": 1000})
+    before = resident_bytes()
+    handles = [table.alloc("64KiB") for _ in range(1000)]
+    for handle in handles:
+        table[handle][:] = b"\1" * 65536
+    assert table.trim() == 0
+    kept = handles.pop(500)
+    for handle in handles:
+        table.free(handle)
+    assert table.trim() == 999 * 65536
+    assert resident_bytes() - before < 2_000_000
+    assert table.trim() == 0
+    assert bytes(table[kept]) == b"\1" * 65536
+    table.check()
+
+
+def test_stats_tell_the_history_by_size(table: numpool.HandlePool) -> None:
+    first = table.alloc(10)
+    table.alloc(100)
+    table.free(first)
+    table.alloc(20)
+    stats = table.stats()
+    assert (stats.requested, stats.in_use, stats.peak) == (120, 64 + 4096, 64 + 4096)
+    assert (stats.blocks, stats.requests, stats.hits, stats.failures) == (2, 3, 1, 0)
+    assert stats.limit == 4 * 64 + 2 * 4096
+    assert [(one.block_size, one.blocks, one.requests) for one in stats.classes] == [
+        (64, 1, 2),
+        (4096, 1, 1),
+    ]
+    assert table.sizes == {64: 4, 4096: 2}
+
+
+def test_the_repr_tells_the_state() -> None:
+    table = numpool.HandlePool({64: 4, "4KiB": 2})
+    assert repr(table) == "<HandlePool: 0 handles live of 6, of 64 bytes, 4 KiB>"
+    handle = table.alloc(1)
+    table.close()
+    assert repr(table) == "<HandlePool: closed, 1 handle live>"
+    table.free(handle)
+    assert repr(table) == "<HandlePool: closed>"
+
+
+def test_a_closed_pool_gives_no_more_handles_and_keeps_those_that_live(
+    table: numpool.HandlePool,
+) -> None:
+    handle = table.alloc(3)
+    table.close()
+    with pytest.raises(numpool.PoolClosed, match="HandlePool 'test' is closed"):
+        table.alloc(1)
+    table[handle][:] = b"abc"
+    assert bytes(table[handle]) == b"abc"
+    table.free(handle)
+    assert table.stats().mapped == 0
+    with pytest.raises(numpool.StaleHandle):
+        table[handle]
+
+
+def test_owns_and_pool_of_know_its_views(table: numpool.HandlePool) -> None:
+    view = table[table.alloc(8)]
+    assert table.owns(view)
+    assert numpool.pool_of(view) is table
+    assert numpool.pool_of(np.frombuffer(view, "u1")[2:]) is table
+    assert not table.owns(b"bytes")
+
+
+def test_numpy_cannot_allocate_from_it(table: numpool.HandlePool) -> None:
+    with pytest.raises(TypeError, match="HandlePool 'test' can't serve NumPy"):
+        numpool.use(table)
+
+
+def test_tracemalloc_sees_the_blocks_of_live_handles() -> None:
+    def traced() -> int:
+        only = tracemalloc.DomainFilter(True, numpool.tracemalloc_domain)
+        snapshot = tracemalloc.take_snapshot().filter_traces([only])
+        return sum(trace.size for trace in snapshot.traces)
+
+    tracemalloc.start()
+    try:
+        before = traced()
+        table = numpool.HandlePool({1000: 3})
+        handle = table.alloc(1000)
+        table.alloc(500)
+        del handle
+        view = table[next(iter(table))]
+        del view
+        assert traced() - before == 1500
+        table.free(next(iter(table)))
+        assert traced() - before in (500, 1000)
+        del table
+        assert traced() == before
+    finally:
+        tracemalloc.stop()
+
+
+def test_handles_cross_threads_and_no_block_is_shared_or_lost() -> None:
+    table = numpool.HandlePool({16: 64, 64: 64})
+    mailbox: list[int] = []
+    bad: list[object] = []
+
+    def work(seed: int) -> None:
+        rng = random.Random(seed)
+        for _ in range(3000):
+            try:
+                handle = table.alloc(rng.choice([8, 16, 40]))
+                table[handle][:8] = handle.to_bytes(8, "little")
+                mailbox.append(handle)
+            except numpool.PoolExhausted:
+                pass
+            if rng.random() < 0.4:
+                continue
+            try:
+                other = mailbox.pop(rng.randrange(max(1, len(mailbox))))
+            except IndexError:
+                continue
+            if bytes(table[other][:8]) != other.to_bytes(8, "little"):
+                bad.append(other)
+            table.free(other)
+            if table.try_free(other):
+                bad.append(other)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert bad == []
+    assert sorted(table) == sorted(mailbox)
+    table.check()
+
+
+def test_of_threads_that_free_one_handle_exactly_one_succeeds() -> None:
+    table = numpool.HandlePool({8: 8})
+    for _ in range(200):
+        handle = table.alloc(8)
+        freed: list[bool] = []
+        start = threading.Barrier(4)
+
+        def free(handle: int = handle, freed: list[bool] = freed, go: Any = start) -> None:
+            go.wait()
+            freed.append(table.try_free(handle))
+
+        threads = [threading.Thread(target=free) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(freed) == [False, False, False, True]
+    table.check()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_has_the_table_for_itself() -> None:
+    table = numpool.HandlePool({8: 4})
+    handle = table.alloc(8)
+    table[handle][:] = b"original"
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        status = 1
+        try:
+            table[handle][:] = b"of child"
+            table.free(handle)
+            table.free(table.alloc(8))
+            table.check()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    assert bytes(table[handle]) == b"original"
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "h = table.alloc(8)",
+        "v = table[table.alloc(8)]",
+        "import builtins; builtins.view = table[table.alloc(8)]",
+        "table.me = [table, table[table.alloc(8)]]",
+        "import atexit; atexit.register(lambda: keep.append(table[table.alloc(8)]))",
+        (
+            "import threading\n"
+            "def work():\n"
+            "    while True: table.free(table.alloc(8))\n"
+            "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
+        ),
+    ],
+    ids=["handle", "view", "view in builtins", "cycle", "at exit", "daemon threads"],
+)
+def test_a_process_ends_cleanly_whatever_is_still_alive(ending: str) -> None:
+    code = (
+        "import numpool\nkeep = []\nclass Table(numpool.HandlePool): pass\n"
+        f"table = Table({{8: 16}})\n{ending}\nprint('end')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+def test_a_pool_that_was_never_initialised_is_no_pool() -> None:
+    broken = numpool.HandlePool.__new__(numpool.HandlePool)
+    uses: list[Any] = [
+        lambda: broken.alloc(1),
+        lambda: broken[1],
+        lambda: len(broken),
+        lambda: 1 in broken,
+        lambda: list(broken),
+    ]
+    for use in uses:
+        with pytest.raises((TypeError, RuntimeError, ValueError)):
+            use()
+
+
+def test_a_random_table_agrees_with_a_dict() -> None:
+    rng = random.Random(6)
+    for _ in range(5):
+        table = numpool.HandlePool({8: 20, 100: 10, 5000: 5})
+        live: dict[int, bytes] = {}
+        dead: list[int] = []
+        views: dict[int, memoryview] = {}
+        for step in range(3000):
+            action = rng.random()
+            if action < 0.5:
+                nbytes = rng.choice([0, 1, 8, 50, 100, 3000, 5000])
+                try:
+                    handle = table.alloc(nbytes)
+                except numpool.PoolExhausted:
+                    continue
+                live[handle] = bytes([step % 256]) * nbytes
+                table[handle][:] = live[handle]
+            elif action < 0.85 and live:
+                handle = rng.choice(list(live))
+                assert bytes(table[handle]) == live[handle]
+                if handle in views:
+                    with pytest.raises(BufferError):
+                        table.free(handle)
+                    del views[handle]
+                table.free(handle)
+                del live[handle]
+                dead.append(handle)
+            elif action < 0.95 and live:
+                handle = rng.choice(list(live))
+                views[handle] = table[handle]
+            elif dead:
+                assert not table.try_free(rng.choice(dead))
+                table.trim()
+            assert len(table) == len(live)
+        assert sorted(table) == sorted(live)
+        table.check()

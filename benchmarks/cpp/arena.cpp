@@ -85,60 +85,68 @@ void blocks_and_their_end() {
     options.chunk_size = 1 << 20;
     const auto shared = threads::SharedArena::create(options);
     const auto slabs = threads::SharedSlabPool::create();
-    compare(
-        "1000 blocks of 16-4096 bytes and their end, a block",
-        static_cast<double>(sizes.size() * repeats),
-        {
-            {"a moving pointer, inline (the limit)", repeat([&] {
-                 fill([&](std::size_t bytes) { return bump.acquire(bytes); });
-                 bump.top = 0;
-             }),
-             {}},
-            {"Arena, inline, ended by reset", repeat([&] {
-                 fill([&](std::size_t bytes) { return arena.acquire_idle(bytes).start; });
-                 arena.reset();
-             }),
-             {}},
-            {"Arena, inline, each block released too", repeat([&] {
-                 fill([&](std::size_t bytes) { return early.acquire(bytes); });
-                 for (void* const block : blocks) early.end_use(static_cast<std::byte*>(block));
-                 early.reset();
-             }),
-             {}},
-            {"SharedArena, locked, each block released too", repeat([&] {
-                 fill([&](std::size_t bytes) { return shared->try_acquire(bytes); });
-                 for (void* const block : blocks) shared->try_release(block, 0);
-                 shared->try_reset();
-             }),
-             {}},
-            {"pmr::monotonic_buffer_resource in a buffer", repeat([&] {
-                 fill([&](std::size_t bytes) { return in_room.allocate(bytes, 16); });
-                 in_room.release();
-             }),
-             {}},
-            {"pmr::monotonic_buffer_resource", repeat([&] {
-                 fill([&](std::size_t bytes) { return monotonic.allocate(bytes, 16); });
-                 monotonic.release();
-             }),
-             {}},
-            {"pmr::unsynchronized_pool_resource, released one by one", repeat([&] {
-                 fill([&](std::size_t bytes) { return pools.allocate(bytes, 16); });
-                 for (std::size_t i = 0; i < sizes.size(); ++i)
-                     pools.deallocate(blocks[i], sizes[i], 16);
-             }),
-             {}},
-            {"SharedSlabPool, released one by one", repeat([&] {
-                 fill([&](std::size_t bytes) { return slabs->try_acquire(bytes); });
-                 for (std::size_t i = 0; i < sizes.size(); ++i)
-                     slabs->try_release(blocks[i], sizes[i]);
-             }),
-             {}},
-            {"malloc and free", repeat([&] {
-                 fill([&](std::size_t bytes) { return std::malloc(bytes); });
-                 for (void* const block : blocks) std::free(block);
-             }),
-             {}},
-        });
+    compare("1000 blocks of 16-4096 bytes and their end, a block",
+            static_cast<double>(sizes.size() * repeats),
+            {
+                {"a moving pointer, inline (the limit)",
+                 repeat([&] {
+                     fill([&](std::size_t bytes) { return bump.acquire(bytes); });
+                     bump.top = 0;
+                 }),
+                 {}},
+                {"Arena, inline, ended by reset",
+                 repeat([&] {
+                     fill([&](std::size_t bytes) { return arena.acquire_idle(bytes).start; });
+                     arena.reset();
+                 }),
+                 {}},
+                {"Arena, inline, each block released too",
+                 repeat([&] {
+                     fill([&](std::size_t bytes) { return early.acquire(bytes); });
+                     for (void* const block : blocks) early.end_use(static_cast<std::byte*>(block));
+                     early.reset();
+                 }),
+                 {}},
+                {"SharedArena, locked, each block released too",
+                 repeat([&] {
+                     fill([&](std::size_t bytes) { return shared->try_acquire(bytes); });
+                     for (void* const block : blocks) shared->try_release(block, 0);
+                     shared->try_reset();
+                 }),
+                 {}},
+                {"pmr::monotonic_buffer_resource in a buffer",
+                 repeat([&] {
+                     fill([&](std::size_t bytes) { return in_room.allocate(bytes, 16); });
+                     in_room.release();
+                 }),
+                 {}},
+                {"pmr::monotonic_buffer_resource",
+                 repeat([&] {
+                     fill([&](std::size_t bytes) { return monotonic.allocate(bytes, 16); });
+                     monotonic.release();
+                 }),
+                 {}},
+                {"pmr::unsynchronized_pool_resource, released one by one",
+                 repeat([&] {
+                     fill([&](std::size_t bytes) { return pools.allocate(bytes, 16); });
+                     for (std::size_t i = 0; i < sizes.size(); ++i)
+                         pools.deallocate(blocks[i], sizes[i], 16);
+                 }),
+                 {}},
+                {"SharedSlabPool, released one by one",
+                 repeat([&] {
+                     fill([&](std::size_t bytes) { return slabs->try_acquire(bytes); });
+                     for (std::size_t i = 0; i < sizes.size(); ++i)
+                         slabs->try_release(blocks[i], sizes[i]);
+                 }),
+                 {}},
+                {"malloc and free",
+                 repeat([&] {
+                     fill([&](std::size_t bytes) { return std::malloc(bytes); });
+                     for (void* const block : blocks) std::free(block);
+                 }),
+                 {}},
+            });
 }
 
 /// The end of so many blocks, timed by itself.
@@ -178,7 +186,8 @@ void requests() {
     std::vector<void*> blocks(sizes.size());
     compare("a region for each request of 200 blocks, a request", 100,
             {
-                {"SharedArena on a SlabPool", [&] {
+                {"SharedArena on a SlabPool",
+                 [&] {
                      for (int i = 0; i < 100; ++i) {
                          const auto arena =
                              threads::SharedArena::create({}, threads::draw_on(*slabs));
@@ -190,7 +199,8 @@ void requests() {
                      }
                  },
                  {}},
-                {"pools::Arena on a SlabPool, ended as a whole", [&] {
+                {"pools::Arena on a SlabPool, ended as a whole",
+                 [&] {
                      const auto source = threads::draw_on(*slabs);
                      for (int i = 0; i < 100; ++i) {
                          pools::Arena arena{64 << 10, *source};
@@ -198,14 +208,16 @@ void requests() {
                      }
                  },
                  {}},
-                {"pmr::monotonic_buffer_resource", [&] {
+                {"pmr::monotonic_buffer_resource",
+                 [&] {
                      for (int i = 0; i < 100; ++i) {
                          std::pmr::monotonic_buffer_resource arena{64 << 10};
                          for (const std::size_t bytes : sizes) use(arena.allocate(bytes, 16));
                      }
                  },
                  {}},
-                {"malloc and free, no region", [&] {
+                {"malloc and free, no region",
+                 [&] {
                      for (int i = 0; i < 100; ++i) {
                          for (std::size_t at = 0; at < sizes.size(); ++at)
                              use(blocks[at] = std::malloc(sizes[at]));

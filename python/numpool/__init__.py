@@ -6,6 +6,7 @@
 from numpool._core import (
     Arena,
     ArenaMark,
+    BuddyPool,
     Buffer,
     FixedPool,
     HandlePool,
@@ -34,6 +35,7 @@ __all__ = [
     "Arena",
     "ArenaMark",
     "ArrayPool",
+    "BuddyPool",
     "Buffer",
     "ClassStats",
     "FixedPool",

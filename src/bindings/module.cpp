@@ -20,6 +20,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     register_fixed_pool(module);
     register_slab_pool(module);
     register_arena(module);
+    register_buddy_pool(module);
     register_handle_pool(module);
     register_reserve_pool(module);
     register_references(module);

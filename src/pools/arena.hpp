@@ -137,7 +137,7 @@ class Arena {
         std::uint32_t users;
     };
     static constexpr std::uint32_t ticket_held = std::uint32_t{1} << 31;
-    static constexpr std::size_t unit = sizeof(Header);
+    static constexpr std::size_t header_bytes = sizeof(Header);
 
     /// An extent: a chunk of blocks, or one large block.
     struct Chunk {
@@ -171,22 +171,23 @@ class Arena {
     };
 
     static std::size_t rounded(std::size_t bytes) noexcept {
-        return round_up(std::max<std::size_t>(bytes, 1), unit);
+        return round_up(std::max<std::size_t>(bytes, 1), header_bytes);
     }
     /// What a block of so many bytes takes.
-    static std::size_t cost(std::size_t bytes) noexcept { return rounded(bytes) + unit; }
+    static std::size_t cost(std::size_t bytes) noexcept { return rounded(bytes) + header_bytes; }
     static std::byte* start_of(const Header* header) noexcept {
-        return const_cast<std::byte*>(reinterpret_cast<const std::byte*>(header)) + unit;
+        return const_cast<std::byte*>(reinterpret_cast<const std::byte*>(header)) + header_bytes;
     }
     static std::byte* end_of(const Header* header) noexcept {
         return start_of(header) + rounded(header->bytes);
     }
     static Header* before(const Header* header) noexcept {
         if (header->previous == 0) return nullptr;
-        return reinterpret_cast<Header*>(start_of(header) - unit - header->previous * unit);
+        return reinterpret_cast<Header*>(start_of(header) - header_bytes -
+                                         header->previous * header_bytes);
     }
     static Header& header_of(Chunk& chunk, std::byte* block) noexcept {
-        return chunk.is_large ? chunk.large : *reinterpret_cast<Header*>(block - unit);
+        return chunk.is_large ? chunk.large : *reinterpret_cast<Header*>(block - header_bytes);
     }
 
     std::byte* place(std::size_t bytes, std::uint32_t users) noexcept {
@@ -197,13 +198,13 @@ class Arena {
     std::byte* put(std::size_t bytes, std::uint32_t users) noexcept {
         Chunk& chunk = *current_;
         const auto top = reinterpret_cast<std::uintptr_t>(chunk.top);
-        const std::size_t align = bytes < 1024 ? unit : 64;
-        const std::size_t gap = round_up(top + unit, align) - top;
+        const std::size_t align = bytes < 1024 ? header_bytes : 64;
+        const std::size_t gap = round_up(top + header_bytes, align) - top;
         const std::size_t size = rounded(bytes);
         if (gap + size > static_cast<std::size_t>(chunk.pages.end() - chunk.top)) [[unlikely]]
             return nullptr;
         std::byte* const block = chunk.top + gap;
-        auto* const header = reinterpret_cast<Header*>(block - unit);
+        auto* const header = reinterpret_cast<Header*>(block - header_bytes);
         header->bytes = bytes;
         header->previous = distance(chunk.last, header);
         header->users = users;

@@ -47,11 +47,11 @@ void Arena::check_chunk(const Chunk& chunk) const {
     std::size_t live = 0;
     for (const Header* header = chunk.last; header != nullptr; header = before(header)) {
         const std::byte* const start = start_of(header);
-        if (start - unit < chunk.pages.start || header->bytes > chunk.pages.bytes ||
+        if (start - header_bytes < chunk.pages.start || header->bytes > chunk.pages.bytes ||
             end_of(header) > limit) {
             throw Corrupted{"a header's figures do not fit where it is"};
         }
-        limit = start - unit;
+        limit = start - header_bytes;
         if (header->users != 0) ++live;
     }
     if (chunk.number > levels_.back().number && &chunk != first_ && live != chunk.blocks)

@@ -14,9 +14,9 @@ namespace numpool::pools {
 /// Power-of-two blocks that split in half on demand and merge with their buddies again; one thread
 /// at a time. Acquire, release and growing in place take time by the number of orders, at most 32.
 ///
-/// The pool is an array of units, the smallest blocks. A block of order k is 2^k of them and starts
+/// The pool is an array of cells, the smallest blocks. A block of order k is 2^k of them and starts
 /// at a multiple of 2^k, so its buddy, the other half of what both were split from, is one XOR
-/// away. What is known of a block stands in records beside the memory, at its first unit; no user's
+/// away. What is known of a block stands in records beside the memory, at its first cell; no user's
 /// write reaches it. A capacity that is no power of two is the largest blocks that fit, in a row.
 class BuddyPool {
   public:
@@ -60,8 +60,8 @@ class BuddyPool {
     /// Throws Corrupted where the records contradict each other.
     void check() const;
 
-    std::size_t capacity() const noexcept { return units_ << unit_shift_; }
-    std::size_t min_block() const noexcept { return std::size_t{1} << unit_shift_; }
+    std::size_t capacity() const noexcept { return std::size_t{cells_} << cell_shift_; }
+    std::size_t min_block() const noexcept { return std::size_t{1} << cell_shift_; }
     std::size_t mapped() const noexcept { return pages_.bytes; }
     /// Bytes of blocks that may have pages.
     std::size_t committed() const noexcept { return in_use_ + dirty_bytes_; }
@@ -75,14 +75,15 @@ class BuddyPool {
     std::size_t live_requested(unsigned order) const noexcept { return live_[order].requested; }
     /// How many times a block of the order was acquired.
     std::size_t requests(unsigned order) const noexcept { return live_[order].requests; }
+    std::size_t asked(unsigned order) const noexcept { return live_[order].asked; }
     unsigned largest_order() const noexcept { return largest_order_; }
     /// The bytes of the largest free block; 0 where there is none.
     std::size_t largest_free() const noexcept;
 
   private:
-    static constexpr std::uint32_t no_unit = ~std::uint32_t{0};
+    static constexpr std::uint32_t no_cell = ~std::uint32_t{0};
 
-    /// What stands at a block's first unit. Others' are 0.
+    /// What stands at a block's first cell. Others' are 0.
     struct State {
         static constexpr std::uint8_t head = 0x80;
         static constexpr std::uint8_t free = 0x40;
@@ -98,46 +99,48 @@ class BuddyPool {
         std::uint64_t requested;
     };
     struct List {
-        std::uint32_t first = no_unit;
+        std::uint32_t first = no_cell;
         std::size_t count = 0;
     };
     struct Live {
         std::size_t blocks = 0;
         std::size_t requested = 0;
+        /// Through its life: how many, and their bytes as asked for.
         std::size_t requests = 0;
+        std::size_t asked = 0;
     };
     struct Free {
         void operator()(void* memory) const noexcept { std::free(memory); }
     };
 
-    static constexpr std::uint32_t units_of(unsigned order) noexcept {
+    static constexpr std::uint32_t cells_of(unsigned order) noexcept {
         return std::uint32_t{1} << order;
     }
     std::size_t bytes_of(unsigned order) const noexcept { return min_block() << order; }
-    std::byte* address_of(std::uint32_t unit) const noexcept {
-        return pages_.start + (std::size_t{unit} << unit_shift_);
+    std::byte* address_of(std::uint32_t cell) const noexcept {
+        return pages_.start + (std::size_t{cell} << cell_shift_);
     }
-    /// The unit of a live block's start; none where there is no such block.
-    std::uint32_t live_unit(const std::byte* block) const noexcept;
+    /// The cell of a live block's start; none where there is no such block.
+    std::uint32_t live_cell(const std::byte* block) const noexcept;
     unsigned order_for(std::size_t bytes) const noexcept;
-    unsigned order_at(std::uint32_t unit) const noexcept { return states_[unit] & State::order; }
-    bool is_free(std::uint32_t unit, unsigned order) const noexcept {
-        return unit < units_ &&
-               (states_[unit] & ~State::dirty) == (State::head | State::free | order);
+    unsigned order_at(std::uint32_t cell) const noexcept { return states_[cell] & State::order; }
+    bool is_free(std::uint32_t cell, unsigned order) const noexcept {
+        return cell < cells_ &&
+               (states_[cell] & ~State::dirty) == (State::head | State::free | order);
     }
 
-    void push(std::uint32_t unit, unsigned order, bool dirty) noexcept;
+    void push(std::uint32_t cell, unsigned order, bool dirty) noexcept;
     /// Takes a free block off its list; says whether it is dirty.
-    bool take(std::uint32_t unit, unsigned order) noexcept;
-    void merge(std::uint32_t unit, unsigned order, bool dirty) noexcept;
-    void give_rear(std::uint32_t unit, unsigned order, unsigned smaller, bool dirty) noexcept;
-    void note_live(std::uint32_t unit, unsigned order, std::size_t bytes) noexcept;
-    void forget_live(std::uint32_t unit, unsigned order) noexcept;
+    bool take(std::uint32_t cell, unsigned order) noexcept;
+    void merge(std::uint32_t cell, unsigned order, bool dirty) noexcept;
+    void give_rear(std::uint32_t cell, unsigned order, unsigned smaller, bool dirty) noexcept;
+    void note_live(std::uint32_t cell, unsigned order, std::size_t bytes) noexcept;
+    void forget_live(std::uint32_t cell, unsigned order) noexcept;
     void make_first_blocks() noexcept;
 
     pages::PageSource& source_;
-    unsigned unit_shift_;
-    std::uint32_t units_;
+    unsigned cell_shift_;
+    std::uint32_t cells_;
     unsigned largest_order_ = 0;
     pages::Extent pages_;
     /// From calloc: large ones cost nothing until they are used.

@@ -198,7 +198,7 @@ std::vector<OrderFigures> SharedBuddyPool::order_figures() const {
     if (!pool_) return all;
     for (unsigned order = 0; order <= pool_->largest_order(); ++order) {
         all.push_back({min_block_ << order, pool_->free_blocks(order), pool_->live_blocks(order),
-                       pool_->live_requested(order), pool_->requests(order)});
+                       pool_->live_requested(order), pool_->requests(order), pool_->asked(order)});
     }
     return all;
 }

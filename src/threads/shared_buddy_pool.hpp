@@ -28,6 +28,7 @@ struct OrderFigures {
     std::size_t live = 0;
     std::size_t requested = 0;  ///< bytes of the live ones, as asked for
     std::size_t requests = 0;
+    std::size_t asked = 0;  ///< their bytes
 };
 
 /// A buddy pool behind a lock. Nobody waits: where no free block is large enough, whose release

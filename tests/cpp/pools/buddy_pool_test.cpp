@@ -107,12 +107,27 @@ TEST("a capacity that is no power of two is the largest blocks that fit") {
     pool.check();
 }
 
+TEST("a region may be larger than four gigabytes") {
+    const std::size_t capacity = std::size_t{12} << 30;
+    BuddyPool pool{capacity, 4096};
+    CHECK_EQUAL(pool.capacity(), capacity);
+    std::byte* const large = pool.acquire(std::size_t{8} << 30).start;
+    std::byte* const other = pool.acquire(std::size_t{4} << 30).start;
+    CHECK(other - large == std::ptrdiff_t{8} << 30);
+    CHECK_EQUAL(pool.free_bytes(), 0U);
+    other[0] = std::byte{1};
+    CHECK(pool.release(large));
+    CHECK(pool.release(other));
+    CHECK_EQUAL(free_blocks(pool), 2U);
+    CHECK_EQUAL(pool.largest_free(), std::size_t{8} << 30);
+}
+
 TEST("what is no live block's start is refused") {
     BuddyPool pool{1 << 16, 1024};
     std::byte* const block = pool.acquire(4096).start;
     std::byte stranger{};
-    for (std::byte* address : {&stranger, block + 1,
-                                     block + 1024, block + 4096, block + (1 << 16)}) {
+    for (std::byte* address :
+         {&stranger, block + 1, block + 1024, block + 4096, block + (1 << 16)}) {
         CHECK(!pool.release(address));
         CHECK(!pool.resize(address, 10));
         CHECK_EQUAL(pool.block_size(address), 0U);

@@ -108,9 +108,8 @@ PyObject* try_free(PyObject* self, PyObject* key) {
 }
 
 Py_ssize_t length(PyObject* self) {
-    return guarded<Py_ssize_t>(-1, [&] {
-        return static_cast<Py_ssize_t>(pool_in<SharedHandlePool>(self).live_blocks());
-    });
+    return guarded<Py_ssize_t>(
+        -1, [&] { return static_cast<Py_ssize_t>(pool_in<SharedHandlePool>(self).live_blocks()); });
 }
 
 int contains(PyObject* self, PyObject* key) {
@@ -153,7 +152,8 @@ std::string repr(const SharedHandlePool& pool) {
     const std::string live =
         std::to_string(figures.blocks) + (figures.blocks == 1 ? " handle" : " handles");
     std::string text = "<" + pool.title() + ": ";
-    if (pool.closed()) return text + (figures.blocks == 0 ? "closed>" : "closed, " + live + " live>");
+    if (pool.closed())
+        return text + (figures.blocks == 0 ? "closed>" : "closed, " + live + " live>");
     std::size_t blocks = 0;
     std::string sizes;
     for (const auto& [block_size, number] : pool.sizes()) {
@@ -167,7 +167,8 @@ std::string repr(const SharedHandlePool& pool) {
 PyMethodDef methods[] = {
     {"alloc", alloc, METH_O,
      "alloc($self, nbytes, /)\n--\n\n"
-     "The handle of a block of that many bytes, an int or a text like '64KiB': a positive int that\n"
+     "The handle of a block of that many bytes, an int or a text like '64KiB': a positive int "
+     "that\n"
      "fits into 64 bits. Raises PoolExhausted where no block of the size, nor of a larger one, is\n"
      "left."},
     {"free", free, METH_O,

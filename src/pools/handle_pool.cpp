@@ -12,7 +12,8 @@ HandlePool::HandlePool(std::vector<Size> sizes, pages::PageSource& source) {
     std::ranges::sort(sizes, {}, &Size::block_size);
     for (const Size& size : sizes) {
         if (!tables_.empty() && tables_.back().block_size() == size.block_size) {
-            throw BadArgument{size_to_text(size.block_size) + " is there twice: give each size once"};
+            throw BadArgument{size_to_text(size.block_size) +
+                              " is there twice: give each size once"};
         }
         tables_.emplace_back(size.block_size, size.blocks, size.first, source);
     }
@@ -73,8 +74,8 @@ bool HandlePool::gave(Handle handle) const noexcept {
 }
 
 bool HandlePool::owns(const std::byte* address) const noexcept {
-    return std::ranges::any_of(
-        tables_, [&](const HandleTable& table) { return table.owns(address); });
+    return std::ranges::any_of(tables_,
+                               [&](const HandleTable& table) { return table.owns(address); });
 }
 
 std::size_t HandlePool::trim() noexcept {

@@ -19,9 +19,8 @@ std::vector<HandlePool::Size> sizes_of(
     std::initializer_list<std::pair<std::size_t, std::size_t>> sizes) {
     std::vector<HandlePool::Size> result;
     for (const auto& [block_size, blocks] : sizes) {
-        result.push_back({block_size, blocks, static_cast<Handle>(result.size() + 1) *
-                                                      handle_versions +
-                                                  1});
+        result.push_back(
+            {block_size, blocks, static_cast<Handle>(result.size() + 1) * handle_versions + 1});
     }
     return result;
 }

@@ -168,8 +168,7 @@ TEST("a table that can't be says why") {
                  HandleTable{std::size_t{1} << 50, 1, lowest, pages});
     CHECK_THROWS(BadArgument, "0 blocks of 64 bytes: there can be 1 to 16777216 of a size",
                  HandleTable{64, 0, lowest, pages});
-    CHECK_THROWS(BadArgument, "16777217 blocks",
-                 HandleTable{64, handle_blocks + 1, lowest, pages});
+    CHECK_THROWS(BadArgument, "16777217 blocks", HandleTable{64, handle_blocks + 1, lowest, pages});
     CHECK_THROWS(Exhausted, "the system refused memory for 1024 blocks of 128 TiB",
                  HandleTable{max_size, 1024, lowest, pages});
     pages.fail_after(0);

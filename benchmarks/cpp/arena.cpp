@@ -1,45 +1,22 @@
 /// What a block of a region costs, and the end of all of them, beside what else a program would
 /// take: std::pmr's monotonic resource, which knows nothing of its blocks, and allocators that free
-/// them one by one. Contenders take turns; medians of many rounds.
+/// them one by one.
 
 #include <cstdio>
 #include <cstdlib>
-#include <functional>
 #include <memory_resource>
-#include <string>
 #include <vector>
 
 #include "measure.hpp"
 #include "threads/pool_pages.hpp"
 #include "threads/shared_arena.hpp"
 #include "threads/shared_slab_pool.hpp"
+#include "turns.hpp"
 
 using namespace numpool;
-using benchmark::use;
+using turns::use;
 
 namespace {
-
-constexpr int rounds = 15;
-
-struct Contender {
-    std::string name;
-    std::function<void()> run;
-    std::vector<double> nanoseconds;
-};
-
-void compare(const char* title, double operations, std::vector<Contender> contenders) {
-    for (int round = -1; round < rounds; ++round) {
-        for (Contender& one : contenders) {
-            const double start = benchmark::nanoseconds_now();
-            one.run();
-            const double time = benchmark::nanoseconds_now() - start;
-            if (round >= 0) one.nanoseconds.push_back(time / operations);
-        }
-    }
-    std::printf("%-52s %10s\n", title, "ns");
-    for (Contender& one : contenders)
-        std::printf("  %-50s %10.2f\n", one.name.c_str(), benchmark::median(one.nanoseconds));
-}
 
 /// Sizes of a request's blocks: mostly small.
 std::vector<std::size_t> mixed_sizes(std::size_t count) {
@@ -64,15 +41,9 @@ struct Bump {
 
 void blocks_and_their_end() {
     const std::vector<std::size_t> sizes = mixed_sizes(1000);
-    const std::size_t repeats = 50;
     std::vector<void*> blocks(sizes.size());
     const auto fill = [&](auto acquire) {
         for (std::size_t i = 0; i < sizes.size(); ++i) use(blocks[i] = acquire(sizes[i]));
-    };
-    const auto repeat = [&](auto work) {
-        return [=] {
-            for (std::size_t i = 0; i < repeats; ++i) work();
-        };
     };
     Bump bump;
     std::pmr::monotonic_buffer_resource monotonic{1 << 20};
@@ -85,98 +56,44 @@ void blocks_and_their_end() {
     options.chunk_size = 1 << 20;
     const auto shared = threads::SharedArena::create(options);
     const auto slabs = threads::SharedSlabPool::create();
-    compare("1000 blocks of 16-4096 bytes and their end, a block",
-            static_cast<double>(sizes.size() * repeats),
-            {
-                {"a moving pointer, inline (the limit)",
-                 repeat([&] {
-                     fill([&](std::size_t bytes) { return bump.acquire(bytes); });
-                     bump.top = 0;
-                 }),
-                 {}},
-                {"Arena, inline, ended by reset",
-                 repeat([&] {
-                     fill([&](std::size_t bytes) { return arena.acquire_idle(bytes).start; });
-                     arena.reset();
-                 }),
-                 {}},
-                {"Arena, inline, each block released too",
-                 repeat([&] {
-                     fill([&](std::size_t bytes) { return early.acquire(bytes); });
-                     for (void* const block : blocks) early.end_use(static_cast<std::byte*>(block));
-                     early.reset();
-                 }),
-                 {}},
-                {"SharedArena, locked, each block released too",
-                 repeat([&] {
-                     fill([&](std::size_t bytes) { return shared->try_acquire(bytes); });
-                     for (void* const block : blocks) shared->try_release(block, 0);
-                     shared->try_reset();
-                 }),
-                 {}},
-                {"pmr::monotonic_buffer_resource in a buffer",
-                 repeat([&] {
-                     fill([&](std::size_t bytes) { return in_room.allocate(bytes, 16); });
-                     in_room.release();
-                 }),
-                 {}},
-                {"pmr::monotonic_buffer_resource",
-                 repeat([&] {
-                     fill([&](std::size_t bytes) { return monotonic.allocate(bytes, 16); });
-                     monotonic.release();
-                 }),
-                 {}},
-                {"pmr::unsynchronized_pool_resource, released one by one",
-                 repeat([&] {
-                     fill([&](std::size_t bytes) { return pools.allocate(bytes, 16); });
-                     for (std::size_t i = 0; i < sizes.size(); ++i)
-                         pools.deallocate(blocks[i], sizes[i], 16);
-                 }),
-                 {}},
-                {"SharedSlabPool, released one by one",
-                 repeat([&] {
-                     fill([&](std::size_t bytes) { return slabs->try_acquire(bytes); });
-                     for (std::size_t i = 0; i < sizes.size(); ++i)
-                         slabs->try_release(blocks[i], sizes[i]);
-                 }),
-                 {}},
-                {"malloc and free",
-                 repeat([&] {
-                     fill([&](std::size_t bytes) { return std::malloc(bytes); });
-                     for (void* const block : blocks) std::free(block);
-                 }),
-                 {}},
-            });
-}
-
-/// The end of so many blocks, timed by itself.
-void the_end_of(std::size_t count) {
-    std::vector<double> arena_times;
-    std::vector<double> monotonic_times;
-    std::vector<double> free_times;
-    const auto slabs = threads::SharedSlabPool::create();
-    const auto source = threads::draw_on(*slabs);
-    pools::Arena arena{64 << 10, *source};
-    std::pmr::monotonic_buffer_resource monotonic;
-    std::vector<void*> blocks(count);
-    const auto timed = [](std::vector<double>& times, auto work) {
-        const double start = benchmark::nanoseconds_now();
-        work();
-        times.push_back(benchmark::nanoseconds_now() - start);
-    };
-    for (int round = 0; round < rounds; ++round) {
-        for (std::size_t i = 0; i < count; ++i) use(arena.acquire_idle(64).start);
-        timed(arena_times, [&] { arena.reset(); });
-        for (std::size_t i = 0; i < count; ++i) use(monotonic.allocate(64, 16));
-        timed(monotonic_times, [&] { monotonic.release(); });
-        for (std::size_t i = 0; i < count; ++i) use(blocks[i] = std::malloc(64));
-        timed(free_times, [&] {
-            for (void* const block : blocks) std::free(block);
-        });
-    }
-    std::printf("the end of %-8zu blocks: Arena::reset %9.0f ns, pmr release %9.0f, free %9.0f\n",
-                count, benchmark::median(arena_times), benchmark::median(monotonic_times),
-                benchmark::median(free_times));
+    turns::Contest contest{"1000 blocks of 16-2048 bytes and their end", 20};
+    contest.add("a moving pointer, inline (the limit)", [&] {
+        fill([&](std::size_t bytes) { return bump.acquire(bytes); });
+        bump.top = 0;
+    });
+    contest.add("Arena, inline, ended by reset", [&] {
+        fill([&](std::size_t bytes) { return arena.acquire_idle(bytes).start; });
+        arena.reset();
+    });
+    contest.add("Arena, inline, each block released too", [&] {
+        fill([&](std::size_t bytes) { return early.acquire(bytes); });
+        for (void* const block : blocks) early.end_use(static_cast<std::byte*>(block));
+    });
+    contest.add("SharedArena, locked, each block released too", [&] {
+        fill([&](std::size_t bytes) { return shared->try_acquire(bytes); });
+        for (void* const block : blocks) shared->try_release(block, 0);
+    });
+    contest.add("pmr::monotonic_buffer_resource in a buffer", [&] {
+        fill([&](std::size_t bytes) { return in_room.allocate(bytes, 16); });
+        in_room.release();
+    });
+    contest.add("pmr::monotonic_buffer_resource", [&] {
+        fill([&](std::size_t bytes) { return monotonic.allocate(bytes, 16); });
+        monotonic.release();
+    });
+    contest.add("pmr::unsynchronized_pool_resource, one by one", [&] {
+        fill([&](std::size_t bytes) { return pools.allocate(bytes, 16); });
+        for (std::size_t i = 0; i < sizes.size(); ++i) pools.deallocate(blocks[i], sizes[i], 16);
+    });
+    contest.add("SharedSlabPool, one by one", [&] {
+        fill([&](std::size_t bytes) { return slabs->try_acquire(bytes); });
+        for (std::size_t i = 0; i < sizes.size(); ++i) slabs->try_release(blocks[i], sizes[i]);
+    });
+    contest.add("malloc and free", [&] {
+        fill([&](std::size_t bytes) { return std::malloc(bytes); });
+        for (void* const block : blocks) std::free(block);
+    });
+    contest.run();
 }
 
 /// A region made, used and ended for each request.
@@ -184,48 +101,58 @@ void requests() {
     const std::vector<std::size_t> sizes = mixed_sizes(200);
     const auto slabs = threads::SharedSlabPool::create();
     std::vector<void*> blocks(sizes.size());
-    compare("a region for each request of 200 blocks, a request", 100,
-            {
-                {"SharedArena on a SlabPool",
-                 [&] {
-                     for (int i = 0; i < 100; ++i) {
-                         const auto arena =
-                             threads::SharedArena::create({}, threads::draw_on(*slabs));
-                         for (const std::size_t bytes : sizes) {
-                             const auto idle = arena->acquire(bytes);
-                             use(idle.start);
-                             arena->drop(idle.start, idle.ticket);
-                         }
-                     }
-                 },
-                 {}},
-                {"pools::Arena on a SlabPool, ended as a whole",
-                 [&] {
-                     const auto source = threads::draw_on(*slabs);
-                     for (int i = 0; i < 100; ++i) {
-                         pools::Arena arena{64 << 10, *source};
-                         for (const std::size_t bytes : sizes) use(arena.acquire_idle(bytes).start);
-                     }
-                 },
-                 {}},
-                {"pmr::monotonic_buffer_resource",
-                 [&] {
-                     for (int i = 0; i < 100; ++i) {
-                         std::pmr::monotonic_buffer_resource arena{64 << 10};
-                         for (const std::size_t bytes : sizes) use(arena.allocate(bytes, 16));
-                     }
-                 },
-                 {}},
-                {"malloc and free, no region",
-                 [&] {
-                     for (int i = 0; i < 100; ++i) {
-                         for (std::size_t at = 0; at < sizes.size(); ++at)
-                             use(blocks[at] = std::malloc(sizes[at]));
-                         for (void* const block : blocks) std::free(block);
-                     }
-                 },
-                 {}},
-            });
+    turns::Contest contest{"a region for a request of 200 blocks", 50};
+    contest.add("SharedArena on a SlabPool, as Python uses it", [&] {
+        const auto arena = threads::SharedArena::create({}, threads::draw_on(*slabs));
+        for (const std::size_t bytes : sizes) {
+            const auto idle = arena->acquire(bytes);
+            use(idle.start);
+            arena->drop(idle.start, idle.ticket);
+        }
+    });
+    contest.add("Arena on a SlabPool, ended as a whole", [&] {
+        const auto source = threads::draw_on(*slabs);
+        pools::Arena arena{64 << 10, *source};
+        for (const std::size_t bytes : sizes) use(arena.acquire_idle(bytes).start);
+    });
+    contest.add("pmr::monotonic_buffer_resource", [&] {
+        std::pmr::monotonic_buffer_resource arena{64 << 10};
+        for (const std::size_t bytes : sizes) use(arena.allocate(bytes, 16));
+    });
+    contest.add("malloc and free, no region", [&] {
+        for (std::size_t at = 0; at < sizes.size(); ++at) use(blocks[at] = std::malloc(sizes[at]));
+        for (void* const block : blocks) std::free(block);
+    });
+    contest.run();
+}
+
+/// The end of so many blocks, timed by itself.
+void the_end_of(std::size_t count) {
+    constexpr int rounds = 15;
+    std::vector<double> times[3];
+    const auto slabs = threads::SharedSlabPool::create();
+    const auto source = threads::draw_on(*slabs);
+    pools::Arena arena{64 << 10, *source};
+    std::pmr::monotonic_buffer_resource monotonic;
+    std::vector<void*> blocks(count);
+    const auto timed = [&](int contender, auto work) {
+        const double start = benchmark::nanoseconds_now();
+        work();
+        times[contender].push_back(benchmark::nanoseconds_now() - start);
+    };
+    for (int round = 0; round < rounds; ++round) {
+        for (std::size_t i = 0; i < count; ++i) use(arena.acquire_idle(64).start);
+        timed(0, [&] { arena.reset(); });
+        for (std::size_t i = 0; i < count; ++i) use(monotonic.allocate(64, 16));
+        timed(1, [&] { monotonic.release(); });
+        for (std::size_t i = 0; i < count; ++i) use(blocks[i] = std::malloc(64));
+        timed(2, [&] {
+            for (void* const block : blocks) std::free(block);
+        });
+    }
+    std::printf("the end of %-8zu blocks: Arena::reset %9.0f ns, pmr release %9.0f, free %9.0f\n",
+                count, benchmark::median(times[0]), benchmark::median(times[1]),
+                benchmark::median(times[2]));
 }
 
 }  // namespace

@@ -120,7 +120,8 @@ void support_clean_ups(PyHeapTypeObject* heap_type) {
 constexpr const char* doc = R"(A region: blocks of any size by moving a pointer, ended all at once.
 
 For what lives and dies together: a request's buffers, a frame's temporaries, a parse. reset() and
-close() end any number of blocks in one step, a million as fast as one. Blocks may also die early;
+close() end any number of blocks in one step: what goes back are the chunks they lie in, a dozen for
+a million small ones. Blocks may also die early;
 then they are only counted, except where that gives room back for free: the newest block, a chunk
 whose blocks are all dead, a large block. For long loops whose blocks come and go in any order use a
 SlabPool.

@@ -25,6 +25,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from surroundings import where
+
 CORE = "numpy._core" if version("numpy") >= "2" else "numpy.core"
 WAYS = ["default", "install", "use"]
 
@@ -160,6 +162,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         directory = options.keep or Path(scratch)
         directory.mkdir(parents=True, exist_ok=True)
+        print(where(), end="\n\n")
         print(HEADER, flush=True)
         runs = []
         with ThreadPoolExecutor(options.jobs) as pool:

@@ -1,7 +1,9 @@
-"""Measures one contender of ``numpy_speed.py`` in a process of its own.
+"""Measures one contender in a process of its own.
 
-Reads {"allocator", "work", "sizes"} as JSON from standard input, and writes the seconds an
-operation takes at each size, and the process's peak of resident memory.
+Reads {"allocator", "work", "sizes"} for an operation, {"allocator", "work", "steps"} for a whole
+program, or {"allocator", "work", "claim"} for one of the literature's, as JSON from standard
+input. Writes the seconds that the operation takes at each size, those of the program, or the
+claim's figures; the process's peak of resident memory; and the program's result.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import claims
 import numpy as np
+import programs
 
 Loop = Callable[[int], None]
 Array = np.ndarray[Any, Any]
@@ -95,58 +99,6 @@ def seconds_of(loop: Loop, budget: float) -> float:
     return best
 
 
-def drifting_sizes() -> None:
-    """Phases of arrays whose sizes move from 1 to 64 MiB, 250 MB of them live."""
-    random = np.random.default_rng(1)
-    for phase in range(12):
-        size = (1 << (phase % 7)) * MIB // 8
-        live: list[Array] = []
-        for _ in range(2 * max(4, 250 * MIB // 8 // size)):
-            live.append(np.full(int(size * random.uniform(0.7, 1.3)), 1.0))
-            while sum(array.nbytes for array in live) > 250 * MIB:
-                live.pop(int(random.integers(len(live))))
-
-
-def image_pipeline() -> None:
-    """Frames of 4 MiB and their temporaries."""
-    frame = np.random.default_rng(2).random((1024, 1024), dtype="f4")
-    for _ in range(40):
-        blurred = sum(np.roll(frame, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1)) / 9
-        edges = np.hypot(np.gradient(blurred, axis=0), np.gradient(blurred, axis=1))
-        frame = np.where(edges > edges.mean(), blurred, frame)
-
-
-def small_arrays() -> None:
-    """A hundred thousand small arrays, of which ten thousand are live."""
-    random = np.random.default_rng(3)
-    live: list[Array] = [np.ones(4)] * 10_000
-    for place, size in zip(
-        random.integers(10_000, size=200_000).tolist(),
-        random.integers(2, 512, size=200_000).tolist(),
-        strict=True,
-    ):
-        live[place] = np.ones(size) + 1
-
-
-def time_steps() -> None:
-    """All temporaries of a step are freed at its end."""
-    u = np.ones(4 * MIB)
-    for _ in range(30):
-        v = u * 0.5
-        w = v + u
-        x = w - v * w
-        u = x / x.max()
-        del v, w, x
-
-
-PROGRAMS = {
-    "drifting sizes": drifting_sizes,
-    "image pipeline": image_pipeline,
-    "small arrays": small_arrays,
-    "time steps": time_steps,
-}
-
-
 def prepare(allocator: str) -> None:
     """What the contender needs besides its environment."""
     if allocator == "numpool":
@@ -162,20 +114,32 @@ def prepare(allocator: str) -> None:
 
 
 def measure(work: str, sizes: list[int]) -> list[float]:
-    """The seconds for each size; those of a program are one figure."""
-    if work in PROGRAMS:
-        start = time.perf_counter()
-        PROGRAMS[work]()
-        return [time.perf_counter() - start]
+    """The seconds of an operation, for each size."""
     return [seconds_of(loop_of(OPERATIONS[work], max(size // 8, 1), work), 0.02) for size in sizes]
+
+
+def run_program(work: str, steps: int) -> dict[str, object]:
+    """The seconds of a whole program, those of processors, and its result."""
+    program = programs.PROGRAMS[work].load()
+    start, used = time.perf_counter(), time.process_time()
+    result = program(steps)
+    elapsed = time.perf_counter() - start
+    return {"seconds": [elapsed], "processor": time.process_time() - used, "result": result}
 
 
 def main() -> None:
     order = json.load(sys.stdin)
     prepare(order["allocator"])
-    seconds = measure(order["work"], order["sizes"])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    json.dump({"seconds": seconds, "peak": peak}, sys.stdout)
+    answer: dict[str, object] = {}
+    if "claim" in order:
+        run = claims.load(order["work"]).run
+        answer["seconds"] = run(order["allocator"], order["claim"])
+    elif "steps" in order:
+        answer |= run_program(order["work"], order["steps"])
+    else:
+        answer["seconds"] = measure(order["work"], order["sizes"])
+    answer["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    json.dump(answer, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,11 @@ constexpr const char* doc = R"(Equal blocks of memory, handed out and taken back
 Creating a pool of any size touches no page; a block's pages come when it is first used. The block
 released last is handed out first, while it is still in the processor's cache.
 
+Any thread may acquire, and release what another acquired. What a thread released it has at hand
+without a lock: 256 KiB or an eighth of the pool at most, and one block at least. That serves all
+threads again before the pool grows, says that it is exhausted or lets anyone wait, on trim(), and
+when the thread ends. With several threads stats().peak may count what is at hand as in use.
+
 block_size  the size of a block, an int or a text like "64KiB"
 blocks      how many blocks there are from the start
 max_blocks  how many it may grow to, in doubling steps: by default it is strict and does not grow;

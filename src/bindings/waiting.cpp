@@ -49,11 +49,15 @@ namespace {
 /// handler raised meanwhile.
 bool run_a_little_python() {
 #ifdef Py_GIL_DISABLED
-    const py::object nothing = py::module_::import("numpool._waiting").attr("run_nothing");
-    return static_cast<bool>(py::reinterpret_steal<py::object>(PyObject_CallNoArgs(nothing.ptr())));
-#else
-    return true;
+    try {
+        // The import runs Python, too, and may be where the handler raises.
+        py::module_::import("numpool._waiting").attr("run_nothing")();
+    } catch (py::error_already_set& error) {
+        error.restore();
+        return false;
+    }
 #endif
+    return true;
 }
 
 }  // namespace

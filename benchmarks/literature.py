@@ -1,0 +1,73 @@
+"""What the literature claims for pools, tried: claimed, measured, and why they differ.
+
+    python benchmarks/literature.py                     # three rounds of all four: some minutes
+    python benchmarks/literature.py frame_loop --rounds 5
+    python benchmarks/literature.py control_loop --amount 60        # seconds
+
+Contenders take turns, each in a fresh process; medians over the rounds, with half the width of the
+middle half as the spread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import claims
+from contenders import Contenders
+from surroundings import busy, where
+
+
+def report(name: str, all_of: Contenders) -> str:
+    """One claim, with what came of it."""
+    claim = claims.load(name)
+    rounds = len(all_of.rounds[name])
+    return "\n".join(
+        [
+            f"## {claim.title}",
+            "",
+            f"Claimed: {claim.claimed}.",
+            "",
+            f"Measured, {rounds} round{'s' * (rounds != 1)}. {busy(all_of.share_of_others())}",
+            "",
+            claim.measured(all_of),
+            "",
+            f"Why: {claim.why}",
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("claims", nargs="*", metavar="CLAIM", help=", ".join(claims.CLAIMS))
+    parser.add_argument("--rounds", type=int, default=3, help="0 reports what was kept")
+    parser.add_argument("--amount", type=float, help="seconds, or records: as each claim counts")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="add to one claim's rounds there")
+    options = parser.parse_args()
+    if unknown := set(options.claims) - set(claims.CLAIMS):
+        parser.error(f"{', '.join(sorted(unknown))}: there are {', '.join(claims.CLAIMS)}")
+    names = options.claims or claims.CLAIMS
+    if options.keep and len(names) != 1:
+        parser.error("--keep is for one claim")
+
+    place = where()
+    print(place, end="\n\n")
+    for name in names:
+        claim = claims.load(name)
+        contenders = Contenders(claim.contenders)
+        if options.keep and options.keep.exists():
+            contenders.load(options.keep, place)
+        for turn in range(options.rounds):
+            print(f"{turn + 1} of {options.rounds}: {name}", file=sys.stderr, flush=True)
+            contenders.round(name, claim=options.amount or claim.amount)
+            if options.keep:
+                contenders.save(options.keep, place)
+        print(report(name, contenders), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,19 @@
+"""How figures are written."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+
+
+def mean(values: Iterable[float]) -> str:
+    """The geometric one."""
+    logarithms = [math.log(value) for value in values]
+    return f"{math.exp(statistics.mean(logarithms)):.2f}" if logarithms else ""
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

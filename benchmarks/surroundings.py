@@ -1,0 +1,56 @@
+"""Where a benchmark ran: what stands on top of each report."""
+
+from __future__ import annotations
+
+import os
+import resource
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpool
+from numpool.cli import machine
+
+PEERS = ("scipy", "pandas", "pyarrow", "numpy_allocator")
+BUSY = 0.1
+"""From this share on, what other programs took is told as a reason for distrust."""
+
+
+def where() -> str:
+    """The machine and the versions, in two lines."""
+    here = machine.gather()
+    versions, pages = here.versions, here.huge_pages
+    installed = [f"NumPy {versions.numpy}"]
+    installed += [f"{name} {version(name)}" for name in PEERS if find_spec(name)]
+    return (
+        f"{here.processor}, {here.cores} cores, {numpool.format_size(here.memory.total)}; "
+        f"{versions.kernel}, {versions.libc}, huge pages: {pages.mode}\n"
+        f"{versions.python} {versions.gil}, {', '.join(installed)}; numpool {versions.numpool}"
+    )
+
+
+class Bystanders:
+    """What share of the processors' time went to others since this was made."""
+
+    def __init__(self) -> None:
+        self.begin = self.read()
+
+    def read(self) -> tuple[float, float, float]:
+        """Seconds of all processors: passed, used by anybody, used by us and our children."""
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+        ticks = [int(field) for field in fields]
+        hertz = os.sysconf("SC_CLK_TCK")
+        idle = ticks[3] + ticks[4]
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        ours = sum(one.ru_utime + one.ru_stime for one in used)
+        return sum(ticks) / hertz, (sum(ticks) - idle) / hertz, ours
+
+    def share(self) -> float:
+        passed, used, ours = (now - then for now, then in zip(self.read(), self.begin, strict=True))
+        return max(0.0, (used - ours) / passed) if passed else 0.0
+
+
+def busy(share: float) -> str:
+    """What to make of it."""
+    said = f"Other programs took {share:.0%} of the processors' time meanwhile"
+    return f"{said}: a busy machine, distrust small differences." if share >= BUSY else f"{said}."

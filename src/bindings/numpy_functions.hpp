@@ -21,7 +21,11 @@ namespace numpool::bindings {
 ///
 /// What is not the common way is the last call, and not inlined: that way then saves no register,
 /// which is a measurable part of making an array of a few bytes.
-template <class Source, class Context>
+///
+/// NumPy 1 takes arrays for overlapping when one ends where the other starts, as blocks of a slab
+/// may. Its loops then go an element at a time, up to 15 times as slow, and round otherwise. Where
+/// `apart`, each array is given one byte more than it has, so that none ends with its block.
+template <class Source, class Context, bool apart>
 class NumpyFunctions {
   public:
     static PyDataMemAllocator table(Context* context) noexcept {
@@ -38,9 +42,13 @@ class NumpyFunctions {
         return self_in(context).template source<Source>();
     }
 
+    static std::size_t room_for(std::size_t bytes) noexcept {
+        return apart && bytes != ~std::size_t{0} ? bytes + 1 : bytes;
+    }
+
     [[gnu::aligned(64)]] static void* malloc(void* context, std::size_t bytes) noexcept {
         if constexpr (has_blocks_at_hand) {
-            if (const auto block = source_in(context).acquire_at_hand(bytes)) [[likely]]
+            if (const auto block = source_in(context).acquire_at_hand(room_for(bytes))) [[likely]]
                 return block.start();
         }
         return acquire(context, bytes);
@@ -50,7 +58,7 @@ class NumpyFunctions {
         std::size_t bytes = 0;
         if (__builtin_mul_overflow(count, size, &bytes)) return nullptr;
         if constexpr (has_blocks_at_hand) {
-            if (const auto block = source_in(context).acquire_at_hand(bytes)) [[likely]]
+            if (const auto block = source_in(context).acquire_at_hand(room_for(bytes))) [[likely]]
                 return block.fresh() ? block.start() : std::memset(block.start(), 0, bytes);
         }
         return acquire_zeroed(context, bytes);
@@ -58,44 +66,51 @@ class NumpyFunctions {
 
     static void* realloc(void* context, void* block, std::size_t bytes) noexcept {
         if (block == nullptr) return malloc(context, bytes);
-        void* const moved = source_in(context).try_reallocate(block, bytes);
+        void* const moved = source_in(context).try_reallocate(block, room_for(bytes));
         return moved != nullptr ? moved : self_in(context).reallocate_elsewhere(block, bytes);
     }
 
     [[gnu::aligned(64)]] static void free(void* context, void* block, std::size_t bytes) noexcept {
         if constexpr (has_blocks_at_hand) {
-            if (source_in(context).release_at_hand(block, bytes)) [[likely]]
+            if (source_in(context).release_at_hand(block, room_for(bytes))) [[likely]]
                 return;
         }
         release(context, block, bytes);
     }
 
     [[gnu::noinline]] static void* acquire(void* context, std::size_t bytes) noexcept {
-        void* const block = source_in(context).try_acquire(bytes);
+        void* const block = source_in(context).try_acquire(room_for(bytes));
         return block != nullptr ? block : self_in(context).acquire_elsewhere(bytes, false);
     }
 
     [[gnu::noinline]] static void* acquire_zeroed(void* context, std::size_t bytes) noexcept {
-        void* const block = source_in(context).try_acquire_zeroed(bytes);
+        void* const block = source_in(context).try_acquire_zeroed(room_for(bytes));
         return block != nullptr ? block : self_in(context).acquire_elsewhere(bytes, true);
     }
 
     [[gnu::noinline]] static void release(void* context, void* block, std::size_t bytes) noexcept {
-        if (!source_in(context).try_release(block, bytes)) {
+        if (!source_in(context).try_release(block, room_for(bytes))) {
             self_in(context).release_elsewhere(block, bytes);
         }
     }
 };
 
-/// The functions for the pool in this context.
-template <class Context>
+/// The functions for the pool in this context. Blocks of a fixed pool are as large as its user
+/// said, and arrays may fill them.
+template <class Context, bool apart>
 PyDataMemAllocator numpy_functions(Context* context) noexcept {
     using threads::SharedSlabPool;
     const auto* const slabs = dynamic_cast<SharedSlabPool*>(context->pool());
-    if (slabs != nullptr && !slabs->wipes()) {
-        return NumpyFunctions<SharedSlabPool, Context>::table(context);
-    }
-    return NumpyFunctions<threads::ByteSource, Context>::table(context);
+    if (slabs == nullptr)
+        return NumpyFunctions<threads::ByteSource, Context, false>::table(context);
+    if (slabs->wipes()) return NumpyFunctions<threads::ByteSource, Context, apart>::table(context);
+    return NumpyFunctions<SharedSlabPool, Context, apart>::table(context);
+}
+
+template <class Context>
+PyDataMemAllocator numpy_functions(Context* context) noexcept {
+    const bool one = PyArray_GetNDArrayCFeatureVersion() < NPY_2_0_API_VERSION;
+    return one ? numpy_functions<Context, true>(context) : numpy_functions<Context, false>(context);
 }
 
 }  // namespace numpool::bindings

@@ -49,6 +49,23 @@ def test_arrays_made_in_the_block_lie_in_the_pool(pool: numpool.FixedPool) -> No
     assert pool.stats().blocks == 0
 
 
+@pytest.mark.parametrize("wipe", [False, True])
+@pytest.mark.parametrize("ufunc", [np.arccos, np.exp, np.log1p, np.sin, np.tanh])
+def test_results_are_the_same_to_the_last_bit(ufunc: np.ufunc, wipe: bool) -> None:
+    # NumPy 1 computes otherwise where an operand ends at the address that the result starts at.
+    for count in (2**n for n in range(2, 16)):
+        for dtype in ("f4", "f8"):
+            steps = np.linspace(-0.9, 0.9, count, dtype=dtype)
+            expected = ufunc(steps)
+            live = []
+            with numpool.use(numpool.SlabPool(wipe=wipe)):
+                for _ in range(4):
+                    operand = steps.copy()
+                    result = ufunc(operand)
+                    assert np.array_equal(result, expected)
+                    live += [operand, result]
+
+
 @pytest.mark.parametrize("count", [8, 1000, 10**6])
 def test_a_wiping_pool_hands_out_what_reads_as_zero(count: int) -> None:
     secrets = numpool.SlabPool(wipe=True)

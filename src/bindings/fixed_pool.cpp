@@ -153,8 +153,8 @@ void register_fixed_pool(py::module_& module) {
     pool.attr("__module__") = "numpool";
     pool.def(py::init(&create), py::arg("block_size"), py::arg("blocks"), py::kw_only(),
              py::arg("max_blocks") = py::ellipsis{}, py::arg("align") = py::none(),
-             py::arg("init") = py::none(), py::arg("wipe") = false,
-             py::arg("source") = py::none(), py::arg("name") = "")
+             py::arg("init") = py::none(), py::arg("wipe") = false, py::arg("source") = py::none(),
+             py::arg("name") = "")
         .def_property_readonly("block_size", &FixedPool::block_size, "The bytes in a block.")
         .def_property_readonly("blocks", &FixedPool::blocks,
                                "How many blocks there are now, live and free.")

@@ -4,6 +4,9 @@
 """
 
 from numpool._core import (
+    Arena,
+    ArenaMark,
+    BuddyPool,
     Buffer,
     FixedPool,
     HandlePool,
@@ -29,7 +32,10 @@ from numpool._objects import ArrayPool, Loan, ObjectPool, ObjectStats
 from numpool._stats import ClassStats, PoolStats
 
 __all__ = [
+    "Arena",
+    "ArenaMark",
     "ArrayPool",
+    "BuddyPool",
     "Buffer",
     "ClassStats",
     "FixedPool",

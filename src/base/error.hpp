@@ -20,6 +20,11 @@ struct Closed : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// A request that would end memory while somebody can still reach it.
+struct InUse : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
 /// A handle that leads to no live block: it was freed, or never given.
 struct Stale : std::runtime_error {
     using std::runtime_error::runtime_error;

@@ -20,23 +20,6 @@ Buffer* as_buffer(PyObject* object) noexcept {
     return reinterpret_cast<Buffer*>(object);
 }
 
-bool require_unreleased(Buffer* buffer) noexcept {
-    if (!buffer->released) return true;
-    PyErr_SetString(PyExc_ValueError,
-                    "this buffer was released: acquire another one from its pool");
-    return false;
-}
-
-/// Lets go of the block; it goes back now, or with the last view.
-void let_go(Buffer* buffer) noexcept {
-    buffer->released = true;
-    if (buffer->lease != nullptr) {
-        Py_CLEAR(buffer->lease);
-    } else {
-        buffer->holding.give_back();
-    }
-}
-
 void buffer_dealloc(PyObject* self) {
     PyTypeObject* const type = Py_TYPE(self);
     Buffer* const buffer = as_buffer(self);
@@ -46,6 +29,15 @@ void buffer_dealloc(PyObject* self) {
     Py_DECREF(type);
 }
 
+/// A consumer keeps the address, and this buffer: the block is in use as long as the buffer lives.
+void pin(Buffer* buffer, Lease* lease) noexcept {
+    buffer->pinned = true;
+    if (buffer->lease == nullptr) {
+        buffer->lease = lease;
+        Py_INCREF(&lease->ob_base);
+    }
+}
+
 int buffer_getbuffer(PyObject* self, Py_buffer* view, int flags) {
     const CriticalSection section{self};
     Lease* const lease = lease_of(as_buffer(self));
@@ -53,8 +45,10 @@ int buffer_getbuffer(PyObject* self, Py_buffer* view, int flags) {
         view->obj = nullptr;
         return -1;
     }
-    if (asks_to_keep_the_address(flags)) as_buffer(self)->pinned = true;
-    return export_lease(lease, view, flags);
+    if (asks_to_keep_the_address(flags)) pin(as_buffer(self), lease);
+    const int result = export_lease(lease, view, flags);
+    Py_DECREF(&lease->ob_base);
+    return result;
 }
 
 /// Never called, since exports name the lease. That it exists makes NumPy keep a memoryview, which
@@ -65,7 +59,7 @@ PyObject* buffer_release(PyObject* self, PyObject*) {
     const CriticalSection section{self};
     Buffer* const buffer = as_buffer(self);
     if (buffer->released) Py_RETURN_NONE;
-    if (!can_release(buffer)) return nullptr;
+    if (!has_ended(buffer) && !can_release(buffer)) return nullptr;
     let_go(buffer);
     Py_RETURN_NONE;
 }
@@ -100,7 +94,6 @@ PyObject* buffer_array(PyObject* self, PyObject* arguments, PyObject* keywords) 
         const CriticalSection section{self};
         lease = lease_of(as_buffer(self));
         if (lease == nullptr) return nullptr;
-        Py_INCREF(&lease->ob_base);
     }
     PyObject* const array = array_on(lease, dtype, shape);
     Py_DECREF(&lease->ob_base);
@@ -143,6 +136,7 @@ PyObject* buffer_repr(PyObject* self) {
     const CriticalSection section{self};
     Buffer* const buffer = as_buffer(self);
     if (buffer->released) return PyUnicode_FromString("<numpool.Buffer, released>");
+    if (has_ended(buffer)) return PyUnicode_FromString("<numpool.Buffer, ended by its arena>");
     return guarded<PyObject*>(nullptr, [&] {
         const auto* const pool = dynamic_cast<threads::Pool*>(buffer->holding.owner);
         return PyUnicode_FromFormat(
@@ -180,7 +174,7 @@ PyObject* buffer_pool(PyObject* self, void*) {
 
 PyObject* buffer_released(PyObject* self, void*) {
     const CriticalSection section{self};
-    return PyBool_FromLong(as_buffer(self)->released);
+    return PyBool_FromLong(as_buffer(self)->released || has_ended(as_buffer(self)));
 }
 
 template <class Function>
@@ -220,7 +214,8 @@ PyGetSetDef properties[] = {
     {"address", buffer_address, nullptr, "The address of the first byte.", nullptr},
     {"pool", buffer_pool, nullptr, "The pool that the block belongs to; None after unpickling.",
      nullptr},
-    {"released", buffer_released, nullptr, "Whether release() was called.", nullptr},
+    {"released", buffer_released, nullptr,
+     "Whether release() was called, or the arena that the block is of has ended it.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -246,53 +241,12 @@ Buffer* new_buffer(const Holding& holding) noexcept {
     buffer->weak_references = nullptr;
     buffer->released = false;
     buffer->pinned = false;
-    numpool_track(holding.block, static_cast<std::size_t>(holding.bytes));
+    if (holding.traced) numpool_track(holding.block, static_cast<std::size_t>(holding.bytes));
     return buffer;
 }
 
 bool is_buffer(PyObject* object) noexcept {
     return Py_TYPE(object) == buffer_type;
-}
-
-bool can_release(Buffer* buffer) noexcept {
-    if (!require_unreleased(buffer)) return false;
-    if (buffer->pinned) {
-        PyErr_SetString(
-            PyExc_BufferError,
-            "numpy.ndarray(buffer=...) was called on this buffer and does not tell whether its "
-            "array still lives: drop the buffer instead of releasing it, or make arrays with "
-            "buffer.array(dtype, shape)");
-        return false;
-    }
-    const Py_ssize_t views = buffer->lease == nullptr ? 0 : Py_REFCNT(&buffer->lease->ob_base) - 1;
-    if (views == 0) return true;
-    PyErr_Format(
-        PyExc_BufferError,
-        "this buffer is still in use by %zd view%s (memoryview, array or DLPack): drop %s first",
-        views, views == 1 ? "" : "s", views == 1 ? "it" : "them");
-    return false;
-}
-
-PyObject* replace_block(Buffer* old, std::byte* block, Py_ssize_t bytes) noexcept {
-    Holding holding = old->holding;
-    numpool_untrack(holding.block);
-    holding.block = block;
-    holding.bytes = bytes;
-    old->released = true;
-    if (old->lease != nullptr) {
-        old->lease->holding.owner = nullptr;
-        Py_CLEAR(old->lease);
-    }
-    Buffer* const buffer = new_buffer(holding);
-    if (buffer != nullptr) return &buffer->ob_base;
-    holding.owner->release(block, static_cast<std::size_t>(bytes));
-    return nullptr;
-}
-
-Lease* lease_of(Buffer* buffer) noexcept {
-    if (!require_unreleased(buffer)) return nullptr;
-    if (buffer->lease == nullptr) buffer->lease = new_lease(buffer->holding);
-    return buffer->lease;
 }
 
 void register_buffer(py::module_& module) {

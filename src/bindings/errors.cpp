@@ -36,6 +36,8 @@ void translate(const std::exception_ptr& exception) {
         PyErr_SetString(pool_exhausted, error.what());
     } catch (const Closed& error) {
         PyErr_SetString(pool_closed, error.what());
+    } catch (const InUse& error) {
+        PyErr_SetString(PyExc_BufferError, error.what());
     } catch (const Stale& error) {
         PyErr_SetString(stale_handle, error.what());
     } catch (const Corrupted& error) {

@@ -9,8 +9,9 @@ namespace numpool::bindings {
 /// A fixed pool with a Python function that constructs its blocks.
 class FixedPool final : public threads::SharedFixedPool, public WaitedPool {
   public:
-    FixedPool(const threads::SharedFixedPoolOptions& options, py::object init)
-        : SharedFixedPool{options, pages::os_pages()}, init_{std::move(init)} {}
+    FixedPool(const threads::SharedFixedPoolOptions& options, pages::SourceHandle source,
+              py::object init)
+        : SharedFixedPool{options, std::move(source)}, init_{std::move(init)} {}
 
     /// A Buffer on an acquired block, constructed if it was not. Where that fails the block goes
     /// back, not constructed, and the error passes.

@@ -44,6 +44,11 @@ void Holding::give_back() noexcept {
     }
 }
 
+void Holding::let_go() noexcept {
+    if (office == nullptr) return give_back();
+    office->drop(block, ticket);
+}
+
 Lease* new_lease(const Holding& holding) noexcept {
     auto* const lease = PyObject_New(Lease, lease_type);
     if (lease == nullptr) return nullptr;

@@ -3,8 +3,10 @@
 #include <Python.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "threads/pool.hpp"
+#include "threads/ticket_office.hpp"
 
 namespace numpool::bindings {
 
@@ -16,11 +18,16 @@ struct Holding {
     Py_ssize_t bytes = 0;
     /// False while a pool's `init` is still to run, or has failed.
     bool constructed = true;
+    /// Where a block may end before its holder lets go: whom to ask before each use.
+    threads::TicketOffice* office = nullptr;
+    std::uint64_t ticket = 0;
     /// False where tracemalloc knows of the block by other means than this holding.
     bool traced = true;
 
     /// Ends the use: the block may have a new owner before this returns.
     void give_back() noexcept;
+    /// The same, or the ticket's end.
+    void let_go() noexcept;
 };
 
 /// What views of a block hold, in place of the Buffer they were made from.
@@ -35,7 +42,8 @@ struct Lease {
     Holding holding;
 };
 
-/// A new lease that takes the holding over, or null with a Python error.
+/// A new lease that takes the holding over, or null with a Python error. What a ticket is for must
+/// be in use, and that use is what the lease takes over.
 Lease* new_lease(const Holding& holding) noexcept;
 
 bool is_lease(PyObject* object) noexcept;

@@ -19,6 +19,8 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     register_pool(module);
     register_fixed_pool(module);
     register_slab_pool(module);
+    register_arena(module);
+    register_buddy_pool(module);
     register_handle_pool(module);
     register_reserve_pool(module);
     register_references(module);

@@ -92,6 +92,14 @@ const std::byte* address_in(const py::object& subject, const char* function) {
     return address;
 }
 
+void require_undrawn(const Pool& pool) {
+    const std::size_t pools = pool.drawing_pools();
+    if (pools == 0 || pool.closed()) return;
+    throw InUse{pool.title() + ": " + std::to_string(pools) +
+                (pools == 1 ? " pool draws on it: close that one first"
+                            : " pools draw on it: close those first")};
+}
+
 void register_pool(py::module_& module) {
     py::class_<Pool, PoolHandle<Pool>> pool{module, "Pool", R"(What all pools have in common.
 
@@ -120,16 +128,27 @@ object, a buffer, a view or an array.)"};
             "Give back to the system all pages that no live block needs, and return how many "
             "bytes.")
         .def(
-            "close", [](Pool& self) { without_gil([&] { self.close(); }); },
+            "close",
+            [](Pool& self) {
+                require_undrawn(self);
+                without_gil([&] { self.close(); });
+            },
             "Take no more requests: they raise PoolClosed, and so do those that wait. Buffers "
             "that are "
             "out stay good; the memory goes back when the last of them does. Closing again does "
-            "nothing.")
+            "nothing. Raises BufferError, and closes nothing, while another pool draws on this "
+            "one.")
         .def(
             "__enter__", [](const py::object& self) { return self; }, "The pool itself.")
         .def(
-            "__exit__", [](Pool& self, const py::args&) { without_gil([&] { self.close(); }); },
-            "Close the pool.");
+            "__exit__",
+            [](Pool& self, const py::args& exc_info) {
+                // An exception passes; what draws on the pool keeps what it has.
+                const bool failing = exc_info.size() > 0 && !exc_info[0].is_none();
+                if (!failing) require_undrawn(self);
+                without_gil([&] { self.close(); });
+            },
+            "Close the pool. Where the block ends in an exception, that one passes.");
 }
 
 }  // namespace numpool::bindings

@@ -40,6 +40,12 @@ py::object class_stats(const pools::ClassFigures& figures);
 /// much.
 void add_methods(py::handle type, std::span<PyMethodDef> methods);
 
+/// `empty`, `zeros`, `full` and `array`, for a class of pools that NumPy can allocate from.
+void add_array_methods(py::handle type);
+
+/// Throws InUse while other pools hold memory of this one.
+void require_undrawn(const threads::Pool& pool);
+
 /// A pool's name, from what Python gave for it.
 std::string to_name(const py::object& name);
 

@@ -6,9 +6,7 @@
 #include "base/error.hpp"
 #include "base/size.hpp"
 #include "base/size_text.hpp"
-#include "bindings/buffer.hpp"
-#include "bindings/errors.hpp"
-#include "bindings/free_threading.hpp"
+#include "bindings/any_size.hpp"
 #include "bindings/sizes.hpp"
 #include "bindings/slab_pool.hpp"
 
@@ -58,57 +56,20 @@ threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::ob
     return SharedSlabPool::create(options);
 }
 
-PyObject* to_buffer(SharedSlabPool& pool, std::byte* block, std::size_t bytes) {
-    Buffer* const buffer = new_buffer({&pool, block, static_cast<Py_ssize_t>(bytes)});
-    if (buffer != nullptr) return &buffer->ob_base;
-    pool.try_release(block, bytes);
-    throw py::error_already_set{};
-}
+/// How Python asks it for a Buffer.
+struct Access {
+    using Pool = SharedSlabPool;
 
-PyObject* acquire(PyObject* self, PyObject* nbytes) {
-    return guarded<PyObject*>(nullptr, [&] {
-        auto& pool = pool_in<SharedSlabPool>(self);
-        const std::size_t bytes = to_size(nbytes, "nbytes");
-        return to_buffer(pool, pool.acquire(bytes), bytes);
-    });
-}
-
-PyObject* try_acquire(PyObject* self, PyObject* nbytes) {
-    return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
-        auto& pool = pool_in<SharedSlabPool>(self);
-        const std::size_t bytes = to_size(nbytes, "nbytes");
-        if (std::byte* const block = pool.try_acquire(bytes)) return to_buffer(pool, block, bytes);
+    static PyObject* acquire(Pool& pool, std::size_t bytes) {
+        return to_buffer({&pool, pool.acquire(bytes), static_cast<Py_ssize_t>(bytes)});
+    }
+    static PyObject* try_acquire(Pool& pool, std::size_t bytes) {
+        if (std::byte* const block = pool.try_acquire(bytes))
+            return to_buffer({&pool, block, static_cast<Py_ssize_t>(bytes)});
         if (pool.closed()) pool.acquire(bytes);  // Says so.
-        Py_RETURN_NONE;
-    });
-}
-
-py::list acquire_many(SharedSlabPool& pool, const py::object& nbytes, const py::object& n) {
-    const std::size_t bytes = to_size(nbytes, "nbytes");
-    const std::size_t count = to_count(n, "n");
-    // Those acquired so far go back with the list where one is refused.
-    py::list buffers;
-    for (std::size_t i = 0; i < count; ++i) {
-        buffers.append(
-            py::reinterpret_steal<py::object>(to_buffer(pool, pool.acquire(bytes), bytes)));
+        return nullptr;
     }
-    return buffers;
-}
-
-py::object reallocate(SharedSlabPool& pool, const py::object& buffer, const py::object& nbytes) {
-    const std::size_t bytes = to_size(nbytes, "nbytes");
-    if (!is_buffer(buffer.ptr())) {
-        throw py::type_error{std::string{"reallocate() takes a Buffer of this pool, not "} +
-                             Py_TYPE(buffer.ptr())->tp_name};
-    }
-    auto* const old = reinterpret_cast<Buffer*>(buffer.ptr());
-    const CriticalSection section{buffer.ptr()};
-    if (!can_release(old)) throw py::error_already_set{};
-    if (old->holding.owner != &pool) throw BadArgument{"this buffer is not one of " + pool.title()};
-    std::byte* const block = pool.reallocate(old->holding.block, bytes);
-    return py::reinterpret_steal<py::object>(
-        replace_block(old, block, static_cast<Py_ssize_t>(bytes)));
-}
+};
 
 py::object stats(const SharedSlabPool& pool) {
     const pools::SlabPoolFigures figures = pool.class_figures();
@@ -132,17 +93,6 @@ std::string repr(const SharedSlabPool& pool) {
     if (figures.limit != PoolFigures::no_limit) text += " of " + size_to_text(figures.limit);
     return text + " in use, " + size_to_text(figures.cached) + " cached>";
 }
-
-PyMethodDef methods[] = {
-    {"acquire", acquire, METH_O,
-     "acquire($self, nbytes, /)\n--\n\n"
-     "A buffer of exactly that many bytes, an int or a text like '64KiB'; none at all is a size "
-     "too.\n"
-     "Raises PoolExhausted where the limit or the system refuses; nothing has changed then."},
-    {"try_acquire", try_acquire, METH_O,
-     "try_acquire($self, nbytes, /)\n--\n\nA buffer, or None where acquire() would raise "
-     "PoolExhausted."},
-};
 
 constexpr const char* doc = R"(Blocks of any size, in constant time.
 
@@ -171,12 +121,9 @@ void register_slab_pool(py::module_& module) {
              py::arg("cache") = py::none(), py::arg("huge_pages") = true, py::arg("decay") = 1.0,
              py::arg("background") = false, py::arg("wipe") = false,
              py::arg("classes") = py::none(), py::arg("name") = "")
-        .def("acquire_many", &acquire_many, py::arg("nbytes"), py::arg("n"), py::pos_only(),
-             "A list of n buffers of so many bytes each; where one is refused, raise PoolExhausted "
-             "and "
-             "take none.")
         .def(
-            "reallocate", &reallocate, py::arg("buffer"), py::arg("nbytes"), py::pos_only(),
+            "reallocate", &reallocate<SharedSlabPool>, py::arg("buffer"), py::arg("nbytes"),
+            py::pos_only(),
             "A buffer of another size with the contents of this one, as far as both reach; this "
             "one is "
             "released. Large blocks grow in place or by moving their pages, without a copy. "
@@ -194,7 +141,7 @@ void register_slab_pool(py::module_& module) {
             },
             "The block sizes that are served from slabs.")
         .def("__repr__", &repr);
-    add_methods(pool, methods);
+    AnySize<Access>::add_to(pool);
     add_array_methods(pool);
 }
 

@@ -10,7 +10,4 @@ namespace numpool::bindings {
 using SlabPoolClass = py::class_<threads::SharedSlabPool, threads::Pool,
                                  threads::PoolHandle<threads::SharedSlabPool>>;
 
-/// `SlabPool.empty`, `zeros`, `full` and `array`.
-void add_array_methods(SlabPoolClass& pool);
-
 }  // namespace numpool::bindings

@@ -15,6 +15,8 @@ void register_pool(py::module_& module);
 void register_fixed_pool(py::module_& module);
 void register_numpy(py::module_& module);
 void register_slab_pool(py::module_& module);
+void register_arena(py::module_& module);
+void register_buddy_pool(py::module_& module);
 void register_handle_pool(py::module_& module);
 void register_reserve_pool(py::module_& module);
 void register_references(py::module_& module);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 namespace numpool::pages {
 
@@ -46,6 +47,11 @@ class PageSource {
     /// multiple of `align`, a power of two. Returns an empty extent where that is refused.
     virtual Extent map(std::size_t bytes, std::size_t align) noexcept = 0;
 
+    /// The same for a caller who does not mind what the bytes are.
+    virtual Extent map_any(std::size_t bytes, std::size_t align) noexcept {
+        return map(bytes, align);
+    }
+
     /// Ends an extent that `map` gave.
     virtual void unmap(Extent extent) noexcept = 0;
 
@@ -58,6 +64,11 @@ class PageSource {
     /// that is refused.
     virtual Extent grow(Extent, std::size_t /*bytes*/) noexcept { return {}; }
 
+    /// The same for a caller who does not mind what the new bytes are.
+    virtual Extent grow_any(Extent extent, std::size_t bytes) noexcept {
+        return grow(extent, bytes);
+    }
+
     /// Moves the pages of `from`, with their contents, to the addresses from `to` on, all of them
     /// mapped by this source; what was there is dropped. Afterwards `from` reads as zero.
     virtual Moved move(Extent /*from*/, std::byte* /*to*/) noexcept { return Moved::refused; }
@@ -67,6 +78,9 @@ class PageSource {
 
     /// Asks for huge pages in a part of an extent, or for none. A hint: false changes no meaning.
     virtual bool advise_huge(Extent, bool /*huge*/) noexcept { return false; }
+
+    /// Why it refused, as far as it knows, for an error's text.
+    virtual std::string refusal() const { return {}; }
 
     /// What it rounds sizes up to: whole pages of some size.
     virtual std::size_t unit() const noexcept { return page_size(); }

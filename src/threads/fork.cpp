@@ -11,7 +11,7 @@ namespace {
 struct Registry {
     std::mutex mutex;
     /// One for each rank, locked in this order.
-    std::array<std::list<ForkGuarded*>, 3> guarded;
+    std::array<std::list<ForkGuarded*>, 6> guarded;
 
     std::list<ForkGuarded*>& of(ForkGuarded::Rank rank) {
         return guarded[static_cast<std::size_t>(rank)];
@@ -57,7 +57,7 @@ void ForkGuarded::guard(Rank rank) {
     static_cast<void>(handlers);
     const std::lock_guard lock{registry().mutex};
     std::list<ForkGuarded*>& list = registry().of(rank);
-    place_ = list.insert(list.end(), this);
+    place_ = list.insert(rank == Rank::drawing ? list.begin() : list.end(), this);
     rank_ = rank;
     guarded_ = true;
 }

@@ -8,9 +8,11 @@ namespace numpool::threads {
 /// lives, every fork of the process calls these, with all guarded locks taken in between.
 class ForkGuarded {
   public:
-    /// Where a fork takes the lock. Threads that hold that of the listings want a pool's, and
-    /// threads that hold an outer one's want an inner one.
-    enum class Rank { listings, outer, inner };
+    /// In which order a fork takes the locks, which is the order in which threads do: that of the
+    /// listings before any pool's, that of families before an arena's, that of links before that of
+    /// a pool with magazines, those of pools that draw on another, the newest first, before the
+    /// other's, and any pool's before an inner one.
+    enum class Rank { listings, family, links, drawing, outer, inner };
 
     ForkGuarded();
     ForkGuarded(const ForkGuarded&) = delete;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <string>
 #include <utility>
@@ -72,6 +73,18 @@ class Pool : public BlockOwner {
     /// memory goes back with the last of them.
     virtual void close() noexcept = 0;
     virtual bool closed() const noexcept = 0;
+
+    /// Whether other pools may draw on it, as they hold their own lock: whether acquiring and
+    /// releasing more than `SizeClasses::largest` bytes takes no lock but the pool's own, those of
+    /// what it draws on in turn, and inner ones.
+    virtual bool may_be_drawn_on() const noexcept { return false; }
+    /// How many pools hold memory of this one: see PoolPages.
+    std::size_t drawing_pools() const noexcept { return drawing_.load(std::memory_order_relaxed); }
+    void begin_drawing() noexcept { drawing_.fetch_add(1, std::memory_order_relaxed); }
+    void end_drawing() noexcept { drawing_.fetch_sub(1, std::memory_order_relaxed); }
+
+  private:
+    std::atomic<std::size_t> drawing_ = 0;
 };
 
 /// A handle on a pool, counted in the pool itself.

@@ -29,12 +29,13 @@ std::vector<pools::MagazineBounds> bounds_of_magazines(const FixedPool& pool) {
 }  // namespace
 
 PoolHandle<SharedFixedPool> SharedFixedPool::create(const SharedFixedPoolOptions& options,
-                                                    pages::PageSource& source) {
-    return PoolHandle{new SharedFixedPool{options, source}};
+                                                    pages::SourceHandle source) {
+    return PoolHandle{new SharedFixedPool{options, std::move(source)}};
 }
 
-SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::PageSource& source)
-    : pool_{std::in_place, with_ledger(options), source},
+SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::SourceHandle source)
+    : source_{std::move(source)},
+      pool_{std::in_place, with_ledger(options), *source_},
       wipe_{options.wipe},
       constructs_{options.keep_contents},
       threads_{bounds_of_magazines(*pool_)},
@@ -43,9 +44,7 @@ SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::P
       stride_{pool_->stride()},
       max_blocks_{pool_->max_blocks()},
       name_{options.name} {
-    // A fork takes these locks in the order of their making: this one before any pool's.
-    links_mutex();
-    guard();
+    guard(source_.is_kept() ? Rank::drawing : Rank::outer);
 }
 
 SharedFixedPool::~SharedFixedPool() {

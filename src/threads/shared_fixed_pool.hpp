@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "pages/source_handle.hpp"
 #include "pools/fixed_pool.hpp"
 #include "threads/brief_mutex.hpp"
 #include "threads/byte_source.hpp"
@@ -44,7 +45,7 @@ class SharedFixedPool : public WaitingPool,
   public:
     /// The new pool's first handle. Throws as FixedPool's constructor does.
     static PoolHandle<SharedFixedPool> create(const SharedFixedPoolOptions& options,
-                                              pages::PageSource& source = pages::os_pages());
+                                              pages::SourceHandle source = pages::os_pages());
 
     Block try_acquire() final {
         const Block block = pop_from(*magazines_at_hand);
@@ -100,7 +101,7 @@ class SharedFixedPool : public WaitingPool,
     std::size_t blocks() const noexcept;
 
   protected:
-    SharedFixedPool(const SharedFixedPoolOptions& options, pages::PageSource& source);
+    SharedFixedPool(const SharedFixedPoolOptions& options, pages::SourceHandle source);
     ~SharedFixedPool() override;
 
     /// The last handle goes, and live blocks are all that keeps the pool: called without the lock.
@@ -185,6 +186,7 @@ class SharedFixedPool : public WaitingPool,
     void end_pool() noexcept;
     void settle(Lock& lock) noexcept;
 
+    const pages::SourceHandle source_;
     /// Gone once the pool is closed and its last block came back.
     std::optional<pools::FixedPool> pool_;
     const bool wipe_;

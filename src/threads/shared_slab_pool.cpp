@@ -23,8 +23,6 @@ using pools::Magazine;
 PoolHandle<SharedSlabPool> SharedSlabPool::create(const SharedSlabPoolOptions& options,
                                                   pages::PageSource& source,
                                                   pages::PageSource& record_source) {
-    // A fork takes these locks in the order of their making: this one before any pool's.
-    links_mutex();
     return PoolHandle{new SharedSlabPool{options, source, record_source}};
 }
 

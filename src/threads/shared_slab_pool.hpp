@@ -122,6 +122,7 @@ class SharedSlabPool final : public Pool,
     void check() const override;
     void close() noexcept override;
     bool closed() const noexcept override;
+    bool may_be_drawn_on() const noexcept override { return true; }
 
     const SizeClasses& classes() const noexcept { return centre_.classes(); }
     /// For `reallocate_in`: what needs no lock.

@@ -75,7 +75,7 @@ void forget_closed(Thread& thread) {
 
 class LinksGuard final : public ForkGuarded {
   public:
-    LinksGuard() { guard(); }
+    LinksGuard() { guard(Rank::links); }
     void lock_for_fork() noexcept override { mutex.lock(); }
     void unlock_in_parent() noexcept override { mutex.unlock(); }
     void unlock_in_child() noexcept override { mutex.unlock(); }

@@ -1,0 +1,96 @@
+/// What an arena finds when it walks itself: for errors and for `check`.
+
+#include <string>
+
+#include "base/error.hpp"
+#include "pools/arena.hpp"
+
+namespace numpool::pools {
+
+/// Calls `visit(chunk, header)` for every block, live or dead, the newest extent's newest first.
+template <class Visit>
+void Arena::for_each_block(Visit visit) const {
+    for (Chunk* chunk = newest_; chunk != nullptr; chunk = chunk->older) {
+        if (chunk->is_large) visit(*chunk, chunk->large);
+        for (Header* header = chunk->last; header != nullptr; header = before(header))
+            visit(*chunk, *header);
+    }
+}
+
+std::size_t Arena::used_since(const Mark& mark, std::span<Used>& first) const noexcept {
+    std::size_t used = 0;
+    for_each_block([&](const Chunk& chunk, const Header& header) {
+        if ((header.users & ~ticket_held) == 0) return;
+        const auto& level = const_cast<Arena*>(this)->level_of(chunk, header);
+        if (&level < &levels_[mark.level]) return;
+        // They come newest first, so the last ones to be written are the oldest.
+        if (!first.empty()) {
+            const std::byte* const start = chunk.is_large ? chunk.pages.start : start_of(&header);
+            first[used % first.size()] = {start, header.bytes};
+        }
+        ++used;
+    });
+    if (used < first.size()) {
+        first = first.first(used);
+    } else if (!first.empty()) {
+        std::ranges::rotate(first,
+                            first.begin() + static_cast<std::ptrdiff_t>(used % first.size()));
+    }
+    std::ranges::reverse(first);
+    return used;
+}
+
+void Arena::check_chunk(const Chunk& chunk) const {
+    if (chunk.top < chunk.pages.start || chunk.top > chunk.pages.end())
+        throw Corrupted{"a chunk's top lies outside of it"};
+    const std::byte* limit = chunk.top;
+    std::size_t live = 0;
+    for (const Header* header = chunk.last; header != nullptr; header = before(header)) {
+        const std::byte* const start = start_of(header);
+        if (start - header_bytes < chunk.pages.start || header->bytes > chunk.pages.bytes ||
+            end_of(header) > limit) {
+            throw Corrupted{"a header's figures do not fit where it is"};
+        }
+        limit = start - header_bytes;
+        if (header->users != 0) ++live;
+    }
+    if (chunk.number > levels_.back().number && &chunk != first_ && live != chunk.blocks)
+        throw Corrupted{"the number of a chunk's live blocks is wrong"};
+    if (live == 0 && chunk.number > levels_.back().number && &chunk != first_ && &chunk != current_)
+        throw Corrupted{"a chunk whose blocks are all dead was not given back"};
+}
+
+void Arena::check() const {
+    std::size_t mapped = 0;
+    std::size_t count = 0;
+    for (const Chunk* chunk = newest_; chunk != nullptr; chunk = chunk->older) {
+        const auto record = chunks_.find(chunk->pages.start);
+        if (record == chunks_.end() || &record->second != chunk)
+            throw Corrupted{"an extent is not found by its address"};
+        if (chunk->older != nullptr && chunk->older->number >= chunk->number)
+            throw Corrupted{"extents are out of order"};
+        if (!chunk->is_large) check_chunk(*chunk);
+        mapped += chunk->pages.bytes;
+        ++count;
+    }
+    if (mapped != mapped_ || count != chunks_.size())
+        throw Corrupted{"the number of extents or of their bytes is wrong"};
+
+    std::vector<Tally> found(levels_.size());
+    for_each_block([&](const Chunk& chunk, const Header& header) {
+        if (header.users == 0) return;
+        const auto& level = const_cast<Arena*>(this)->level_of(chunk, header);
+        found[static_cast<std::size_t>(&level - levels_.data())] +=
+            {header.users & ~ticket_held, 1, header.bytes, cost(header.bytes)};
+    });
+    std::size_t in_use = 0;
+    for (std::size_t i = 0; i < levels_.size(); ++i) {
+        if (found[i] != levels_[i].tally)
+            throw Corrupted{"what is counted of live blocks is not what there is"};
+        in_use += found[i].in_use;
+    }
+    if (in_use != in_use_ || in_use_ > peak_) throw Corrupted{"the bytes in use are wrong"};
+    if (current_ != &none_ && newest_ == nullptr) throw Corrupted{"the chunk at hand is lost"};
+}
+
+}  // namespace numpool::pools

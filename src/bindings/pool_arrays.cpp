@@ -41,16 +41,21 @@ std::string refusal(const Pool& pool, const std::string& what) {
     return text + " in use";
 }
 
+void require_open(const Pool& pool) {
+    if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
+}
+
 /// An array that this function of NumPy makes, its data in the pool.
 py::object make(Pool& pool, const char* function, const py::args& args, const py::kwargs& kwargs) {
     require_numpy();
-    if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
+    require_open(pool);
     const py::object call = py::module_::import("numpy").attr(function);
     try {
         const AllocatingFrom allocating{pool};
         return call(*args, **kwargs);
     } catch (py::error_already_set& error) {
         if (!error.matches(PyExc_MemoryError)) throw;
+        require_open(pool);  // Another thread may have closed it meanwhile.
         throw Exhausted{refusal(pool, std::string{py::str(error.value())} + ";")};
     }
 }

@@ -17,6 +17,9 @@ void register_numpy(py::module_& module);
 void register_slab_pool(py::module_& module);
 void register_arena(py::module_& module);
 void register_buddy_pool(py::module_& module);
+
+/// A forked child finds pybind11's locks free.
+void free_bindings_locks_after_fork();
 void register_handle_pool(py::module_& module);
 void register_reserve_pool(py::module_& module);
 void register_references(py::module_& module);

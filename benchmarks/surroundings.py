@@ -20,11 +20,12 @@ def where() -> str:
     """The machine and the versions, in two lines."""
     here = machine.gather()
     versions, pages = here.versions, here.huge_pages
+    kernel = ".".join(versions.kernel.split(".")[:2])
     installed = [f"NumPy {versions.numpy}"]
     installed += [f"{name} {version(name)}" for name in PEERS if find_spec(name)]
     return (
         f"{here.processor}, {here.cores} cores, {numpool.format_size(here.memory.total)}; "
-        f"{versions.kernel}, {versions.libc}, huge pages: {pages.mode}\n"
+        f"{kernel}, {versions.libc}, huge pages: {pages.mode}\n"
         f"{versions.python} {versions.gil}, {', '.join(installed)}; numpool {versions.numpool}"
     )
 

@@ -108,7 +108,7 @@ Span* SpanBank::try_take(std::size_t granules, bool cold) noexcept {
 }
 
 void SpanBank::zero(Span* span) noexcept {
-    const bool purges = warm_granules(span->start, span->granules) >= lazy_granules;
+    const bool purges = span->granules >= lazy_granules;
     for (std::byte* at = span->start; at < span->end();) {
         if (*page_map.warm(at) == 0) {
             at += pages::granule;

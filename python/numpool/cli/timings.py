@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -111,8 +111,10 @@ class Worker:
         """The answer to an order. Raises WorkerEnded where there is none."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
+        # One that is gone takes no order: there is no answer then.
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
             raise WorkerEnded(f"a process that measures ended with {self.process.wait()}")
@@ -127,7 +129,9 @@ class Worker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.process.communicate()
+        with suppress(BrokenPipeError):
+            self.process.communicate()
+        self.process.wait()
 
 
 def measure(plan: Plan) -> Timings:

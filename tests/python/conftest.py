@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,6 +31,23 @@ def allocator_put_back() -> Iterator[None]:
     left = numpool.current()
     _core._set_default_handler()
     assert left is None, f"the test left NumPy allocating from {left!r}"
+
+
+@pytest.fixture
+def ends_cleanly() -> Callable[[str], None]:
+    """Runs a program in a process of its own, which must come to its end and say nothing else."""
+
+    def run(code: str) -> None:
+        done = subprocess.run(
+            [sys.executable, "-X", "faulthandler", "-c", f"{code}\nprint('end')"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+    return run
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ import gc
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -391,16 +390,9 @@ def test_children_forked_while_threads_wait_can_use_the_reserve() -> None:
     ],
     ids=["buffer", "view", "view in builtins", "waiting thread", "daemon threads"],
 )
-def test_a_process_ends_cleanly_whatever_is_still_alive(ending: str) -> None:
-    code = (
-        "import numpool\npool = numpool.ReservePool(numpool.FixedPool(64, 4), 64, 2)\n"
-        f"{ending}\nprint('end')"
+def test_a_process_ends_cleanly_whatever_is_still_alive(
+    ending: str, ends_cleanly: Callable[[str], None]
+) -> None:
+    ends_cleanly(
+        f"import numpool\npool = numpool.ReservePool(numpool.FixedPool(64, 4), 64, 2)\n{ending}"
     )
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")

@@ -7,6 +7,7 @@ import itertools
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
@@ -115,6 +116,19 @@ def things() -> Iterator[numpool.ObjectPool[Thing]]:
     yield pool
     pool.check()
     assert pool.stats().taken == 0
+
+
+@pytest.fixture
+def wait_until_waiting() -> Callable[[numpool.FixedPool, int], None]:
+    """Returns once so many requests have had to wait."""
+
+    def wait(pool: numpool.FixedPool, waits: int) -> None:
+        deadline = time.monotonic() + 20
+        while pool.stats().waits < waits:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    return wait
 
 
 @pytest.fixture

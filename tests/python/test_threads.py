@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 import numpool
-
-
-def run(path: Path, code: str) -> str:
-    """What the code prints as a program of its own, which must end well and quietly."""
-    program = path / "program.py"
-    program.write_text(code)
-    done = subprocess.run(
-        # A fork amid threads is what is tested here; CPython warns of it.
-        [sys.executable, "-X", "faulthandler", "-W", "ignore::DeprecationWarning", str(program)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
 
 
 def test_a_strict_pool_hands_out_all_its_blocks_whichever_threads_used_them() -> None:
@@ -80,7 +62,9 @@ for thread in threads:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_children_forked_amid_busy_threads_use_every_pool_and_exit(tmp_path: Path) -> None:
+def test_children_forked_amid_busy_threads_use_every_pool_and_exit(
+    printed_by: Callable[..., str],
+) -> None:
     code = """
 import signal
 
@@ -108,11 +92,13 @@ fixed.check()
 slabs.check()
 print(fixed.stats().blocks)
 """
-    assert run(tmp_path, BUSY + code) == "0\n"
+    assert printed_by(BUSY + code) == "0\n"
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_worker_processes_use_pools_and_send_buffers_back(method: str, tmp_path: Path) -> None:
+def test_worker_processes_use_pools_and_send_buffers_back(
+    method: str, printed_by: Callable[..., str]
+) -> None:
     code = f"""
 import concurrent.futures, multiprocessing
 import numpy as np
@@ -139,12 +125,12 @@ if __name__ == "__main__":
     pool.check()
     print(pool.stats().blocks)
 """
-    assert run(tmp_path, code) == "0\n"
+    assert printed_by(code) == "0\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_processes_end_with_threads_that_wait_and_blocks_in_cycles(
-    tmp_path: Path,
+    printed_by: Callable[..., str],
 ) -> None:
     # Without a GIL an interpreter with busy threads takes a second to end, whatever they do.
     # Forked before there are threads, so that each child ends as an interpreter does.
@@ -181,4 +167,4 @@ cycle.append(cycle)
 atexit.register(lambda: kept.append((np.ones(1000), pool.acquire(), pool.stats())))
 time.sleep(0.001 * (run % 7))
 """
-    assert run(tmp_path, code) == "good\n"
+    assert printed_by(code) == "good\n"

@@ -50,7 +50,8 @@ Pages create(bool populated, bool locked, const py::object& node, bool huge) {
     return {make_source(preparation, huge), text + ">"};
 }
 
-constexpr const char* doc = R"(Pages as real-time programs want them: what a pool draws on with source=Pages(...).
+constexpr const char* doc =
+    R"(Pages as real-time programs want them, for a pool's source=Pages(...).
 
 By default a page of memory comes when it is first touched, which takes a microsecond or so, and
 may be taken away again while the machine is short of memory.

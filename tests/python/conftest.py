@@ -59,6 +59,14 @@ def pool() -> Iterator[numpool.FixedPool]:
 
 
 @pytest.fixture
+def arena() -> Iterator[numpool.Arena]:
+    """An arena; it must be whole at the test's end."""
+    arena = numpool.Arena(name="test")
+    yield arena
+    arena.check()
+
+
+@pytest.fixture
 def resident_bytes() -> Callable[[], int]:
     """Tells how much memory of this process is resident."""
 

@@ -149,3 +149,23 @@ def test_acquire_many_takes_all_or_none() -> None:
         arena.acquire_many("5MiB", 4)
     gc.collect()
     assert arena.stats().blocks == 0
+
+
+def test_reset_keeps_what_the_next_cycle_needs_and_trim_gives_it_back(arena: numpool.Arena) -> None:
+    def cycle(count: int) -> numpool.PoolStats:
+        buffers = [arena.acquire(1000) for _ in range(count)]
+        arena.reset()
+        assert all(buffer.released for buffer in buffers)
+        stats = arena.stats()
+        assert stats.in_use == 0
+        assert stats.cached == stats.committed == stats.mapped
+        return stats
+
+    spike = cycle(5000)
+    assert spike.growths > 2
+    assert spike.mapped > 5_000_000
+    assert cycle(5000).growths == spike.growths
+    assert cycle(10).mapped < spike.mapped
+    assert cycle(5000).mapped == spike.mapped
+    assert arena.trim() == spike.mapped
+    assert arena.stats().mapped == 0

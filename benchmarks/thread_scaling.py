@@ -9,11 +9,13 @@ best of a few rounds in which the contenders take turns. With a GIL no contender
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import sysconfig
 import threading
 import time
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -26,11 +28,15 @@ OPERATIONS = 50_000
 
 
 def repeated(statement: str, count: int = OPERATIONS, **names: object) -> Callable[[], None]:
-    """A function that runs the statement in a bare loop; each thread gets one of its own."""
-    namespace: dict[str, Any] = {"np": np, "numpool": numpool, **names}
-    exec(f"def run():\n    for _ in range({count}):\n        {statement}", namespace)
-    run: Callable[[], None] = namespace["run"]
-    return run
+    """A function that runs the statement in a bare loop; each thread gets one of its own.
+
+    The names are its local variables: without a GIL, whoever looks an object up in a module or in
+    another object counts a reference to it, and the threads then write to one count in turns.
+    """
+    namespace: dict[str, Any] = {"np": np, "numpool": numpool}
+    loop = f"for _ in range({count}):\n        {statement}"
+    exec(f"def run({', '.join(names)}):\n    {loop}", namespace)
+    return functools.partial(namespace["run"], **names)
 
 
 def operations_per_second(make: Callable[[], Callable[[], None]], threads: int, n: int) -> float:
@@ -95,6 +101,9 @@ def main() -> None:
     free = LockedFreeList(4096, 1024)
     contenders = {
         "FixedPool.acquire, 4 KiB": lambda: repeated("pool.acquire()", pool=fixed),
+        "the same, looked up each time": lambda: repeated(
+            "here.pool.acquire()", here=types.SimpleNamespace(pool=fixed)
+        ),
         "SlabPool.acquire, 4 KiB": lambda: repeated("pool.acquire(4096)", pool=slabs),
         "a free list behind a lock": lambda: repeated("free.release(free.acquire())", free=free),
         "bytearray(1)": lambda: repeated("bytearray(1)"),

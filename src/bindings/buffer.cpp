@@ -272,6 +272,7 @@ void register_buffer(py::module_& module) {
     };
     buffer_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
     if (buffer_type == nullptr) throw py::error_already_set{};
+    immortalise(reinterpret_cast<PyObject*>(buffer_type));
     module.attr("Buffer") = py::handle{reinterpret_cast<PyObject*>(buffer_type)};
     module.attr("tracemalloc_domain") = NUMPOOL_TRACEMALLOC_DOMAIN;
 }

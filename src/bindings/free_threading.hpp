@@ -30,7 +30,8 @@ inline void count_references_together(PyObject* object) noexcept {
 }
 
 /// Ends the counting of a new object's references: it lives as long as the process. Threads that
-/// all hold one object, as arrays hold their allocator, would write to its count in turns.
+/// all hold one object, as arrays hold their allocator and buffers their type, would write to its
+/// count in turns, and two threads together would be no faster than one.
 inline void immortalise(PyObject* object) noexcept {
 #if PY_VERSION_HEX >= 0x030f0000
     PyUnstable_SetImmortal(object);

@@ -83,6 +83,7 @@ void create_lease_type() {
     };
     lease_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
     if (lease_type == nullptr) throw py::error_already_set{};
+    immortalise(reinterpret_cast<PyObject*>(lease_type));
 }
 
 }  // namespace numpool::bindings

@@ -6,6 +6,8 @@ import copy
 import gc
 import io
 import pickle
+import sys
+import sysconfig
 import tracemalloc
 import weakref
 from collections.abc import Callable
@@ -353,3 +355,12 @@ def test_writes_through_every_view_meet_in_the_block(pool: numpool.FixedPool) ->
     np.frombuffer(buffer, "u1")[1] = 2
     assert np.from_dlpack(buffer)[:3].tolist() == [1, 2, 0]
     assert bytes(memoryview(buffer)[:3]) == b"\x01\x02\x00"
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED") or sys.version_info < (3, 14),
+    reason="with a GIL, reference counts are no thread's bottleneck",
+)
+def test_threads_that_acquire_do_not_count_references_to_one_type() -> None:
+    assert sys._is_immortal(numpool.Buffer)  # type: ignore[attr-defined]
+    assert sys._is_immortal(type(memoryview(numpool.SlabPool().acquire(8)).obj))  # type: ignore[attr-defined]

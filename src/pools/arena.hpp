@@ -46,6 +46,8 @@ class Arena {
     struct Used {
         const std::byte* start = nullptr;
         std::size_t bytes = 0;
+        /// Somebody else may still use it later.
+        bool has_ticket = false;
     };
     /// Of live blocks. Bytes as asked for, and as rounded, headers included.
     struct Tally {

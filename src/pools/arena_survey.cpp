@@ -33,7 +33,7 @@ std::size_t Arena::used_since(const Mark& mark, std::span<Used>& first) const no
         // They come newest first, so the last ones to be written are the oldest.
         if (!first.empty()) {
             const std::byte* const start = chunk.is_large ? chunk.pages.start : start_of(&header);
-            first[used % first.size()] = {start, header.bytes};
+            first[used % first.size()] = {start, header.bytes, (header.users & ticket_held) != 0};
         }
         ++used;
     });

@@ -99,8 +99,10 @@ TEST("what a whole cycle did not reach goes back with its end") {
 TEST("each mark has cycles of its own, and what they reach counts for older ones") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
+    arena.reset();
     fill(arena, 10);
     const Arena::Mark outer = arena.mark();
+    arena.rewind(outer);
     fill(arena, 3000);
     const std::size_t usual = arena.mapped();
     const Arena::Mark inner = arena.mark();
@@ -113,7 +115,10 @@ TEST("each mark has cycles of its own, and what they reach counts for older ones
     fill(arena, 50000);
     const std::size_t reached = arena.mapped();
     CHECK(reached > usual);
+    arena.rewind(inner);
+    CHECK_EQUAL(arena.mapped(), reached);
     arena.rewind(outer);
+    CHECK_EQUAL(arena.mapped(), reached);
     arena.reset();
     CHECK_EQUAL(arena.mapped(), reached);
     arena.reset();

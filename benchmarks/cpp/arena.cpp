@@ -97,6 +97,34 @@ void blocks_and_their_end() {
     contest.run();
 }
 
+/// Where all are equal, their size is known to the compiler.
+void equal_blocks_and_their_end() {
+    constexpr std::size_t count = 1000;
+    Bump bump;
+    pools::Arena arena{1 << 20};
+    std::vector<std::byte> room(std::size_t{1} << 20);
+    std::pmr::monotonic_buffer_resource in_room{room.data(), room.size()};
+    std::vector<void*> blocks(count);
+    turns::Contest contest{"1000 blocks of 64 bytes and their end", 20};
+    contest.add("a moving pointer, inline (the limit)", [&] {
+        for (std::size_t i = 0; i < count; ++i) use(bump.acquire(64));
+        bump.top = 0;
+    });
+    contest.add("Arena, inline, ended by reset", [&] {
+        for (std::size_t i = 0; i < count; ++i) use(arena.acquire_idle(64).start);
+        arena.reset();
+    });
+    contest.add("pmr::monotonic_buffer_resource in a buffer", [&] {
+        for (std::size_t i = 0; i < count; ++i) use(in_room.allocate(64, 16));
+        in_room.release();
+    });
+    contest.add("malloc and free", [&] {
+        for (void*& block : blocks) use(block = std::malloc(64));
+        for (void* const block : blocks) std::free(block);
+    });
+    contest.run();
+}
+
 /// A region made, used and ended for each request.
 void requests() {
     const std::vector<std::size_t> sizes = mixed_sizes(200);
@@ -165,6 +193,7 @@ void the_end_of(std::size_t count, bool cold) {
 
 int main() {
     blocks_and_their_end();
+    equal_blocks_and_their_end();
     requests();
     for (const std::size_t count : {1, 1000, 1'000'000}) {
         the_end_of(count, false);

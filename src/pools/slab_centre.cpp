@@ -63,10 +63,11 @@ SlabCentre::LargeBlock SlabCentre::acquire_large(std::size_t bytes, bool zeroed)
 }
 
 bool SlabCentre::release_large(std::byte* block) noexcept {
-    const std::size_t bytes = spans_.requested(block);
-    if (!spans_.release(block)) return false;
+    Span* const span = spans_.span_of(block);
+    if (span == nullptr) return false;
     --large_blocks_;
-    large_requested_ -= bytes;
+    large_requested_ -= span->requested;
+    bank_.release(span);
     return true;
 }
 
@@ -131,7 +132,7 @@ std::string SlabCentre::title() const {
 }
 
 std::string SlabCentre::refusal_text(std::size_t bytes) const {
-    std::size_t used = bank_.figures().live;
+    const std::size_t used = bank_.live();
     std::string text = title() + ": " + std::to_string(bytes) + " bytes";
     if (bytes >= 1024) text += " (" + size_to_text(bytes) + ")";
     text += " requested";

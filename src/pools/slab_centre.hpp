@@ -138,7 +138,7 @@ class SlabCentre {
     void decay_now_and_then() noexcept;
     void note_peak() noexcept;
     void note_large_request(std::size_t bytes, std::size_t fresh_before) noexcept;
-    std::size_t large_bytes() const noexcept { return bank_.figures().live - store_.slab_bytes(); }
+    std::size_t large_bytes() const noexcept { return bank_.live() - store_.slab_bytes(); }
     ClassFigures class_figures(std::size_t number,
                                const std::vector<const Magazines*>& magazines) const;
 

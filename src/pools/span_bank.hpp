@@ -139,6 +139,7 @@ class SpanBank {
     std::size_t cached_limit() const noexcept { return cached_limit_; }
 
     SpanFigures figures() const noexcept;
+    std::size_t live() const noexcept { return live_; }
     /// Bytes handed out without pages so far: where it stands still, pages were reused.
     std::size_t fresh() const noexcept { return fresh_; }
 

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 
 #include "pools/span_bank.hpp"
 
@@ -18,10 +20,31 @@ class SpanPool {
     explicit SpanPool(SpanBank& bank) noexcept : bank_{bank} {}
 
     /// A block of `bytes`, or null where the bank refuses; `bank.refusal()` says why.
-    std::byte* acquire(std::size_t bytes, bool zeroed = false) noexcept;
+    std::byte* acquire(std::size_t bytes, bool zeroed = false) noexcept {
+        Span* const span = bank_.acquire(with_room(bytes), zeroed);
+        if (span == nullptr) return nullptr;
+        // A span that comes again as it was keeps its colour: the pages it has are the right ones.
+        if (span->offset == Span::no_offset) [[unlikely]] {
+            span->offset = static_cast<std::uint32_t>(colour_);
+            colour_ = (colour_ + colour_step) % colour_period;
+        }
+        span->requested = bytes;
+        return span->start + span->offset;
+    }
+
+    /// The span of the live block that starts here, or null.
+    Span* span_of(const std::byte* block) const noexcept {
+        Span* const span = bank_.find(block);
+        return span != nullptr && span->start + span->offset == block ? span : nullptr;
+    }
 
     /// Takes a block back. False, and nothing has changed, where no live block starts here.
-    bool release(std::byte* block) noexcept;
+    bool release(std::byte* block) noexcept {
+        Span* const span = span_of(block);
+        if (span == nullptr) return false;
+        bank_.release(span);
+        return true;
+    }
 
     /// A block of `bytes` with the contents of this one, which is gone unless null is returned;
     /// null, too, where no live block starts here. What is new is not zeroed.
@@ -34,7 +57,12 @@ class SpanPool {
     std::byte* block_of(const void* address) const noexcept;
 
   private:
-    Span* span_of(const std::byte* block) const noexcept;
+    /// Bytes of a span for a block with room for a colour; what cannot be had stays what cannot be
+    /// had.
+    static constexpr std::size_t with_room(std::size_t bytes) noexcept {
+        constexpr std::size_t room = colour_period - 64;
+        return bytes > std::numeric_limits<std::size_t>::max() - room ? bytes : bytes + room;
+    }
 
     SpanBank& bank_;
     std::size_t colour_ = 0;

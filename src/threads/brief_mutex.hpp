@@ -1,36 +1,35 @@
 #pragma once
 
-#include <mutex>
+#include <atomic>
 
 namespace numpool::threads {
 
-/// A mutex for sections of a microsecond: who finds it locked tries again for about as long before
-/// it goes to sleep. Being put to sleep and woken costs tens of microseconds, and where one thread
-/// acquires what another releases it would happen all the time.
+/// A mutex for sections of a microsecond. It costs one locked instruction, for taking it, a third
+/// of what std::mutex does: whoever lets it go does not look for others, so it need not be ordered
+/// before that look. Those who find it taken try again for about as long as a section takes, then
+/// sleep for a little while, and a little longer each time. Being put to sleep and woken costs tens
+/// of microseconds; where one thread acquires what another releases that would happen all the time.
 class BriefMutex {
   public:
+    constexpr BriefMutex() noexcept = default;
+    BriefMutex(const BriefMutex&) = delete;
+    BriefMutex& operator=(const BriefMutex&) = delete;
+
     void lock() noexcept {
-        for (int i = 0; i < tries; ++i) {
-            if (mutex_.try_lock()) return;
-            relax();
-        }
-        mutex_.lock();
+        if (!try_lock()) [[unlikely]]
+            wait();
     }
-    bool try_lock() noexcept { return mutex_.try_lock(); }
-    void unlock() noexcept { mutex_.unlock(); }
+    bool try_lock() noexcept {
+        bool taken = false;
+        return taken_.compare_exchange_strong(taken, true, std::memory_order_acquire,
+                                              std::memory_order_relaxed);
+    }
+    void unlock() noexcept { taken_.store(false, std::memory_order_release); }
 
   private:
-    static constexpr int tries = 64;
+    void wait() noexcept;
 
-    static void relax() noexcept {
-#if defined(__x86_64__)
-        __builtin_ia32_pause();
-#elif defined(__aarch64__)
-        asm volatile("yield");
-#endif
-    }
-
-    std::mutex mutex_;
+    std::atomic<bool> taken_ = false;
 };
 
 }  // namespace numpool::threads

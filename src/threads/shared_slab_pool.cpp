@@ -142,11 +142,11 @@ std::byte* SharedSlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcep
         const Lock lock{mutex_};
         if (closed_) return nullptr;
         block = centre_.acquire_large(bytes, zeroed);
-        if (block.start == nullptr) {
+        if (block.start == nullptr) [[unlikely]] {
             empty_all();
             block = centre_.acquire_large(bytes, zeroed);
+            if (block.start == nullptr) centre_.note_failure();
         }
-        if (block.start == nullptr) centre_.note_failure();
     }
     if (block.dirty != 0) std::memset(block.start, 0, block.dirty);
     return block.start;
@@ -157,7 +157,8 @@ bool SharedSlabPool::release_large(std::byte* block) noexcept {
     if (wipe_) std::memset(block, 0, centre_.large_bytes(block));
     Lock lock{mutex_};
     if (!centre_.release_large(block)) return false;
-    settle(lock);
+    if (closed_) [[unlikely]]
+        settle(lock);
     return true;
 }
 

@@ -128,9 +128,11 @@ counted, except where that gives room back for free: the newest block, a chunk w
 dead, a large block. For long loops whose blocks come and go in any order use a SlabPool.
 
 Nothing that can still be reached is ever ended: where an array, made by the arena or by NumPy under
-numpool.use(arena), or a view of a buffer lives, reset(), rewind() and close() raise BufferError that
-names how many and the first few, and change nothing. A Buffer that nobody views does not stop them:
-it ends, and any use of it raises ValueError, as after release().
+numpool.use(arena), or a view of a buffer lives, reset(), rewind() and close() raise BufferError and
+change nothing. The error names how many and the first few, like "(1024, 3) float64 of 24 KiB": it
+looks for them in the variables of running functions and in all that the garbage collector knows,
+for 50 ms at most, and names by their addresses those that it does not find. A Buffer that nobody
+views does not stop them: it ends, and any use of it raises ValueError, as after release().
 
 Any thread may use an arena; a lock guards it. tracemalloc does not see its blocks.
 

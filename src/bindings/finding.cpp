@@ -1,11 +1,13 @@
 #include "bindings/finding.hpp"
 
+#include <algorithm>
 #include <atomic>
-#include <chrono>
+#include <cstdint>
 #include <new>
 #include <string>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/size_text.hpp"
 #include "bindings/buffer.hpp"
 #include "bindings/frames.hpp"
@@ -15,23 +17,21 @@ namespace numpool::bindings {
 namespace {
 
 using threads::SharedArena;
-using Clock = std::chrono::steady_clock;
-
-/// Searches take a tenth of the time at most, on the average of so long.
+/// Searches take a tenth of the time at most, on the average of so many milliseconds.
 class Allowance {
   public:
-    static constexpr std::chrono::seconds memory{5};
-    static constexpr int part = 10;
-
-    bool is_left() const noexcept { return Clock::now().time_since_epoch().count() >= next_; }
-    void spend(Clock::time_point since) noexcept {
-        const Clock::time_point now = Clock::now();
-        const Clock::rep before = (now - memory).time_since_epoch().count();
-        next_ = std::max(next_.load(), before) + part * (now - since).count();
+    bool is_left() const noexcept { return coarse_milliseconds() >= next_; }
+    void spend(std::int64_t nanoseconds) noexcept {
+        const std::uint64_t now = coarse_milliseconds();
+        const std::uint64_t start = std::max(next_.load(), now - std::min(now, average_of));
+        next_ = start + part * static_cast<std::uint64_t>(nanoseconds) / 1000000;
     }
 
   private:
-    std::atomic<Clock::rep> next_ = 0;
+    static constexpr std::uint64_t average_of = 10000;
+    static constexpr std::uint64_t part = 10;
+
+    std::atomic<std::uint64_t> next_ = 0;
 };
 
 bool is_numpy_there() {
@@ -74,9 +74,9 @@ class Search {
     }
 
   private:
-    static constexpr std::chrono::milliseconds at_most{50};
+    static constexpr std::int64_t most_nanoseconds = 50'000'000;
 
-    bool goes_on() noexcept { return unnamed_ != 0 && Clock::now() < end_; }
+    bool goes_on() const noexcept { return unnamed_ != 0 && thread_nanoseconds() < end_; }
 
     void look_through_heap();
     bool look_at_locals() noexcept;
@@ -89,7 +89,7 @@ class Search {
     SharedArena::Usage& usage_;
     std::size_t unnamed_;
     const bool is_numpy_there_ = bindings::is_numpy_there();
-    const Clock::time_point end_ = Clock::now() + at_most;
+    const std::int64_t end_ = thread_nanoseconds() + most_nanoseconds;
     std::vector<py::object> locals_;
     std::size_t visits_ = 0;
     int depth_ = 0;
@@ -225,12 +225,12 @@ class NoCollection {
 void name_what_is_in(SharedArena::Usage& usage) noexcept try {
     static Allowance allowance;
     if (!allowance.is_left()) return;
-    const auto start = Clock::now();
+    const std::int64_t start = thread_nanoseconds();
 #if PY_VERSION_HEX < 0x030c0000
     const NoCollection no_collection;
 #endif
     Search{usage}.run();
-    allowance.spend(start);
+    allowance.spend(thread_nanoseconds() - start);
 } catch (const std::bad_alloc&) {  // What has no name by now has an address.
 }
 

@@ -319,9 +319,9 @@ def test_the_search_is_short_however_much_there_is_and_however_often_it_is_asked
         "many = [[] for _ in range(2_000_000)]\n"
         "times, texts = [], []\n"
         "for _ in range(200):\n"
-        "    start = time.perf_counter()\n"
+        "    start = time.process_time()\n"
         "    texts.append(refusal())\n"
-        "    times.append(time.perf_counter() - start)\n"
+        "    times.append(time.process_time() - start)\n"
         "print(max(times), sum(times), *texts, sep='\\n')"
     )
     assert len(texts) == 200

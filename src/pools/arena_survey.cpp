@@ -68,16 +68,16 @@ void Arena::check_chunk(const Chunk& chunk) const {
         throw Corrupted{"a chunk whose blocks are all dead was not given back"};
 }
 
-void Arena::check_record(const Chunk& chunk) const {
-    const auto record = chunks_.find(chunk.pages.start);
-    if (record == chunks_.end() || &record->second != &chunk)
-        throw Corrupted{"an extent is not found by its address"};
-}
-
 void Arena::check_chains() const {
     std::size_t chunks = 0;
     std::size_t larges = 0;
     std::size_t count = 0;
+    const auto check_record = [&](const Chunk& chunk) {
+        const auto record = chunks_.find(chunk.pages.start);
+        if (record == chunks_.end() || &record->second != &chunk)
+            throw Corrupted{"an extent is not found by its address"};
+        ++count;
+    };
     bool is_current_there = current_ == &none_ && small_.first == nullptr;
     for (const Chunk* chunk = small_.last; chunk != nullptr; chunk = chunk->older) {
         check_record(*chunk);
@@ -88,14 +88,12 @@ void Arena::check_chains() const {
         if (!is_spare(*chunk)) check_chunk(*chunk);
         is_current_there = is_current_there || chunk == current_;
         chunks += chunk->pages.bytes;
-        ++count;
     }
     for (const Chunk* chunk = large_.last; chunk != nullptr; chunk = chunk->older) {
         check_record(*chunk);
         if (chunk->older != nullptr && chunk->older->number >= chunk->number)
             throw Corrupted{"large blocks are out of order"};
         larges += chunk->pages.bytes;
-        ++count;
     }
     if (!is_current_there) throw Corrupted{"the chunk at hand is lost"};
     if (chunks != chunk_bytes_ || chunks + larges != mapped_ || count != chunks_.size())

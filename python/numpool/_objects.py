@@ -54,10 +54,14 @@ class _Item(Generic[_Object]):
     names of earlier blocks.
     """
 
-    __slots__ = ("frame", "holder", "own", "tolerated")
+    __slots__ = ("frame", "holder", "last_in", "own", "tolerated")
 
-    def __init__(self, factory: Callable[[], _Object]) -> None:
+    most_frames = 1024
+
+    def __init__(self, factory: Callable[[], _Object], last_in: dict[int, int]) -> None:
         self.holder = (factory(),)
+        # Which item of the pool a frame's last block was for; forgotten now and then.
+        self.last_in = last_in
         # What refers to a new object is its own affair: a cycle, or a list of all of its kind.
         self.own = _references(self.holder)
         self.tolerated = 0
@@ -69,8 +73,13 @@ class _Item(Generic[_Object]):
         references = _references(self.holder) - self.own
         if references > self.tolerated:
             return False
-        # A block in the same frame, in a loop as a rule, gives the same name again.
-        again = references > 0 and frame == self.frame
+        # A block in the same frame, in a loop as a rule, gives the same name again. Where a name
+        # has gone since the item's last block, it may be this one: the frame had another item.
+        again = (
+            references > 0
+            and frame == self.frame
+            and (references == self.tolerated or self.last_in.get(frame) == id(self))
+        )
         self.tolerated = references - 1 if again else references
         return True
 
@@ -82,6 +91,10 @@ class _Item(Generic[_Object]):
             return False
         self.tolerated = references
         self.frame = frame or 0
+        if frame is not None and self.last_in.get(frame) != id(self):
+            if len(self.last_in) >= self.most_frames:
+                self.last_in.clear()
+            self.last_in[frame] = id(self)
         return True
 
 
@@ -194,6 +207,7 @@ class ObjectPool(Generic[_Object]):
         # idle, so whoever has a block finds an object if one is idle.
         self._places = FixedPool(8, size, name=name)
         self._idle: deque[_Item[_Object]] = deque()
+        self._last_in: dict[int, int] = {}
         self._built = _Count()
         self._kept = _Count()
         self._dropped = _Count()
@@ -260,7 +274,7 @@ class ObjectPool(Generic[_Object]):
                 self._kept.add()
                 item = None
             if item is None:
-                item = _Item(self._factory)
+                item = _Item(self._factory, self._last_in)
                 self._built.add()
             return Loan(self, item, permit)
         except BaseException:

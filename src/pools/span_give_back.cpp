@@ -14,6 +14,9 @@ using pages::page_map;
 
 namespace {
 
+/// A sixteenth of the most that was live, but not more than this, for what lies in the wrong place.
+constexpr std::size_t slack = std::size_t{3} << 20;
+
 /// The coarse clock: a tick behind, and ten times cheaper than the fine one.
 std::uint64_t now_milliseconds() noexcept {
     timespec time{};
@@ -109,10 +112,12 @@ void SpanBank::purge_oldest(std::size_t bytes) noexcept {
 }
 
 /// Called after pages were promised that are not there yet. What is live and what is cached stay,
-/// together, hardly above what was ever live at once: that much the program has shown to need.
+/// together, hardly above what was ever live at once: that much the program has shown to need. With
+/// no slack at all, pages that lie a little apart from where a small request needs them would go
+/// and come in turns.
 void SpanBank::hold_to_bounds() noexcept {
     const std::size_t committed = live_ + cached();
-    const std::size_t bound = std::min(limit_, peak_ + peak_ / 512);
+    const std::size_t bound = std::min(limit_, peak_ + peak_ / 512 + std::min(peak_ / 16, slack));
     if (committed <= bound || cached() == 0) return;
     settle();
     purge_oldest(committed - bound);

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -33,19 +36,40 @@ def allocator_put_back() -> Iterator[None]:
     assert left is None, f"the test left NumPy allocating from {left!r}"
 
 
+class Run(Protocol):
+    """What a program prints in a process of its own, which must end well and say nothing else."""
+
+    def __call__(self, code: str, *, seconds: float = 120) -> str: ...
+
+
 @pytest.fixture
-def ends_cleanly() -> Callable[[str], None]:
+def printed_by(tmp_path: Path) -> Run:
+    """Runs programs; each is a file, as processes that are spawned read it again."""
+    numbers = itertools.count()
+
+    def run(code: str, *, seconds: float = 120) -> str:
+        program = tmp_path / f"program{next(numbers)}.py"
+        program.write_text(code)
+        done = subprocess.run(
+            # CPython warns of a fork amid threads; that is what some tests are about.
+            [sys.executable, "-X", "faulthandler", "-W", "ignore:This process", str(program)],
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def ends_cleanly(printed_by: Run) -> Callable[[str], None]:
     """Runs a program in a process of its own, which must come to its end and say nothing else."""
 
     def run(code: str) -> None:
-        done = subprocess.run(
-            [sys.executable, "-X", "faulthandler", "-c", f"{code}\nprint('end')"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+        assert printed_by(f"{code}\nprint('end')") == "end\n"
 
     return run
 
@@ -64,6 +88,55 @@ def arena() -> Iterator[numpool.Arena]:
     arena = numpool.Arena(name="test")
     yield arena
     arena.check()
+
+
+@pytest.fixture
+def other() -> Iterator[numpool.FixedPool]:
+    """A pool as large under another name, whole at the test's end, too."""
+    pool = numpool.FixedPool(4096, 4, name="other")
+    yield pool
+    pool.check()
+
+
+@pytest.fixture
+def table() -> Iterator[numpool.HandlePool]:
+    """Handles of two sizes; it must be whole at the test's end."""
+    table = numpool.HandlePool({64: 4, "4KiB": 2}, name="test")
+    yield table
+    table.check()
+
+
+class Thing:
+    """An object that counts how many of it were built."""
+
+    built = 0
+
+    def __init__(self) -> None:
+        type(self).built += 1
+        self.marks: list[object] = []
+
+
+@pytest.fixture
+def things() -> Iterator[numpool.ObjectPool[Thing]]:
+    """Three things at most, reset by emptying their marks; whole at the test's end."""
+    Thing.built = 0
+    pool = numpool.ObjectPool(Thing, lambda thing: thing.marks.clear(), size=3, name="things")
+    yield pool
+    pool.check()
+    assert pool.stats().taken == 0
+
+
+@pytest.fixture
+def wait_until_waiting() -> Callable[[numpool.FixedPool, int], None]:
+    """Returns once so many requests have had to wait."""
+
+    def wait(pool: numpool.FixedPool, waits: int) -> None:
+        deadline = time.monotonic() + 20
+        while pool.stats().waits < waits:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
+    return wait
 
 
 @pytest.fixture

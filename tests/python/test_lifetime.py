@@ -7,8 +7,6 @@ import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,17 +14,6 @@ from typing import Any
 import pytest
 
 import numpool
-
-
-def run(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
 
 ENDINGS = {
     "buffer in a global": "b = pool.acquire()",
@@ -92,13 +79,11 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
-def test_a_process_ends_cleanly_whatever_is_still_alive(ending: str) -> None:
-    code = f"import numpool; keep = []; pool = numpool.FixedPool(4096, 4)\n{ending}\nprint('end')"
+def test_a_process_ends_cleanly_whatever_is_still_alive(
+    ending: str, ends_cleanly: Callable[[str], None]
+) -> None:
     for _ in range(3):
-        done = run(code)
-        assert done.returncode == 0, done.stderr
-        assert done.stdout == "end\n"
-        assert "Exception" not in done.stderr, done.stderr
+        ends_cleanly(f"import numpool; keep = []; pool = numpool.FixedPool(4096, 4)\n{ending}")
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -203,8 +188,10 @@ def test_random_use_never_shares_or_loses_a_block() -> None:
         assert pool.stats().blocks == 0
 
 
-def test_a_process_that_may_not_map_more_gets_a_memory_error() -> None:
-    done = run(
+def test_a_process_that_may_not_map_more_gets_a_memory_error(
+    printed_by: Callable[..., str],
+) -> None:
+    out = printed_by(
         "import resource, numpool\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, used + 2**30))\n"
@@ -217,8 +204,68 @@ def test_a_process_that_may_not_map_more_gets_a_memory_error() -> None:
         "except numpool.PoolExhausted as error: print(error)\n"
         "pool.check(); kept.clear(); print(pool.trim() >= 0, len(pool.acquire_many(8)))\n"
     )
-    assert done.returncode == 0, done.stderr
-    refused, grown, after = done.stdout.splitlines()
+    refused, grown, after = out.splitlines()
     assert refused == "the system refused 4 GiB for 4096 blocks of 1 MiB"
     assert grown.startswith("FixedPool 'big': the system refused memory to grow beyond")
     assert after == "True 8"
+
+
+def test_a_closed_pool_says_so_and_its_buffers_stay_good(pool: numpool.FixedPool) -> None:
+    buffer = pool.acquire()
+    pool.close()
+    pool.close()
+    for request in (pool.acquire, pool.try_acquire, lambda: pool.acquire_many(1)):
+        with pytest.raises(numpool.PoolClosed, match="FixedPool 'test' is closed"):
+            request()
+    with pytest.raises(ValueError, match="closed"):
+        pool.acquire(timeout=None)
+    buffer.array()[:] = 7
+    assert repr(pool) == "<FixedPool 'test': closed, 1 block of 4 KiB still out>"
+    assert pool.stats().mapped > 0
+    buffer.release()
+    assert pool.stats().mapped == 0
+    assert repr(pool) == "<FixedPool 'test': closed>"
+    assert pool.closed
+
+
+def test_a_with_block_closes_the_pool() -> None:
+    with numpool.FixedPool(8, 1) as pool:
+        assert not pool.closed
+    assert pool.closed
+
+
+def test_a_pool_in_a_cycle_stays_open_while_a_buffer_leads_to_it() -> None:
+    class Looped(numpool.FixedPool):
+        me: object
+
+    pool = Looped(64, 2)
+    pool.me = pool
+    buffer = pool.acquire()
+    del pool
+    gc.collect()
+    again = buffer.pool
+    assert again is not None
+    assert not again.closed
+
+
+def test_a_pool_object_that_is_being_destroyed_is_not_brought_back() -> None:
+    class Pool(numpool.FixedPool):
+        last: object
+
+    class Last:
+        def __del__(self) -> None:
+            try:
+                outcome.append(buffer.pool)
+            except numpool.PoolClosed as error:
+                outcome.append(str(error))
+
+    outcome: list[object] = []
+    pool = Pool(4096, 4)
+    buffer = pool.acquire()
+    pool.last = Last()
+    del pool
+    gc.collect()
+    assert len(outcome) == 1
+    if isinstance(outcome[0], str):
+        assert "its Python object is being destroyed" in outcome[0]
+    assert isinstance(buffer.pool, numpool.FixedPool)

@@ -3,56 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import importlib
-import os
 import queue
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import numpool
-
-
-def run(code: str, **environment: str) -> str:
-    """What the code prints in a process of its own, which must end well and quietly."""
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, **environment},
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def fails_with(code: str, **environment: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, **environment},
-    )
-    assert done.returncode == 1
-    return done.stderr
-
-
-@pytest.fixture
-def other() -> Iterator[numpool.FixedPool]:
-    pool = numpool.FixedPool(4096, 4, name="other")
-    yield pool
-    pool.check()
 
 
 def owner() -> numpool.Pool | None:
@@ -214,127 +174,6 @@ def test_a_thousand_changes_while_threads_allocate() -> None:
             pool.check()
 
 
-class Stranger:
-    """Another package that takes the place of NumPy's default handler, and chains as it should."""
-
-    def __init__(self) -> None:
-        functions = {
-            "malloc": ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t),
-            "calloc": ctypes.CFUNCTYPE(
-                ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t
-            ),
-            "realloc": ctypes.CFUNCTYPE(
-                ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
-            ),
-            "free": ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t),
-        }
-
-        class Handler(ctypes.Structure):
-            _fields_ = [
-                ("name", ctypes.c_char * 127),
-                ("version", ctypes.c_uint8),
-                ("ctx", ctypes.c_void_p),
-                *functions.items(),
-            ]
-
-        self.requests = 0
-        core = "numpy._core" if np.__version__ >= "2" else "numpy.core"
-        api: Any = importlib.import_module(f"{core}._multiarray_umath")._ARRAY_API
-        pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
-        pointer_of.restype = ctypes.c_void_p
-        pointer_of.argtypes = [ctypes.py_object, ctypes.c_char_p]
-        table = ctypes.cast(pointer_of(api, None), ctypes.POINTER(ctypes.c_void_p))
-        self.capsule = ctypes.cast(table[306], ctypes.POINTER(ctypes.py_object))[0]
-        self.before = Handler.from_address(pointer_of(self.capsule, b"mem_handler"))
-        before = self.before
-
-        def malloc(_: int, size: int) -> int | None:
-            self.requests += 1
-            pointer: int | None = before.malloc(before.ctx, size)
-            return pointer
-
-        self.handler = Handler(
-            b"stranger",
-            1,
-            None,
-            functions["malloc"](malloc),
-            functions["calloc"](lambda _, n, size: before.calloc(before.ctx, n, size)),
-            functions["realloc"](lambda _, block, size: before.realloc(before.ctx, block, size)),
-            functions["free"](lambda _, block, size: before.free(before.ctx, block, size)),
-        )
-        self.point_to(self.handler)
-
-    def point_to(self, handler: ctypes.Structure) -> None:
-        set_pointer = ctypes.pythonapi.PyCapsule_SetPointer
-        set_pointer.argtypes = [ctypes.py_object, ctypes.c_void_p]
-        set_pointer(self.capsule, ctypes.addressof(handler))
-
-    def leave(self) -> None:
-        self.point_to(self.before)
-
-
-def with_stranger(code: str) -> str:
-    """What the code prints in a process where a Stranger can be made; it would stay in this one."""
-    return run(
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
-        "import numpy as np, numpool\n"
-        "from test_numpy_install import Stranger\n"
-        "pool = numpool.FixedPool(4096, 40, name='first')\n"
-        "second = numpool.FixedPool(4096, 40, name='second')\n"
-        + code
-        # The stranger's functions are Python's, and end before the last arrays do.
-        + "import os; sys.stdout.flush(); os._exit(0)"
-    )
-
-
-def test_a_stranger_that_came_before_serves_again_after_uninstall() -> None:
-    code = """
-stranger = Stranger()
-a = np.ones(10)
-numpool.install(pool)
-served = stranger.requests
-b = np.ones(10)
-assert numpool.pool_of(b) is pool
-assert stranger.requests == served
-numpool.uninstall()
-c = np.ones(10)
-assert numpool.pool_of(c) is None
-assert stranger.requests > served
-del a, b, c
-assert pool.stats().blocks == 0
-print("good")
-"""
-    assert with_stranger(code) == "good\n"
-
-
-def test_a_stranger_that_came_after_is_who_was_there_before() -> None:
-    code = """
-numpool.install(pool)
-a = np.ones(10)
-stranger = Stranger()
-b = np.ones(10)
-assert stranger.requests >= 1
-assert numpool.pool_of(b) is pool
-served = stranger.requests
-numpool.install(second)
-c = np.ones(10)
-assert numpool.pool_of(c) is second
-assert stranger.requests == served
-numpool.uninstall()
-d = np.ones(10)
-assert numpool.pool_of(d) is None
-assert stranger.requests > served
-numpool.install(pool)
-e = np.ones(10)
-assert numpool.pool_of(e) is pool
-stranger.leave()
-del a, b, c, d, e
-assert pool.stats().blocks == second.stats().blocks == 0
-print("good")
-"""
-    assert with_stranger(code) == "good\n"
-
-
 ENDINGS = {
     "arrays in globals": "a = [np.ones(n) for n in (1, 1000, 10**6)]",
     "a cycle": "c = [np.ones(1000)]; c.append(c)",
@@ -365,59 +204,15 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
-def test_a_process_ends_cleanly_whatever_is_still_alive(ending: str) -> None:
-    begin = "import numpy as np, numpool; keep = []; numpool.install()"
+def test_a_process_ends_cleanly_whatever_is_still_alive(
+    ending: str, ends_cleanly: Callable[[str], None]
+) -> None:
     for _ in range(3):
-        assert run(f"{begin}\n{ending}\nprint('end')") == "end\n"
+        ends_cleanly(f"import numpy as np, numpool; keep = []; numpool.install()\n{ending}")
 
 
-def test_importing_numpool_does_not_import_numpy() -> None:
-    assert run("import numpool, sys; print('numpy' in sys.modules)") == "False\n"
-
-
-glibc = pytest.mark.skipif(
-    not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"), reason="the C library is not glibc"
-)
-
-
-@glibc
-def test_tune_malloc_keeps_what_passes_by_numpy_until_uninstall() -> None:
-    script = """
-import ctypes, numpool
-libc = ctypes.CDLL(None)
-libc.malloc.restype = ctypes.c_void_p; libc.malloc.argtypes = [ctypes.c_size_t]
-libc.free.argtypes = [ctypes.c_void_p]
-def resident():
-    with open("/proc/self/statm") as file: return int(file.read().split()[1]) * 4096
-def left(size=64 << 20):
-    before = resident()
-    block = libc.malloc(size); ctypes.memset(block, 1, size); libc.free(block)
-    return (resident() - before) / size
-numpool.install(); print(left() > 0.9, end=" ")
-numpool.install(tune_malloc=True); print(left() > 0.9, end=" ")
-numpool.uninstall(); print(left() > 0.1, end=" ")
-numpool.install(tune_malloc=True); left(); numpool.install(); print(left() > 0.1)
-"""
-    assert run(script) == "False True False False\n"
-
-
-PRELOADED = [
-    path
-    for path in Path("/usr/lib").glob("*-linux-gnu/lib*malloc.so.2")
-    if path.name.startswith(("libjemalloc", "libmimalloc"))
-]
-
-
-@glibc
-@pytest.mark.skipif(not PRELOADED, reason="neither jemalloc nor mimalloc is installed")
-def test_tune_malloc_says_where_malloc_is_not_glibcs() -> None:
-    text = fails_with(
-        "import numpool\ntry: numpool.install(tune_malloc=True)\n"
-        "finally: assert numpool.current() is None",
-        LD_PRELOAD=str(PRELOADED[0]),
-    )
-    assert "ValueError: tune_malloc=True needs glibc's malloc; here malloc comes from" in text
-    assert PRELOADED[0].name in text
+def test_importing_numpool_does_not_import_numpy(printed_by: Callable[..., str]) -> None:
+    assert printed_by("import numpool, sys; print('numpy' in sys.modules)") == "False\n"
 
 
 def test_only_pools_can_be_installed() -> None:

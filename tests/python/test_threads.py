@@ -2,137 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import queue
-import random
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 import numpool
-
-
-def run(path: Path, code: str) -> str:
-    """What the code prints as a program of its own, which must end well and quietly."""
-    program = path / "program.py"
-    program.write_text(code)
-    done = subprocess.run(
-        # A fork amid threads is what is tested here; CPython warns of it.
-        [sys.executable, "-X", "faulthandler", "-W", "ignore::DeprecationWarning", str(program)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def in_threads(count: int, work: Callable[[int], None]) -> None:
-    """Runs work(0), work(1) … at once; what one raises, this raises."""
-    with ThreadPoolExecutor(count) as executor:
-        for future in [executor.submit(work, i) for i in range(count)]:
-            future.result()
-
-
-@pytest.mark.parametrize("blocks", [4, 64], ids=["scarce", "plenty"])
-def test_threads_that_free_each_others_blocks_wait_trim_and_look_lose_none(blocks: int) -> None:
-    pool = numpool.FixedPool(256, blocks)
-    exchange: queue.SimpleQueue[numpool.Buffer] = queue.SimpleQueue()
-
-    def work(seed: int) -> None:
-        chance = random.Random(seed)
-        for _ in range(2000):
-            action = chance.randrange(16)
-            if action == 0:
-                pool.trim()
-            elif action == 1:
-                assert pool.stats().blocks <= blocks
-            elif action == 2:
-                pool.check()
-            try:
-                buffer = pool.acquire(timeout=0.0001) if action < 6 else pool.acquire()
-            except numpool.PoolExhausted:
-                pass
-            else:
-                memoryview(buffer)[:] = bytes([seed]) * 256
-                exchange.put(buffer)
-            try:
-                other = exchange.get_nowait()
-            except queue.Empty:
-                continue
-            array = other.array("u1")
-            assert (array == array[0]).all()
-            if action < 10:
-                del array
-                other.release()
-
-    in_threads(4, work)
-    while not exchange.empty():
-        exchange.get().release()
-    gc.collect()
-    pool.check()
-    assert pool.stats().blocks == 0
-    assert len(pool.acquire_many(blocks)) == blocks
-
-
-def test_threads_that_free_each_others_arrays_lose_none() -> None:
-    pool = numpool.SlabPool()
-    exchange: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
-
-    def work(seed: int) -> None:
-        chance = random.Random(seed)
-        for _ in range(2000):
-            action = chance.randrange(64)
-            if action == 0:
-                pool.trim()
-            elif action == 1:
-                pool.stats()
-            elif action == 2:
-                pool.check()
-            size = chance.randrange(1, 200_000 if action == 3 else 2000)
-            array = pool.empty(size, "u1")
-            array[:] = seed
-            exchange.put(array)
-            del array
-            other = exchange.get()
-            assert (other == other[0]).all()
-
-    in_threads(4, work)
-    gc.collect()
-    pool.check()
-    assert pool.stats().blocks == 0
-
-
-def test_a_pool_may_be_closed_while_threads_use_it_and_wait_for_it() -> None:
-    for _ in range(20):
-        pool = numpool.FixedPool(64, 2)
-
-        def work(seed: int, pool: numpool.FixedPool = pool) -> None:
-            if seed == 0:
-                time.sleep(0.002)
-                pool.close()
-                return
-
-            def use_for_ever() -> None:
-                while True:
-                    with pool.acquire(timeout=None) as buffer:
-                        memoryview(buffer)[0] = seed
-
-            with pytest.raises(numpool.PoolClosed, match="closed"):
-                use_for_ever()
-
-        in_threads(5, work)
-        pool.check()
-        assert pool.stats().blocks == 0
 
 
 def test_a_strict_pool_hands_out_all_its_blocks_whichever_threads_used_them() -> None:
@@ -186,7 +62,9 @@ for thread in threads:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_children_forked_amid_busy_threads_use_every_pool_and_exit(tmp_path: Path) -> None:
+def test_children_forked_amid_busy_threads_use_every_pool_and_exit(
+    printed_by: Callable[..., str],
+) -> None:
     code = """
 import signal
 
@@ -214,11 +92,13 @@ fixed.check()
 slabs.check()
 print(fixed.stats().blocks)
 """
-    assert run(tmp_path, BUSY + code) == "0\n"
+    assert printed_by(BUSY + code) == "0\n"
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_worker_processes_use_pools_and_send_buffers_back(method: str, tmp_path: Path) -> None:
+def test_worker_processes_use_pools_and_send_buffers_back(
+    method: str, printed_by: Callable[..., str]
+) -> None:
     code = f"""
 import concurrent.futures, multiprocessing
 import numpy as np
@@ -245,12 +125,12 @@ if __name__ == "__main__":
     pool.check()
     print(pool.stats().blocks)
 """
-    assert run(tmp_path, code) == "0\n"
+    assert printed_by(code) == "0\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_processes_end_with_threads_that_wait_and_blocks_in_cycles(
-    tmp_path: Path,
+    printed_by: Callable[..., str],
 ) -> None:
     # Without a GIL an interpreter with busy threads takes a second to end, whatever they do.
     # Forked before there are threads, so that each child ends as an interpreter does.
@@ -287,4 +167,4 @@ cycle.append(cycle)
 atexit.register(lambda: kept.append((np.ones(1000), pool.acquire(), pool.stats())))
 time.sleep(0.001 * (run % 7))
 """
-    assert run(tmp_path, code) == "good\n"
+    assert printed_by(code) == "good\n"

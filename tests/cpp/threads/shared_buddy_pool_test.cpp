@@ -1,10 +1,6 @@
 #include "threads/shared_buddy_pool.hpp"
 
-#include <atomic>
 #include <cstring>
-#include <random>
-#include <thread>
-#include <vector>
 
 #include "base/error.hpp"
 #include "pages/fake_pages.hpp"
@@ -97,33 +93,4 @@ TEST("a buddy pool draws its region from a slab pool") {
         CHECK_EQUAL(slabs->drawing_pools(), 1U);
     }
     CHECK_EQUAL(slabs->figures().blocks, 0U);
-}
-
-TEST("threads share a pool and release each other's blocks") {
-    const auto pool = SharedBuddyPool::create(megabyte());
-    std::atomic<int> wrong = 0;
-    std::vector<std::thread> threads;
-    for (unsigned seed = 0; seed < 3; ++seed) {
-        threads.emplace_back([&, seed] {
-            std::mt19937 random{seed};
-            for (int i = 0; i < 5000; ++i) {
-                std::size_t bytes = random() % (std::size_t{1} << random() % 17);
-                auto* block = pool->try_acquire(bytes);
-                if (block == nullptr) continue;
-                std::memset(block, static_cast<int>(seed), bytes);
-                if (i % 4 == 0) {
-                    const std::size_t more = bytes + random() % 10000;
-                    if (auto* const moved = pool->try_reallocate(block, more)) block = moved;
-                }
-                for (std::size_t at = 0; at < bytes; ++at)
-                    wrong += block[at] != static_cast<std::byte>(seed);
-                if (i % 100 == 0) pool->trim();
-                pool->release(block);
-            }
-        });
-    }
-    for (std::thread& thread : threads) thread.join();
-    CHECK_EQUAL(wrong.load(), 0);
-    CHECK_EQUAL(pool->order_figures().back().free, 1U);
-    pool->check();
 }

@@ -1,14 +1,8 @@
 #include "threads/shared_handle_pool.hpp"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <random>
 #include <set>
-#include <thread>
 #include <vector>
 
 #include "base/error.hpp"
@@ -144,62 +138,3 @@ TEST("whoever must know is told of each block whose use ends") {
     }
     CHECK_EQUAL(ended, 3);
 }
-
-TEST("threads that allocate, hold and free each other's handles share no block") {
-    const auto pool = SharedHandlePool::create(options_for({{16, 40}, {64, 40}}));
-    std::vector<std::atomic<Handle>> mailbox(32);
-    std::atomic<bool> sound = true;
-    const auto work = [&](unsigned seed) {
-        std::mt19937 random{seed};
-        for (int i = 0; i < 20000; ++i) {
-            Handle handle = 0;
-            try {
-                handle = pool->acquire(8 + random() % 57);
-                const auto block = pool->hold(handle);
-                std::memcpy(block.start, &handle, sizeof handle);
-                pool->release(block.start);
-            } catch (const Exhausted&) {
-            }
-            const Handle other = mailbox[random() % mailbox.size()].exchange(handle);
-            if (other == 0) continue;
-            const auto block = pool->hold(other);
-            Handle written = 0;
-            std::memcpy(&written, block.start, sizeof written);
-            if (written != other) sound = false;
-            pool->release(block.start);
-            if (pool->free(other) != 0) sound = false;
-        }
-    };
-    std::vector<std::thread> threads;
-    for (unsigned seed = 0; seed < 4; ++seed) threads.emplace_back(work, seed);
-    for (auto& thread : threads) thread.join();
-    CHECK(sound);
-    pool->check();
-    std::size_t left = 0;
-    for (const auto& one : mailbox) left += one != 0;
-    CHECK_EQUAL(pool->live_blocks(), left);
-}
-
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-TEST("a child forked while threads allocate can use the pool") {
-    const auto pool = SharedHandlePool::create(options_for({{16, 40}}));
-    std::atomic<bool> stop = false;
-    std::thread worker{[&] {
-        while (!stop) pool->free(pool->acquire(1));
-    }};
-    for (int i = 0; i < 50; ++i) {
-        const pid_t child = fork();
-        if (child == 0) {
-            alarm(20);
-            const Handle handle = pool->acquire(1);
-            const auto other = SharedHandlePool::create(options_for({{8, 1}}));
-            _exit(pool->free(handle) == 0 && other->acquire(1) != 0 ? 0 : 1);
-        }
-        int status = 0;
-        waitpid(child, &status, 0);
-        CHECK_EQUAL(status, 0);
-    }
-    stop = true;
-    worker.join();
-}
-#endif

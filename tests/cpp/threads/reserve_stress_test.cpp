@@ -1,0 +1,98 @@
+#include <array>
+
+#include "moody_pool.hpp"
+#include "patient.hpp"
+#include "stress.hpp"
+#include "threads/pool_pages.hpp"
+#include "threads/shared_buddy_pool.hpp"
+#include "threads/shared_reserve_pool.hpp"
+#include "threads/shared_slab_pool.hpp"
+
+using namespace numpool;
+using namespace numpool::threads;
+using stress::Filled;
+
+namespace {
+
+constexpr std::size_t block_size = 64;
+
+struct Users {
+    Users() : Users{moody, moody} {}
+    Users(Pool& backing, ByteSource& source) {
+        SharedReservePoolOptions options;
+        options.bytes = block_size;
+        options.reserve = 4;
+        handle = SharedReservePool::create(options, backing, source);
+        pool = handle.get();
+    }
+
+    void step(std::mt19937& random) {
+        const auto chance = static_cast<unsigned>(random());
+        constexpr std::array moods{0U, 50U, 90U, 100U};
+        if (chance % 256 == 3) moody.failing_percent = moods[chance / 256 % moods.size()];
+        if (chance % 128 == 2) pool->resize(1 + chance / 128 % 6);
+        if (chance % 64 == 1) pool->look_elsewhere();
+        const auto block =
+            chance % 4 == 0 ? acquire_patiently(*pool, std::chrono::microseconds{chance / 8 % 64})
+                            : pool->try_acquire();
+        std::unique_ptr<Filled> mine;
+        if (block) {
+            mine = std::make_unique<Filled>(block.start, block_size,
+                                            static_cast<unsigned char>(chance));
+        }
+        if (const auto other = exchange.swap(random, std::move(mine))) release(*other);
+    }
+    void release(const Filled& block) {
+        block.verify();
+        pool->release(block.start);
+    }
+    void release_all() {
+        exchange.drain([&](const Filled& block) { release(block); });
+    }
+
+    MoodyPool moody;
+    PoolHandle<SharedReservePool> handle;
+    SharedReservePool* pool = nullptr;
+    stress::Exchange<Filled> exchange;
+};
+
+}  // namespace
+
+TEST("threads that free each other's blocks while others wait and resize and the backing fails") {
+    Users users;
+    stress::use_amid_upkeep(users, stress::steps(200000));
+    CHECK_EQUAL(users.moody.given(), users.pool->at_hand());
+    CHECK(users.pool->figures().waits != 0);
+    CHECK(users.pool->figures().hits != 0);
+}
+
+TEST("a pool may be closed while threads use it, wait for it and resize it") {
+    stress::close_amid_use<Users>(stress::steps(400));
+}
+
+TEST("a pool whose last handle goes while threads release ends once and whole") {
+    stress::drop_amid_release<Users>(stress::steps(1000));
+}
+
+TEST("children of a fork amid threads that wait and draw on pools do as they like and exit") {
+    const auto slabs = SharedSlabPool::create();
+    SharedBuddyPoolOptions options;
+    options.capacity = 64 << 10;
+    const auto region = SharedBuddyPool::create(options, draw_on(*slabs, 4096));
+    Users users{*region, *region};
+    stress::Crew crew;
+    crew.add(1, stress::Crew::until_stopped, [&](std::mt19937&) {
+        // Regions that come and go take the locks of the pool they draw on.
+        const auto brief = SharedBuddyPool::create(options, draw_on(*slabs, 4096));
+        brief->try_release(brief->acquire(100), 100);
+        std::this_thread::yield();
+    });
+    stress::fork_amid_use(users, crew, [&] {
+        if (const auto block = users.pool->try_acquire()) {
+            users.release(Filled{block.start, block_size, 7});
+        }
+        users.pool->resize(2);
+        const auto another = SharedBuddyPool::create(options, draw_on(*slabs, 4096));
+        another->try_release(another->acquire(100), 100);
+    });
+}

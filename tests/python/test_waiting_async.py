@@ -1,0 +1,234 @@
+"""Waiting for a block in event loops, beside threads."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import numpool
+
+SOON = 0.05
+
+
+LONG = 20.0
+
+
+def test_a_coroutine_waits_without_holding_up_its_loop(pool: numpool.FixedPool) -> None:
+    async def main() -> None:
+        buffers = pool.acquire_many(4)
+        waiting = asyncio.create_task(pool.acquire_async())
+        for _ in range(5):
+            await asyncio.sleep(0.001)
+        assert not waiting.done()
+        buffers.pop().release()
+        buffer = await waiting
+        assert buffer.nbytes == 4096
+        assert (await asyncio.gather(pool_free(buffers)))[0] == 3
+
+    async def pool_free(buffers: list[numpool.Buffer]) -> int:
+        return len(buffers)
+
+    asyncio.run(main())
+
+
+def test_a_coroutine_gets_a_free_block_at_once(pool: numpool.FixedPool) -> None:
+    async def main() -> int:
+        return (await pool.acquire_async()).nbytes
+
+    assert asyncio.run(main()) == 4096
+    assert pool.stats().waits == 0
+
+
+def test_coroutines_are_served_in_the_order_they_came(pool: numpool.FixedPool) -> None:
+    async def main() -> None:
+        buffers = pool.acquire_many(4)
+        served: list[int] = []
+
+        async def wait(number: int) -> numpool.Buffer:
+            buffer = await pool.acquire_async()
+            served.append(number)
+            return buffer
+
+        tasks = [asyncio.create_task(wait(number)) for number in range(8)]
+        await asyncio.sleep(SOON)
+        buffers.clear()
+        for task in tasks:
+            (await task).release()
+        assert served == list(range(8))
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_wait_loses_no_block(pool: numpool.FixedPool) -> None:
+    async def main() -> None:
+        buffers = pool.acquire_many(4)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(pool.acquire_async(), SOON)
+        # Granted, and cancelled before the task runs again.
+        cancelled = asyncio.create_task(pool.acquire_async())
+        patient = asyncio.create_task(pool.acquire_async())
+        await asyncio.sleep(SOON)
+        buffers.pop().release()
+        cancelled.cancel()
+        assert (await patient).nbytes == 4096
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+
+    asyncio.run(main())
+    gc.collect()
+    assert pool.stats().blocks == 0
+
+
+def test_a_loop_that_was_closed_under_its_waiter_passes_the_block_on(
+    pool: numpool.FixedPool, wait_until_waiting: Callable[..., None]
+) -> None:
+    buffers = pool.acquire_many(4)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(pool.acquire_async())
+    loop.run_until_complete(asyncio.sleep(SOON))
+    assert pool.stats().waits == 1
+    loop.close()
+    with ThreadPoolExecutor() as threads:
+        patient = threads.submit(lambda: pool.acquire(timeout=LONG))
+        wait_until_waiting(pool, 2)
+        buffers.pop().release()
+        assert patient.result(LONG).nbytes == 4096
+    # A task that never ended would be reported; it is meant to.
+    task._log_destroy_pending = False  # type: ignore[attr-defined]
+    del task
+    gc.collect()
+
+
+def test_a_coroutine_is_woken_by_a_release_that_had_no_stack_left(pool: numpool.FixedPool) -> None:
+    async def main() -> None:
+        buffers = pool.acquire_many(4)
+        waiting = asyncio.create_task(pool.acquire_async())
+        await asyncio.sleep(SOON)
+
+        def descend() -> None:
+            try:
+                descend()
+            except RecursionError:
+                if buffers:
+                    buffers.pop()
+
+        descend()
+        assert (await asyncio.wait_for(waiting, LONG)).nbytes == 4096
+
+    asyncio.run(main())
+
+
+def test_control_c_while_a_coroutine_is_being_woken_is_kept(
+    pool: numpool.FixedPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        buffers = pool.acquire_many(4)
+        loop = asyncio.get_running_loop()
+        waiting = asyncio.create_task(pool.acquire_async())
+        await asyncio.sleep(SOON)
+        original = loop.call_soon_threadsafe
+        interruptions: list[int] = []
+
+        def interrupted(*args: Any, **kwargs: Any) -> Any:
+            handle = original(*args, **kwargs)
+            if not interruptions:
+                interruptions.append(1)
+                raise KeyboardInterrupt
+            return handle
+
+        monkeypatch.setattr(loop, "call_soon_threadsafe", interrupted)
+        seen = []
+        before = signal.signal(signal.SIGINT, lambda *_: seen.append(1))
+        try:
+            buffers.pop().release()
+            assert (await asyncio.wait_for(waiting, LONG)).nbytes == 4096
+            assert seen == [1]
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    asyncio.run(main())
+
+
+def test_several_loops_wait_for_one_pool(pool: numpool.FixedPool) -> None:
+    async def use(count: int) -> int:
+        async def once() -> int:
+            buffer = await pool.acquire_async()
+            await asyncio.sleep(0)
+            with buffer:
+                return buffer.nbytes
+
+        return sum(await asyncio.gather(*(once() for _ in range(count))))
+
+    with ThreadPoolExecutor(3) as threads:
+        sums = list(threads.map(lambda count: asyncio.run(use(count)), [50, 60, 70]))
+    assert sums == [50 * 4096, 60 * 4096, 70 * 4096]
+    assert pool.stats().blocks == 0
+
+
+def test_closing_a_pool_ends_the_waits_of_coroutines(pool: numpool.FixedPool) -> None:
+    async def main() -> None:
+        buffers = pool.acquire_many(4)
+        waiting = asyncio.create_task(pool.acquire_async())
+        await asyncio.sleep(SOON)
+        pool.close()
+        with pytest.raises(numpool.PoolClosed, match="was closed while this request waited"):
+            await waiting
+        assert len(buffers) == 4
+        with pytest.raises(numpool.PoolClosed):
+            await pool.acquire_async()
+
+    asyncio.run(main())
+
+
+def test_threads_and_coroutines_stand_in_one_queue(pool: numpool.FixedPool) -> None:
+    buffers = pool.acquire_many(4)
+    served: list[str] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def wait_in_thread() -> numpool.Buffer:
+            buffer = pool.acquire(timeout=LONG)
+            served.append("thread")
+            return buffer
+
+        async def wait_in_loop() -> numpool.Buffer:
+            buffer = await pool.acquire_async()
+            served.append("coroutine")
+            return buffer
+
+        first = loop.run_in_executor(None, wait_in_thread)
+        while pool.stats().waits < 1:
+            await asyncio.sleep(0.001)
+        second = asyncio.create_task(wait_in_loop())
+        await asyncio.sleep(SOON)
+        third = loop.run_in_executor(None, wait_in_thread)
+        while pool.stats().waits < 3:
+            await asyncio.sleep(0.001)
+        kept = []
+        for pending in (first, second, third):
+            buffers.pop().release()
+            kept.append(await pending)
+
+    asyncio.run(main())
+    assert served == ["thread", "coroutine", "thread"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout came with 3.11")
+def test_asyncio_timeout_bounds_a_wait(pool: numpool.FixedPool) -> None:
+    async def main() -> None:
+        buffers = pool.acquire_many(4)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(SOON):
+                await pool.acquire_async()
+        assert len(buffers) == 4
+
+    asyncio.run(main())
+    assert pool.stats().blocks == 0

@@ -126,7 +126,7 @@ def client(port: int, size: int, seconds: float) -> list[float]:
     start = time.perf_counter()
 
     def requests(connection: socket.socket) -> None:
-        own = []
+        own: list[float] = []
         with connection:
             sent = time.perf_counter()
             # One at least, however busy the machine is.

@@ -118,7 +118,7 @@ class SlabPool(Pool):
         *,
         limit: _Size | None = None,
         cache: _Size | None = None,
-        huge_pages: bool = True,
+        huge_pages: bool | Literal["all"] = True,
         decay: float = 1.0,
         background: bool = False,
         wipe: bool = False,

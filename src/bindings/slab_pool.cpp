@@ -35,9 +35,21 @@ std::vector<std::size_t> to_classes(const py::object& classes) {
     return sizes;
 }
 
+void set_huge_pages(pools::SpanBankOptions& options, const py::object& wanted) {
+    if (PyBool_Check(wanted.ptr())) {
+        options.huge_pages = wanted.is(py::bool_{true});
+    } else if (py::isinstance<py::str>(wanted) && wanted.equal(py::str{"all"})) {
+        options.small_huge_from = 0;
+    } else {
+        throw BadArgument{"huge_pages is " + std::string{py::repr(wanted)} +
+                          ": it must be True (for blocks of 2 MiB and more), False or 'all' (for "
+                          "small ones too)"};
+    }
+}
+
 threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::object& cache,
-                                           bool huge_pages, double decay, bool background,
-                                           bool wipe, const py::object& classes,
+                                           const py::object& huge_pages, double decay,
+                                           bool background, bool wipe, const py::object& classes,
                                            const py::object& name) {
     threads::SharedSlabPoolOptions options;
     if (!limit.is_none()) {
@@ -47,7 +59,7 @@ threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::ob
         }
     }
     if (!cache.is_none()) options.spans.cached_limit = to_size(cache, "cache");
-    options.spans.huge_pages = huge_pages;
+    set_huge_pages(options.spans, huge_pages);
     options.spans.decay_milliseconds = to_milliseconds(decay);
     options.background = background;
     options.wipe = wipe;
@@ -90,7 +102,9 @@ limit       the most bytes that may be in use, an int or a text like "2GiB" or "
             it raises PoolExhausted
 cache       the most bytes that may be kept for later, by default a quarter of the memory this process
             may use
-huge_pages  ask for huge pages in blocks of 2 MiB and more
+huge_pages  ask for huge pages in blocks of 2 MiB and more, and for smaller ones once 128 MiB are in
+            use; "all" asks for them at once: faster where many small blocks are in use, for up to
+            2 MiB of memory more
 decay       unused pages go back to the system after so many seconds, when the pool is next used
 background  have a thread look after that, so that an idle process gives back, too
 wipe        zero each block when it comes back; acquired blocks then always hold zeroes

@@ -41,6 +41,7 @@ SpanBank::SpanBank(const SpanBankOptions& options, pages::Tag owner, pages::Page
       mover_{source, free_, options.move_pages, options.huge_pages && pages::huge_pages_offered()},
       source_{source},
       owner_{owner},
+      small_huge_from_{options.small_huge_from},
       decay_milliseconds_{options.decay_milliseconds} {}
 
 SpanBank::~SpanBank() {
@@ -102,7 +103,7 @@ Span* SpanBank::try_take(std::size_t granules, bool cold) noexcept {
             lose(span);
             continue;
         }
-        mover_.advise(*span);
+        advise(*span);
         return span;
     }
 }

@@ -24,6 +24,9 @@ struct SpanBankOptions {
     std::size_t decay_milliseconds = 1000;
     /// Huge pages are asked for in spans of 2 MiB and more.
     bool huge_pages = true;
+    /// From so many live bytes on smaller spans, slabs among them, lie in huge pages too: the last
+    /// of these is not full, so this bounds what they waste to a share of what is live.
+    std::size_t small_huge_from = std::size_t{128} << 20;
     /// Pages are moved between spans where the kernel can.
     bool move_pages = true;
 };
@@ -166,6 +169,7 @@ class SpanBank {
         resting_bytes_ -= span->bytes();
         count_live(span->bytes());
     }
+    void advise(const Span& span) noexcept { mover_.advise(span, live_ >= small_huge_from_); }
     Span* refuse(Refusal why) noexcept {
         refusal_ = why;
         return nullptr;
@@ -208,6 +212,7 @@ class SpanBank {
     SpanMover mover_;
     pages::PageSource& source_;
     pages::Tag owner_;
+    std::size_t small_huge_from_;
     Refusal refusal_ = Refusal::none;
     std::uint64_t decay_milliseconds_;
     std::uint64_t last_decay_ = 0;

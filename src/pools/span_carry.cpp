@@ -69,16 +69,17 @@ bool SpanMover::carry(Span& from, Span& to) noexcept {
     return true;
 }
 
-void SpanMover::advise(const Span& span) noexcept {
-    std::byte* const first = unit_from(span.start);
-    std::byte* const last = unit_to(span.end());
-    if (span.granules < unit_granules) {
+void SpanMover::advise(const Span& span, bool small_too) noexcept {
+    const bool small = span.granules < unit_granules;
+    if (small && !(small_too && advises_)) {
         for (std::byte* unit = unit_to(span.start); unit < span.end(); unit += huge_page)
             calm(unit);
         return;
     }
     if (!advises_) return;
-    for (std::byte* unit = first; unit < last;) {
+    // A region is made of whole units, so those that a small span shares with others are in it.
+    std::byte* const last = small ? unit_from(span.end()) : unit_to(span.end());
+    for (std::byte* unit = small ? unit_to(span.start) : unit_from(span.start); unit < last;) {
         std::byte* end = unit;
         while (end < last && !seams::advised(end)) end += huge_page;
         if (end != unit &&

@@ -19,7 +19,7 @@ bool SpanBank::grow_in_place(Span* span, std::size_t granules) noexcept {
     }
     Span whole = *span;
     whole.granules = granules;
-    mover_.advise(whole);
+    advise(whole);
     make_live(part);
     span->granules = granules;
     span->zero_bytes = part->zero_bytes;

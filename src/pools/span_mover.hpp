@@ -30,8 +30,9 @@ class SpanMover {
     /// the other span is unusable.
     bool carry(Span& from, Span& to) noexcept;
 
-    /// Huge pages for the whole units in a span that has some, ordinary ones for a smaller span.
-    void advise(const Span& span) noexcept;
+    /// Huge pages for the whole units in a span that has some. A smaller span gets ordinary ones,
+    /// or, with `small_too`, the huge pages that it shares with others.
+    void advise(const Span& span, bool small_too) noexcept;
 
     /// Smooths the seams in a part of a free span, or of one just cut, where no pages are.
     void smooth(std::byte* start, std::size_t granules) noexcept;

@@ -7,12 +7,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import numpool
+from numpool.cli.huge_pages import huge_bytes_at, try_for_huge_pages
 
 SIZES = [0, 1, 8, 16, 17, 64, 100, 1000, 1024, 4096, 5000, 65536, 10**6, 2**21, 10**7 + 3, 2**26]
 
@@ -41,6 +43,23 @@ def test_a_buffer_is_exactly_as_long_as_asked(slabs: numpool.SlabPool, size: int
 
 def test_sizes_may_be_texts(slabs: numpool.SlabPool) -> None:
     assert slabs.acquire("64KiB").nbytes == 65536
+
+
+@pytest.mark.skipif(not try_for_huge_pages(), reason="the system gives no huge pages now")
+def test_small_blocks_lie_in_huge_pages_where_that_is_asked_for() -> None:
+    def huge_bytes(**options: Any) -> int:
+        slabs = numpool.SlabPool(**options)
+        blocks = [slabs.acquire(4096) for _ in range(4096)]
+        for block in blocks:
+            block.array()[:] = 1
+        smaps = Path("/proc/self/smaps").read_text()
+        # Mappings differ by their advice, so more than one may hold the blocks.
+        places = {block.address >> 21: block.address for block in blocks}
+        return max(huge_bytes_at(address, smaps) for address in places.values())
+
+    assert huge_bytes(huge_pages="all") > 0
+    assert huge_bytes() == 0
+    assert huge_bytes(huge_pages=False) == 0
 
 
 @pytest.mark.parametrize(
@@ -115,6 +134,8 @@ def test_a_limit_is_hard_and_says_what_was_asked() -> None:
         ({"limit": "a lot"}, ValueError, "limit: 'a lot' is not a size"),
         ({"limit": 1.5}, TypeError, "limit must be an int or a text"),
         ({"cache": "x"}, ValueError, "cache: 'x' is not a size"),
+        ({"huge_pages": "some"}, ValueError, "huge_pages is 'some': it must be True"),
+        ({"huge_pages": 1}, ValueError, "huge_pages is 1: it must be True"),
         ({"decay": -1}, ValueError, "decay is -1"),
         ({"decay": float("nan")}, ValueError, "decay is nan"),
         ({"classes": []}, ValueError, "classes is empty"),

@@ -4,6 +4,14 @@
 
 namespace {
 
+numpool::threads::SharedSlabPoolOptions options() {
+    numpool::threads::SharedSlabPoolOptions options;
+#ifdef NUMPOOL_BENCHMARK_HUGE
+    options.spans.small_huge_from = 0;
+#endif
+    return options;
+}
+
 /// A pool that threads share, through the functions of a C handler, as NumPy calls it.
 struct Numpool {
     static constexpr bool any_size = true;
@@ -15,7 +23,7 @@ struct Numpool {
 
   private:
     numpool::threads::PoolHandle<numpool::threads::SharedSlabPool> pool_ =
-        numpool::threads::SharedSlabPool::create();
+        numpool::threads::SharedSlabPool::create(options());
     void* (*malloc_)(void*, std::size_t) = benchmark::opaque(&numpool::threads::slab_malloc);
     void (*free_)(void*, void*, std::size_t) = benchmark::opaque(&numpool::threads::slab_free);
 };

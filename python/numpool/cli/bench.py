@@ -19,7 +19,7 @@ def parser() -> Parser:
     """The options of ``numpool bench``."""
     parser = Parser("bench", description=DESCRIPTION)
     parser.add_switch(
-        "--full", help="all operations, sizes up to what fits, more rounds: some minutes"
+        "--full", help="all operations, sizes up to what fits, more rounds: six minutes"
     )
     add_json(parser)
     parser.add_value(

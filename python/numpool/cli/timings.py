@@ -40,11 +40,11 @@ class Plan:
     works: tuple[str, ...]
     largest: int
     seconds: float
-    """For each size of each work, but for the fewest rounds."""
+    """For all of it, shared out evenly; the fewest rounds may take longer."""
 
 
-QUICK = Plan(("a + b", "burst, then all freed"), 256 * MIB, 1.0)
-FULL = Plan(tuple(work for work in WORKS if work != LIMIT), SIZES[-1], 4.0)
+QUICK = Plan(("a + b", "burst, then all freed"), 64 * MIB, 30.0)
+FULL = Plan(tuple(work for work in WORKS if work != LIMIT), SIZES[-1], 360.0)
 
 
 @dataclass(frozen=True)
@@ -147,12 +147,16 @@ def measure(plan: Plan) -> Timings:
         ExitStack() as stack,
     ):
         workers = {name: stack.enter_context(Worker(name)) for name in CONTENDERS}
-        task = bar.add_task("", total=len(plan.works) * len(sizes))
+        rows_left = len(plan.works) * len(sizes)
+        task = bar.add_task("", total=rows_left)
         for work in plan.works:
             rows = []
             for size in sizes:
                 bar.update(task, description=f"{work}, {numpool.format_size(size)}")
-                rows.append(Row(size, take_turns(workers, work, size, plan.seconds)))
+                now = time.perf_counter()
+                deadline = now + (start + plan.seconds - now) / rows_left
+                rows.append(Row(size, take_turns(workers, work, size, deadline)))
+                rows_left -= 1
                 bar.advance(task)
             tables.append(Table(work, WORKS[work], rows))
     return Timings(machine, time.perf_counter() - start, tables)
@@ -165,9 +169,9 @@ def fitting(plan: Plan, available: int) -> list[int]:
 
 
 def take_turns(
-    workers: dict[str, Worker], work: str, size: int, seconds: float
+    workers: dict[str, Worker], work: str, size: int, deadline: float
 ) -> dict[str, Timing]:
-    """One size of one work: rounds of all contenders, from another one on each time."""
+    """One size of one work: rounds of all contenders until the deadline, in turns."""
     names = [name for name in workers if name != "limit" or work == "a + b"]
     loops = {}
     for name in names:
@@ -175,7 +179,6 @@ def take_turns(
         some = workers[name].order(loops=loops_for(once / 10))
         loops[name] = loops_for(some)
     rounds: dict[str, list[float]] = {name: [] for name in names}
-    deadline = time.perf_counter() + seconds
     turn = 0
     while turn < FEWEST or (turn < MOST and time.perf_counter() < deadline):
         first = turn % len(names)

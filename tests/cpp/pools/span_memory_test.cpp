@@ -1,6 +1,7 @@
 // What the bank costs in memory and page faults, as the kernel counts them.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -119,6 +120,38 @@ TEST("a small program pays for no huge page") {
         extents.push_back({span->start, span->bytes()});
     }
     for (const auto& extent : extents) CHECK_EQUAL(smaps_kibibytes(extent, "AnonHugePages"), 0U);
+}
+
+TEST("small spans lie in huge pages too once much is live, and as soon as wanted") {
+    if (!pages::huge_pages_offered()) {
+        std::printf("       skipped: transparent huge pages are switched off on this machine\n");
+        return;
+    }
+    SpanBankOptions options;
+    options.small_huge_from = 8 * mebibyte;
+    Fixture fixture{options};
+    std::size_t huge = 0;
+    std::vector<Span*> spans;
+    for (int i = 0; i < 256; ++i) {
+        spans.push_back(fixture.bank.acquire(pages::granule));
+        write_all(spans.back()->start, spans.back()->bytes());
+        // The first 8 MiB, and what is left of the huge page that they began without advice.
+        if (i == 127) {
+            for (const Span* span : spans)
+                huge += smaps_kibibytes({span->start, span->bytes()}, "AnonHugePages");
+            CHECK_EQUAL(huge, 0U);
+        }
+    }
+    const auto lowest =
+        *std::ranges::min_element(spans, {}, [](const Span* span) { return span->start; });
+    const pages::Extent place{lowest->start, 16 * mebibyte};
+    // The machine may have run out of some of them.
+    CHECK(smaps_kibibytes(place, "AnonHugePages") >= 4U * 1024);
+    fixture.bank.check();
+    for (Span* span : spans) fixture.bank.release(span);
+    CHECK(fixture.bank.trim() >= 16 * mebibyte);
+    CHECK_EQUAL(smaps_kibibytes(place, "Rss"), 0U);
+    fixture.bank.check();
 }
 
 TEST("a small span where a large one was pays for no huge page") {

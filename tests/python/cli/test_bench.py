@@ -8,6 +8,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
+from typing import Any
 
 import pytest
 
@@ -56,6 +58,20 @@ TIMINGS = Timings(
         ),
     ],
 )
+
+
+def test_all_rows_share_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[float] = []
+
+    def take_turns(_workers: Any, _work: str, _size: int, deadline: float) -> dict[str, Timing]:
+        shares.append(deadline - perf_counter())
+        return {"default": took(1), "numpool": took(1)}
+
+    monkeypatch.setattr(timings, "take_turns", take_turns)
+    timings.measure(Plan(("a + b", "np.empty"), 1024, 12))
+    # Nothing took any time but the processes' start, so what one leaves is the others'.
+    assert shares == pytest.approx([3, 4, 6, 12], rel=0.5)
+    assert shares == sorted(shares)
 
 
 def test_timings_are_shown_in_80_columns() -> None:

@@ -71,9 +71,10 @@ TEST("children of a fork amid threads that wait and draw on pools do as they lik
     Users users{*region, *region};
     stress::Crew crew;
     crew.add(1, stress::Crew::until_stopped, [&](std::mt19937&) {
-        // Regions that come and go take the locks of the pool they draw on.
+        // A region takes the lock of the pool it draws on, with its own held, as it closes.
         const auto brief = SharedBuddyPool::create(options, draw_on(*slabs, 4096));
         brief->try_release(brief->acquire(100), 100);
+        brief->close();
         std::this_thread::yield();
     });
     stress::fork_amid_use(users, crew, [&] {

@@ -15,4 +15,11 @@ inline std::uint64_t coarse_milliseconds() noexcept {
            static_cast<std::uint64_t>(now.tv_nsec) / 1000000;
 }
 
+/// The processor's time of this thread: what other programs take of the machine does not count.
+inline std::int64_t thread_nanoseconds() noexcept {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<std::int64_t>(now.tv_sec) * 1000000000 + now.tv_nsec;
+}
+
 }  // namespace numpool

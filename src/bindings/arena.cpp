@@ -120,16 +120,19 @@ void support_clean_ups(PyHeapTypeObject* heap_type) {
 constexpr const char* doc = R"(A region: blocks of any size by moving a pointer, ended all at once.
 
 For what lives and dies together: a request's buffers, a frame's temporaries, a parse. reset() and
-close() end any number of blocks in one step: what goes back are the chunks they lie in, a dozen for
-a million small ones. Blocks may also die early;
-then they are only counted, except where that gives room back for free: the newest block, a chunk
-whose blocks are all dead, a large block. For long loops whose blocks come and go in any order use a
-SlabPool.
+rewind() end any number of small blocks in one step, a million as fast as one: the chunks they lie
+in stay, and serve the next cycle. A chunk that a whole cycle, from one reset to the next or from
+one rewind to a mark to the next, did not need goes back to the source at its end; trim() gives all
+of them back at once. Large blocks go back one by one. Blocks may also die early; then they are only
+counted, except where that gives room back for free: the newest block, a chunk whose blocks are all
+dead, a large block. For long loops whose blocks come and go in any order use a SlabPool.
 
 Nothing that can still be reached is ever ended: where an array, made by the arena or by NumPy under
-numpool.use(arena), or a view of a buffer lives, reset(), rewind() and close() raise BufferError that
-names how many and the first few, and change nothing. A Buffer that nobody views does not stop them:
-it ends, and any use of it raises ValueError, as after release().
+numpool.use(arena), or a view of a buffer lives, reset(), rewind() and close() raise BufferError and
+change nothing. The error names how many and the first few, like "(1024, 3) float64 of 24 KiB": it
+looks for them in the variables of running functions and in all that the garbage collector knows,
+for 50 ms at most, and names by their addresses those that it does not find. A Buffer that nobody
+views does not stop them: it ends, and any use of it raises ValueError, as after release().
 
 Any thread may use an arena; a lock guards it. tracemalloc does not see its blocks.
 
@@ -173,9 +176,10 @@ void register_arena(py::module_& module) {
              "blocks is in use.")
         .def("reset", &Arena::reset_all,
              "End everything: children, then clean-ups in reverse order, then all blocks in one "
-             "step. The\nfirst chunk stays, the others go back to the source. Raises BufferError, "
-             "and changes nothing,\nwhile a block is in use, in a child too. (Where a clean-up "
-             "itself takes a block into use,\nBufferError comes after the clean-ups.)")
+             "step. Chunks\nstay for the next cycle, but for those that this one did not need. "
+             "Raises BufferError, and\nchanges nothing, while a block is in use, in a child too. "
+             "(Where a clean-up itself takes a\nblock into use, BufferError comes after the "
+             "clean-ups.)")
         .def("close", &Arena::close_all,
              "As reset(), and take no more requests. Closing again does nothing.")
         .def(

@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "bindings/arena.hpp"
 #include "bindings/errors.hpp"
+#include "bindings/finding.hpp"
 
 namespace numpool::bindings {
 namespace {
@@ -105,6 +106,7 @@ void Arena::add_usage_of_family(const Mark& since, Usage& usage) const {
 void Arena::throw_in_use(const Mark& since, const char* verb) const {
     Usage usage;
     add_usage_of_family(since, usage);
+    name_what_is_in(usage);
     throw InUse{title() + ": " + text_of(usage) + "; drop them before " + verb};
 }
 

@@ -38,20 +38,21 @@ py::object owner(const py::object& x) {
     // knows best whose it is: pools hand on each other's.
     py::object holder = x;
     while (holder) {
-        PyObject* next = nullptr;
+        py::object next;
         if (PyArray_Check(holder.ptr())) {
             PyArrayObject* const view = as_array(holder);
             if (PyArray_CHKFLAGS(view, NPY_ARRAY_OWNDATA))
                 return object_of(pool_of_owned_data(view));
-            next = PyArray_BASE(view);
+            next = py::reinterpret_borrow<py::object>(PyArray_BASE(view));
         } else if (PyMemoryView_Check(holder.ptr())) {
-            next = PyMemoryView_GET_BUFFER(holder.ptr())->obj;
+            // Raises where the view was released: what it was of may be gone by now.
+            next = holder.attr("obj");
         } else if (is_lease(holder.ptr())) {
             return object_of_owner(reinterpret_cast<Lease*>(holder.ptr())->holding.owner);
         } else if (is_buffer(holder.ptr())) {
             return holder.attr("pool");
         }
-        holder = py::reinterpret_borrow<py::object>(next);
+        holder = std::move(next);
     }
     return object_of(PoolListing::find(address_in(x, "owner")).get());
 }

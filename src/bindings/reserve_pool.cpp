@@ -44,7 +44,7 @@ PoolHandle<ReservePool> create(const py::object& pool, const py::object& nbytes,
     options.bytes = to_size(nbytes, "nbytes");
     options.reserve = to_count(reserve, "reserve");
     options.name = to_name(name);
-    PoolHandle<ReservePool> made{new ReservePool{options, backing, *source}};
+    PoolHandle<ReservePool> made{new ReservePool{options, backing, *source, pool}};
     made->fill_or_throw();
     return made;
 }
@@ -59,6 +59,22 @@ std::string repr(const ReservePool& pool) {
         return text + (figures.blocks == 0 ? "closed>" : "closed, " + blocks + " still out>");
     return text + blocks + " in use, " + std::to_string(pool.at_hand()) + " of " +
            std::to_string(pool.reserve()) + " in reserve, from " + pool.backing().title() + ">";
+}
+
+/// The backing pool's `init` may refer to the reserve.
+void support_garbage_collection(PyHeapTypeObject* type) {
+    type->ht_type.tp_flags |= Py_TPFLAGS_HAVE_GC;
+    type->ht_type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) -> int {
+        Py_VISIT(Py_TYPE(self));
+        if (py::detail::is_holder_constructed(self))
+            Py_VISIT(pool_in<ReservePool>(self).backing_reference());
+        return 0;
+    };
+    type->ht_type.tp_clear = [](PyObject* self) -> int {
+        if (py::detail::is_holder_constructed(self))
+            pool_in<ReservePool>(self).drop_backing_reference();
+        return 0;
+    };
 }
 
 constexpr const char* doc = R"(Blocks of another pool, some of which are kept for when it refuses.
@@ -79,7 +95,8 @@ name        shown in errors and reprs)";
 }  // namespace
 
 void register_reserve_pool(py::module_& module) {
-    py::class_<ReservePool, Pool, PoolHandle<ReservePool>> pool{module, "ReservePool", doc};
+    py::class_<ReservePool, Pool, PoolHandle<ReservePool>> pool{
+        module, "ReservePool", py::custom_type_setup{support_garbage_collection}, doc};
     pool.attr("__module__") = "numpool";
     pool.def(py::init(&create), py::arg("pool"), py::arg("nbytes"), py::arg("reserve"),
              py::kw_only(), py::arg("name") = "")

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "bindings/errors.hpp"
 #include "bindings/pool.hpp"
 #include "bindings/waiting.hpp"
 #include "threads/shared_reserve_pool.hpp"
@@ -12,8 +13,8 @@ namespace numpool::bindings {
 class ReservePool final : public threads::SharedReservePool, public WaitedPool {
   public:
     ReservePool(const threads::SharedReservePoolOptions& options, threads::Pool& backing,
-                threads::ByteSource& source)
-        : SharedReservePool{options, backing, source} {}
+                threads::ByteSource& source, py::object backing_object)
+        : SharedReservePool{options, backing, source}, backing_object_{std::move(backing_object)} {}
 
     PyObject* hand_out(Block block) override;
 
@@ -23,8 +24,15 @@ class ReservePool final : public threads::SharedReservePool, public WaitedPool {
     /// The Exhausted of a request, with `advice` on what to do.
     [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice);
 
+    // For the garbage collector.
+    PyObject* backing_reference() const noexcept { return backing_object_.ptr(); }
+    void drop_backing_reference() noexcept { drop_with_gil(backing_object_); }
+
   private:
-    ~ReservePool() override = default;
+    ~ReservePool() override { drop_with_gil(backing_object_); }
+
+    /// The handle keeps the pool; this one shows the collector what the pool refers to.
+    py::object backing_object_;
 };
 
 }  // namespace numpool::bindings

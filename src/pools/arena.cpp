@@ -1,18 +1,14 @@
 #include "pools/arena.hpp"
 
 #include <cstring>
-#include <new>
 #include <string>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 
 namespace numpool::pools {
 namespace {
-
-/// Chunks double up to here, so that a large region has few of them.
-constexpr std::size_t doubling_ends = std::size_t{64} << 20;
-constexpr std::size_t chunk_align = 64;
 
 std::size_t checked_chunk_size(std::size_t bytes) {
     if (bytes == 0) throw BadArgument{"chunk_size is 0: an arena needs at least a byte"};
@@ -60,69 +56,15 @@ std::byte* Arena::acquire_zeroed(std::size_t bytes) noexcept {
 }
 
 std::byte* Arena::place_large(std::size_t bytes, std::uint32_t users, bool zeroed) noexcept {
-    const pages::Extent extent =
-        zeroed ? source_.map(bytes, chunk_align) : source_.map_any(bytes, chunk_align);
-    Chunk* const chunk = add(extent);
+    Chunk* const chunk = add(map_large(bytes, zeroed));
     if (chunk == nullptr) return nullptr;
+    chunk->number = ++last_number_;
     chunk->is_large = true;
     chunk->large = {bytes, 0, users};
     chunk->blocks = 1;
+    large_.append(*chunk);
     count(bytes, users);
     return chunk->pages.start;
-}
-
-/// Takes a chunk as large as all there are, or, where that is refused, an ordinary one.
-bool Arena::add_chunk() noexcept {
-    const std::size_t most = std::max(chunk_size_, doubling_ends);
-    const std::size_t wanted = std::clamp(chunk_bytes_, chunk_size_, most);
-    Chunk* chunk = add(source_.map_any(wanted, chunk_align));
-    if (chunk == nullptr && wanted > chunk_size_)
-        chunk = add(source_.map_any(chunk_size_, chunk_align));
-    if (chunk == nullptr) return false;
-    chunk_bytes_ += chunk->pages.bytes;
-    chunk->top = chunk->pages.start;
-    if (first_ == nullptr) first_ = chunk;
-    current_ = chunk;
-    return true;
-}
-
-/// Makes a record of an extent, or ends the extent.
-Arena::Chunk* Arena::add(pages::Extent extent) noexcept {
-    if (!extent) return nullptr;
-    Chunk* chunk = nullptr;
-    try {
-        chunk = &chunks_[extent.start];
-    } catch (const std::bad_alloc&) {
-        source_.unmap(extent);
-        return nullptr;
-    }
-    chunk->pages = extent;
-    chunk->number = ++last_number_;
-    chunk->older = newest_;
-    if (newest_ != nullptr) newest_->newer = chunk;
-    newest_ = chunk;
-    note_mapped(extent.bytes);
-    ++growths_;
-    return chunk;
-}
-
-void Arena::give_back(Chunk* chunk) noexcept {
-    if (chunk->newer != nullptr) chunk->newer->older = chunk->older;
-    if (chunk->older != nullptr) chunk->older->newer = chunk->newer;
-    if (newest_ == chunk) newest_ = chunk->older;
-    const pages::Extent extent = chunk->pages;
-    if (!chunk->is_large) chunk_bytes_ -= extent.bytes;
-    mapped_ -= extent.bytes;
-    chunks_.erase(extent.start);
-    source_.unmap(extent);
-}
-
-Arena::Chunk* Arena::find(const std::byte* address) const noexcept {
-    if (address >= current_->pages.start && address < current_->pages.end()) return current_;
-    auto next = chunks_.upper_bound(address);
-    if (next == chunks_.begin()) return nullptr;
-    const Chunk& chunk = std::prev(next)->second;
-    return address < chunk.pages.end() ? const_cast<Chunk*>(&chunk) : nullptr;
 }
 
 std::size_t Arena::size_of(const std::byte* block) const noexcept {
@@ -175,11 +117,14 @@ void Arena::end(Chunk& chunk, Header& header) noexcept {
     if (top.tally.blocks == 0) {
         // Were it an older level's, it would lie where the newest one does not reach.
         if (&level != &top && chunk.is_large) give_back(&chunk);
+        Chunk* const stays = chunk_at(top);
+        while (stays != nullptr && current_ != stays)
+            give_back(std::exchange(current_, current_->older));
         return return_to(top);
     }
     if (&chunk == current_) return pop();
     const bool is_empty = chunk.is_large || (chunk.blocks == 0 && chunk.number > top.number);
-    if (is_empty && &chunk != first_) give_back(&chunk);
+    if (is_empty && &chunk != small_.first) give_back(&chunk);
 }
 
 /// Takes dead blocks off the top, down to the newest mark.
@@ -200,7 +145,8 @@ std::byte* Arena::reallocate(std::byte* block, std::size_t bytes) noexcept {
     if (std::byte* const stayed = resize(chunk, header, block, bytes)) return stayed;
     const std::size_t kept = std::min(bytes, header.bytes);
     std::byte* const moved = acquire(bytes);
-    if (moved == nullptr) return nullptr;
+    // Before it was refused, all spares went back: there may be room to grow now.
+    if (moved == nullptr) return resize(chunk, header, block, bytes);
     std::memcpy(moved, block, kept);
     end_use(block);
     return moved;
@@ -229,20 +175,6 @@ std::byte* Arena::resize(Chunk& chunk, Header& header, std::byte* block,
     in_use_ += cost(bytes) - cost(old);
     peak_ = std::max(peak_, in_use_);
     return result;
-}
-
-std::byte* Arena::grow_large(Chunk& chunk, std::size_t bytes) noexcept {
-    const std::byte* const start = chunk.pages.start;
-    const pages::Extent grown = source_.grow_any(chunk.pages, bytes);
-    if (!grown) return nullptr;
-    note_mapped(grown.bytes - chunk.pages.bytes);
-    chunk.pages = grown;
-    if (grown.start != start) {
-        auto record = chunks_.extract(start);
-        record.key() = grown.start;
-        chunks_.insert(std::move(record));
-    }
-    return grown.start;
 }
 
 }  // namespace numpool::pools

@@ -20,6 +20,11 @@ namespace numpool::pools {
 /// counted, except where that gives room back for free: the newest blocks are taken off the top,
 /// a chunk whose blocks are all dead goes back to the source, and so does a large block.
 ///
+/// Chunks behind the current one are *spare*: a reset or a rewind makes them so by moving back
+/// which one is current. The next cycle takes them in turn; what a whole cycle, from one rewind to
+/// a mark to the next, did not reach goes back. A chunk that dies early does not become spare: who
+/// never resets would keep the most that there ever was.
+///
 /// A block has users. A *use* (an array, a view) forbids the arena to end it. A *ticket* does not:
 /// who holds one must ask, before each use, whether the block is still there.
 class Arena {
@@ -40,6 +45,8 @@ class Arena {
     struct Used {
         const std::byte* start = nullptr;
         std::size_t bytes = 0;
+        /// Somebody else may still use it later.
+        bool has_ticket = false;
     };
     /// Of live blocks. Bytes as asked for, and as rounded, headers included.
     struct Tally {
@@ -86,8 +93,7 @@ class Arena {
     /// Null, and nothing has changed, where memory is refused.
     std::byte* reallocate(std::byte* block, std::size_t bytes) noexcept;
 
-    /// The bytes asked for of the live block that starts at this address; nothing where the
-    /// address is not in the arena.
+    /// Of the live block that starts here, the bytes asked for; 0 where it is not in the arena.
     std::size_t size_of(const std::byte* block) const noexcept;
     /// What fits into that block without moving it: at least 16 where it is in the arena.
     std::size_t usable_size(const std::byte* block) const noexcept;
@@ -105,13 +111,12 @@ class Arena {
     std::size_t used_since(const Mark& mark, std::span<Used>& first) const noexcept;
     /// Ends every block since the mark, which none may use, and forgets later marks.
     void rewind(const Mark& mark) noexcept;
-    /// Ends all blocks and forgets all marks; keeps the first chunk.
+    /// Ends all blocks and forgets all marks: a rewind to the beginning.
     void reset() noexcept;
     /// How often something is in use since the mark.
     std::size_t uses_since(const Mark& mark) const noexcept;
 
-    /// Gives the first chunk back where no block lives and no mark stands. The other chunks go when
-    /// their last block does.
+    /// Gives all spare chunks back, and the first one where no block lives and no mark stands.
     std::size_t trim() noexcept;
 
     /// Throws Corrupted where the records contradict each other. It walks every block.
@@ -142,8 +147,10 @@ class Arena {
     /// An extent: a chunk of blocks, or one large block.
     struct Chunk {
         pages::Extent pages;
-        /// Counts up, through all extents that the arena ever had; 0 is none.
+        /// Counts up whenever an extent comes into use; 0 is none.
         std::uint64_t number = 0;
+        /// A chunk's own; it grows along the chain, so that it tells which are spare. 0 is none.
+        std::uint64_t position = 0;
         /// Where the next block's header may start.
         std::byte* top = nullptr;
         Header* last = nullptr;
@@ -156,17 +163,27 @@ class Arena {
         Chunk* newer = nullptr;
     };
 
+    struct Chain {
+        Chunk* first = nullptr;
+        Chunk* last = nullptr;
+        void append(Chunk& chunk) noexcept;
+        void remove(Chunk& chunk) noexcept;
+    };
+
     /// What was made since a mark, up to the next one; the first began with the arena.
     struct Level {
         std::uint64_t id = 0;
-        /// New at each rewind: the tickets of its blocks.
-        std::uint64_t generation = 0;
+        std::uint64_t generation = 0;  ///< new at each rewind: the tickets of its blocks
         /// The newest extent's number when it began: what is newer belongs to it, and so do the
         /// blocks from `top` on in the chunk that was current.
         std::uint64_t number = 0;
         Chunk* chunk = nullptr;
         std::byte* top = nullptr;
         Header* last = nullptr;
+        /// The furthest position in use since it began or was rewound to; newer levels may know
+        /// more.
+        std::uint64_t reach = 0;
+        bool was_rewound = false;
         Tally tally;
     };
 
@@ -206,16 +223,14 @@ class Arena {
         std::byte* const block = chunk.top + gap;
         auto* const header = reinterpret_cast<Header*>(block - header_bytes);
         header->bytes = bytes;
-        header->previous = distance(chunk.last, header);
+        header->previous =
+            chunk.last == nullptr ? 0 : static_cast<std::uint32_t>(header - chunk.last);
         header->users = users;
         chunk.last = header;
         chunk.top = block + size;
         ++chunk.blocks;
         count(bytes, users);
         return block;
-    }
-    static std::uint32_t distance(const Header* last, const Header* header) noexcept {
-        return last == nullptr ? 0 : static_cast<std::uint32_t>(header - last);
     }
     void count(std::size_t bytes, std::uint32_t users) noexcept {
         Tally& tally = levels_.back().tally;
@@ -231,10 +246,13 @@ class Arena {
     std::byte* place_large(std::size_t bytes, std::uint32_t users, bool zeroed) noexcept;
     std::byte* resize(Chunk& chunk, Header& header, std::byte* block, std::size_t bytes) noexcept;
     std::byte* grow_large(Chunk& chunk, std::size_t bytes) noexcept;
+    pages::Extent map_large(std::size_t bytes, bool zeroed) noexcept;
     bool add_chunk() noexcept;
+    Chunk* map_chunk() noexcept;
     Chunk* add(pages::Extent extent) noexcept;
     void give_back(Chunk* chunk) noexcept;
-
+    bool is_spare(const Chunk& chunk) const noexcept { return chunk.position > current_->position; }
+    std::size_t give_back_spares(std::uint64_t reach) noexcept;
     void note_mapped(std::size_t bytes) noexcept {
         mapped_ += bytes;
         peak_mapped_ = std::max(peak_mapped_, mapped_);
@@ -244,11 +262,14 @@ class Arena {
     Level& level_of(const Chunk& chunk, const Header& header) noexcept;
     void end(Chunk& chunk, Header& header) noexcept;
     void pop() noexcept;
+    Chunk* chunk_at(const Level& level) const noexcept {
+        return level.chunk != nullptr ? level.chunk : small_.first;
+    }
     void return_to(const Level& level) noexcept;
-
     template <class Visit>
     void for_each_block(Visit visit) const;
     void check_chunk(const Chunk& chunk) const;
+    void check_chains() const;
 
     Chunk none_;
     Chunk* current_ = &none_;
@@ -257,19 +278,21 @@ class Arena {
     std::vector<Level> levels_;
     std::size_t in_use_ = 0;
     std::size_t peak_ = 0;
-
     pages::PageSource& source_;
     std::size_t chunk_size_;
     /// By where they start.
     std::map<const std::byte*, Chunk> chunks_;
-    Chunk* newest_ = nullptr;
-    /// The chunk that a reset keeps.
-    Chunk* first_ = nullptr;
-    /// For numbers of extents, and for the ids and generations of levels.
+    /// Chunks by position, spares last; its first one stays until a trim.
+    Chain small_;
+    /// Large blocks by number.
+    Chain large_;
+    /// For extents, and for the ids and generations of levels.
     std::uint64_t last_number_ = 0;
+    std::uint64_t last_position_ = 0;
     std::uint64_t last_id_ = 0;
     std::size_t mapped_ = 0;
     std::size_t peak_mapped_ = 0;
+    /// Of chunks, spare ones too.
     std::size_t chunk_bytes_ = 0;
     std::size_t growths_ = 0;
 };

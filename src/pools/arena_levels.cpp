@@ -1,7 +1,6 @@
 /// An arena's marks, and the end of everything since one.
 
 #include <algorithm>
-#include <utility>
 
 #include "pools/arena.hpp"
 
@@ -16,6 +15,7 @@ Arena::Mark Arena::mark() {
         level.chunk = current_ == &none_ ? nullptr : current_;
         level.top = current_->top;
         level.last = current_->last;
+        level.reach = current_->position;
         levels_.push_back(level);
     }
     return {levels_.size() - 1, levels_.back().id};
@@ -54,12 +54,22 @@ Arena::Tally Arena::tally() const noexcept {
 }
 
 void Arena::rewind(const Mark& mark) noexcept {
-    for (std::size_t i = mark.level; i < levels_.size(); ++i) in_use_ -= levels_[i].tally.in_use;
+    std::uint64_t reach = 0;
+    for (std::size_t i = mark.level; i < levels_.size(); ++i) {
+        in_use_ -= levels_[i].tally.in_use;
+        reach = std::max(reach, levels_[i].reach);
+    }
     levels_.resize(mark.level + 1);
     Level& level = levels_.back();
     level.tally = {};
     level.generation = ++last_id_;
     return_to(level);
+    if (level.was_rewound) give_back_spares(reach);
+    level.was_rewound = true;
+    level.reach = current_->position;
+    if (mark.level == 0) return;
+    std::uint64_t& reach_below = levels_[mark.level - 1].reach;
+    reach_below = std::max(reach_below, reach);
 }
 
 void Arena::reset() noexcept {
@@ -69,25 +79,13 @@ void Arena::reset() noexcept {
 
 /// Makes the newest level's beginning the top again: none of its blocks lives.
 void Arena::return_to(const Level& level) noexcept {
-    Chunk* const stays = level.chunk != nullptr ? level.chunk : first_;
-    for (Chunk* chunk = newest_; chunk != nullptr && chunk->number > level.number;) {
-        Chunk* const older = chunk->older;
-        if (chunk != stays) give_back(chunk);
-        chunk = older;
-    }
+    while (large_.last != nullptr && large_.last->number > level.number) give_back(large_.last);
+    Chunk* const stays = chunk_at(level);
     if (stays == nullptr) return;
     current_ = stays;
     stays->top = level.chunk != nullptr ? level.top : stays->pages.start;
     stays->last = level.chunk != nullptr ? level.last : nullptr;
     if (level.chunk == nullptr) stays->blocks = 0;
-}
-
-std::size_t Arena::trim() noexcept {
-    if (first_ == nullptr || levels_.size() > 1 || levels_.front().tally.blocks != 0) return 0;
-    const std::size_t bytes = first_->pages.bytes;
-    current_ = &none_;
-    give_back(std::exchange(first_, nullptr));
-    return bytes;
 }
 
 }  // namespace numpool::pools

@@ -10,10 +10,17 @@ namespace numpool::pools {
 /// Calls `visit(chunk, header)` for every block, live or dead, the newest extent's newest first.
 template <class Visit>
 void Arena::for_each_block(Visit visit) const {
-    for (Chunk* chunk = newest_; chunk != nullptr; chunk = chunk->older) {
-        if (chunk->is_large) visit(*chunk, chunk->large);
-        for (Header* header = chunk->last; header != nullptr; header = before(header))
-            visit(*chunk, *header);
+    Chunk* small = current_;
+    Chunk* large = large_.last;
+    while (small != nullptr || large != nullptr) {
+        if (small == nullptr || (large != nullptr && large->number > small->number)) {
+            visit(*large, large->large);
+            large = large->older;
+            continue;
+        }
+        for (Header* header = small->last; header != nullptr; header = before(header))
+            visit(*small, *header);
+        small = small->older;
     }
 }
 
@@ -26,7 +33,7 @@ std::size_t Arena::used_since(const Mark& mark, std::span<Used>& first) const no
         // They come newest first, so the last ones to be written are the oldest.
         if (!first.empty()) {
             const std::byte* const start = chunk.is_large ? chunk.pages.start : start_of(&header);
-            first[used % first.size()] = {start, header.bytes};
+            first[used % first.size()] = {start, header.bytes, (header.users & ticket_held) != 0};
         }
         ++used;
     });
@@ -54,28 +61,47 @@ void Arena::check_chunk(const Chunk& chunk) const {
         limit = start - header_bytes;
         if (header->users != 0) ++live;
     }
-    if (chunk.number > levels_.back().number && &chunk != first_ && live != chunk.blocks)
+    if (chunk.number > levels_.back().number && &chunk != small_.first && live != chunk.blocks)
         throw Corrupted{"the number of a chunk's live blocks is wrong"};
-    if (live == 0 && chunk.number > levels_.back().number && &chunk != first_ && &chunk != current_)
+    if (live == 0 && chunk.number > levels_.back().number && &chunk != small_.first &&
+        &chunk != current_)
         throw Corrupted{"a chunk whose blocks are all dead was not given back"};
 }
 
-void Arena::check() const {
-    std::size_t mapped = 0;
+void Arena::check_chains() const {
+    std::size_t chunks = 0;
+    std::size_t larges = 0;
     std::size_t count = 0;
-    for (const Chunk* chunk = newest_; chunk != nullptr; chunk = chunk->older) {
-        const auto record = chunks_.find(chunk->pages.start);
-        if (record == chunks_.end() || &record->second != chunk)
+    const auto check_record = [&](const Chunk& chunk) {
+        const auto record = chunks_.find(chunk.pages.start);
+        if (record == chunks_.end() || &record->second != &chunk)
             throw Corrupted{"an extent is not found by its address"};
-        if (chunk->older != nullptr && chunk->older->number >= chunk->number)
-            throw Corrupted{"extents are out of order"};
-        if (!chunk->is_large) check_chunk(*chunk);
-        mapped += chunk->pages.bytes;
         ++count;
+    };
+    bool is_current_there = current_ == &none_ && small_.first == nullptr;
+    for (const Chunk* chunk = small_.last; chunk != nullptr; chunk = chunk->older) {
+        check_record(*chunk);
+        const Chunk* const older = chunk->older;
+        if (older != nullptr && (older->position >= chunk->position ||
+                                 (!is_spare(*chunk) && older->number >= chunk->number)))
+            throw Corrupted{"chunks are out of order"};
+        if (!is_spare(*chunk)) check_chunk(*chunk);
+        is_current_there = is_current_there || chunk == current_;
+        chunks += chunk->pages.bytes;
     }
-    if (mapped != mapped_ || count != chunks_.size())
+    for (const Chunk* chunk = large_.last; chunk != nullptr; chunk = chunk->older) {
+        check_record(*chunk);
+        if (chunk->older != nullptr && chunk->older->number >= chunk->number)
+            throw Corrupted{"large blocks are out of order"};
+        larges += chunk->pages.bytes;
+    }
+    if (!is_current_there) throw Corrupted{"the chunk at hand is lost"};
+    if (chunks != chunk_bytes_ || chunks + larges != mapped_ || count != chunks_.size())
         throw Corrupted{"the number of extents or of their bytes is wrong"};
+}
 
+void Arena::check() const {
+    check_chains();
     std::vector<Tally> found(levels_.size());
     for_each_block([&](const Chunk& chunk, const Header& header) {
         if (header.users == 0) return;
@@ -90,7 +116,9 @@ void Arena::check() const {
         in_use += found[i].in_use;
     }
     if (in_use != in_use_ || in_use_ > peak_) throw Corrupted{"the bytes in use are wrong"};
-    if (current_ != &none_ && newest_ == nullptr) throw Corrupted{"the chunk at hand is lost"};
+    std::uint64_t reach = 0;
+    for (const Level& level : levels_) reach = std::max(reach, level.reach);
+    if (current_->position > reach) throw Corrupted{"the chunk at hand is beyond all reach"};
 }
 
 }  // namespace numpool::pools

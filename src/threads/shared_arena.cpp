@@ -38,6 +38,13 @@ void check_each_time([[maybe_unused]] const std::optional<pools::Arena>& arena) 
 #endif
 }
 
+std::string by_address(const SharedArena::Used& block) {
+    std::array<char, 32> address{};
+    std::snprintf(address.data(), address.size(), "%p", static_cast<const void*>(block.start));
+    return (block.has_ticket ? "Buffer of " : "") + std::to_string(block.bytes) + " bytes at " +
+           address.data();
+}
+
 [[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
     std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
     std::abort();
@@ -137,7 +144,7 @@ void SharedArena::add_usage(const Mark& mark, Usage& usage) const {
         usage.blocks += arena_->used_since(mark.place, first);
     }
     for (const Used& one : first) {
-        if (usage.first.size() < named_in_errors) usage.first.push_back(one);
+        if (usage.first.size() < named_in_errors) usage.first.push_back({one, {}});
     }
 }
 
@@ -151,10 +158,8 @@ std::string SharedArena::text_of(const Usage& usage) {
                        (usage.blocks == 1 ? " block is" : " blocks are") +
                        " still in use by arrays or views";
     const char* separator = ": ";
-    for (const Used& one : usage.first) {
-        std::array<char, 32> address{};
-        std::snprintf(address.data(), address.size(), "%p", static_cast<const void*>(one.start));
-        text += separator + std::to_string(one.bytes) + " bytes at " + address.data();
+    for (const Named& one : usage.first) {
+        text += separator + (one.what.empty() ? by_address(one.block) : one.what);
         separator = ", ";
     }
     if (usage.blocks > usage.first.size())

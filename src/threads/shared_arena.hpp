@@ -35,10 +35,15 @@ class SharedArena : public Pool, public ByteSource, public TicketOffice, private
         pools::Arena::Mark place;
         std::size_t children = 0;
     };
+    /// A block in use, and what is in it where somebody knows.
+    struct Named {
+        Used block;
+        std::string what;
+    };
     /// What keeps an arena from ending: how many blocks, and the first few.
     struct Usage {
         std::size_t blocks = 0;
-        std::vector<Used> first;
+        std::vector<Named> first;
     };
     static constexpr std::size_t named_in_errors = 4;
 
@@ -104,7 +109,8 @@ class SharedArena : public Pool, public ByteSource, public TicketOffice, private
     std::size_t chunk_size() const noexcept { return chunk_size_; }
     const pages::SourceHandle& source() const noexcept { return source_; }
 
-    /// "3 blocks are still in use: 800 bytes at 0x7f…, …"
+    /// "3 blocks are still in use by arrays or views: (10, 10) float64 of 800 bytes, …", or by its
+    /// address where nobody knows.
     static std::string text_of(const Usage& usage);
 
   protected:

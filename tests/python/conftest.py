@@ -129,6 +129,14 @@ def pool() -> Iterator[numpool.FixedPool]:
 
 
 @pytest.fixture
+def arena() -> Iterator[numpool.Arena]:
+    """An arena; it must be whole at the test's end."""
+    arena = numpool.Arena(name="test")
+    yield arena
+    arena.check()
+
+
+@pytest.fixture
 def other() -> Iterator[numpool.FixedPool]:
     """A pool as large under another name, whole at the test's end, too."""
     pool = numpool.FixedPool(4096, 4, name="other")

@@ -157,3 +157,16 @@ def test_pools_may_come_and_go_while_others_ask() -> None:
     for thread in makers:
         thread.join()
     assert bad == []
+
+
+def test_a_released_memoryview_is_nobodys() -> None:
+    pool = numpool.FixedPool(64, 4)
+    view = memoryview(pool.acquire())
+    of_bytes = memoryview(b"bytes")
+    for released in (view, of_bytes):
+        released.release()
+        with pytest.raises(ValueError, match="operation forbidden on released memoryview object"):
+            numpool.owner(released)
+        with pytest.raises(ValueError, match="operation forbidden on released memoryview object"):
+            numpool.pool_of(released)
+    assert pool.stats().blocks == 0

@@ -381,3 +381,27 @@ def test_a_process_ends_cleanly_whatever_is_still_alive(
     ends_cleanly(
         f"import numpool\npool = numpool.ReservePool(numpool.FixedPool(64, 4), 64, 2)\n{ending}"
     )
+
+
+def test_a_reserve_that_its_backing_pools_init_refers_to_is_collected() -> None:
+    gone: list[str] = []
+
+    class Tells:
+        def __del__(self) -> None:
+            gone.append("init")
+
+    def leave_a_cycle() -> None:
+        tells = Tells()
+        reserves: list[numpool.ReservePool] = []
+
+        def init(view: memoryview) -> None:
+            assert tells is not None
+            assert reserves is not None
+
+        backing = numpool.FixedPool(64, 8, init=init)
+        reserves.append(numpool.ReservePool(backing, 64, 2))
+        assert reserves[0].pool is backing
+
+    leave_a_cycle()
+    gc.collect()
+    assert gone == ["init"]

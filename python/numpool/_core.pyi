@@ -86,6 +86,17 @@ class Pool(metaclass=_pybind11_type):
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc_info: object) -> None: ...
 
+@final
+class Pages:
+    def __init__(
+        self,
+        *,
+        populated: bool = False,
+        locked: bool = False,
+        node: SupportsIndex | None = None,
+        huge: bool = False,
+    ) -> None: ...
+
 class FixedPool(Pool):
     def __init__(
         self,
@@ -96,7 +107,7 @@ class FixedPool(Pool):
         align: _Size | None = None,
         init: Callable[[memoryview], object] | None = None,
         wipe: bool = False,
-        source: Pool | None = None,
+        source: Pool | Pages | None = None,
         name: str = "",
     ) -> None: ...
     @property
@@ -158,7 +169,7 @@ class Arena(Pool):
         chunk_size: _Size = "64KiB",
         parent: Arena | None = None,
         *,
-        source: Pool | None = None,
+        source: Pool | Pages | None = None,
         name: str = "",
     ) -> None: ...
     @property
@@ -197,7 +208,7 @@ class BuddyPool(Pool):
         capacity: _Size,
         min_block: _Size = 4096,
         *,
-        source: Pool | None = None,
+        source: Pool | Pages | None = None,
         name: str = "",
     ) -> None: ...
     @property

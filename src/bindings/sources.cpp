@@ -4,6 +4,7 @@
 
 #include "base/error.hpp"
 #include "bindings/default_pool.hpp"
+#include "bindings/pages.hpp"
 #include "bindings/pool.hpp"
 #include "threads/pool_pages.hpp"
 
@@ -14,8 +15,9 @@ using threads::Pool;
 pages::SourceHandle to_source(const py::object& source, const pages::SourceHandle& otherwise,
                               std::size_t most_align) {
     if (source.is_none()) return otherwise;
+    if (py::isinstance<Pages>(source)) return source.cast<Pages&>().source;
     if (!py::isinstance<Pool>(source)) {
-        throw py::type_error{std::string{"source must be a pool or None, not "} +
+        throw py::type_error{std::string{"source must be a pool, Pages or None, not "} +
                              Py_TYPE(source.ptr())->tp_name};
     }
     auto& pool = source.cast<Pool&>();

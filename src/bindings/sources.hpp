@@ -5,9 +5,9 @@
 
 namespace numpool::bindings {
 
-/// Where a pool gets its pages: from the pool that Python named, or `otherwise` where that is None.
-/// It will ask for no more than `most_align`. Throws a type_error for what is no pool; BadArgument
-/// for one that can't be a source; Closed.
+/// Where a pool gets its pages: from the pool or the Pages that Python named, or `otherwise` where
+/// that is None. It will ask for no more than `most_align`. Throws a type_error for what is
+/// neither; BadArgument for a pool that can't be a source; Closed.
 pages::SourceHandle to_source(const py::object& source, const pages::SourceHandle& otherwise,
                               std::size_t most_align = 0);
 

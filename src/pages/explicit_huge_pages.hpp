@@ -15,6 +15,9 @@ class ExplicitHugePages final : public PageSource {
     /// Refused: somebody else might take a page that was given back, and at the next touch of its
     /// addresses the process would be killed.
     bool purge(Extent) noexcept override { return false; }
+    std::string refusal() const override {
+        return "no more huge pages of 2 MiB are set aside: raise vm.nr_hugepages";
+    }
     std::size_t unit() const noexcept override { return huge_page; }
     std::size_t given() const noexcept override { return given_.load(std::memory_order_relaxed); }
 

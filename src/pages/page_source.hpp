@@ -81,6 +81,11 @@ class PageSource {
 
     /// Why it refused, as far as it knows, for an error's text.
     virtual std::string refusal() const { return {}; }
+    /// The same as the end of a sentence: empty, or behind a semicolon.
+    std::string refusal_clause() const {
+        const std::string why = refusal();
+        return why.empty() ? why : "; " + why;
+    }
 
     /// What it rounds sizes up to: whole pages of some size.
     virtual std::size_t unit() const noexcept { return page_size(); }

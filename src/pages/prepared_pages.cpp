@@ -1,6 +1,7 @@
 #include "pages/prepared_pages.hpp"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "base/size_text.hpp"
 
 namespace numpool::pages {
 namespace {
@@ -81,6 +83,24 @@ Extent PreparedPages::grow(Extent extent, std::size_t bytes) noexcept {
     // What cannot be prepared cannot be given back either; it serves unprepared.
     if (grown) prepare(grown);
     return grown;
+}
+
+std::string PreparedPages::refusal() const {
+    std::string why = under_.refusal();
+    const auto add = [&why](const std::string& reason) {
+        why += (why.empty() ? "" : ", or ") + reason;
+    };
+    if (preparation_.locked) {
+        rlimit limit{};
+        getrlimit(RLIMIT_MEMLOCK, &limit);
+        if (limit.rlim_cur != RLIM_INFINITY) {
+            add("this process may lock no more than " + size_to_text(limit.rlim_cur) +
+                " (RLIMIT_MEMLOCK): raise that");
+        }
+    }
+    if (preparation_.node)
+        add("NUMA node " + std::to_string(*preparation_.node) + " has no more memory");
+    return why;
 }
 
 }  // namespace numpool::pages

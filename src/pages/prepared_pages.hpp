@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "pages/page_source.hpp"
 
@@ -31,6 +32,7 @@ class PreparedPages final : public PageSource {
     bool advise_huge(Extent extent, bool huge) noexcept override {
         return under_.advise_huge(extent, huge);
     }
+    std::string refusal() const override;
     std::size_t unit() const noexcept override { return under_.unit(); }
     std::size_t given() const noexcept override { return under_.given(); }
 

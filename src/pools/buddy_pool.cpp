@@ -57,9 +57,8 @@ BuddyPool::BuddyPool(std::size_t capacity, std::size_t min_block, pages::PageSou
         source_.map(this->capacity(),
                     this->capacity() < pages::page_size() ? std::size_t{64} : pages::page_size());
     if (!pages_) {
-        const std::string why = source_.refusal();
         throw Exhausted{"the system refused " + size_to_text(this->capacity()) +
-                        " for a buddy pool" + (why.empty() ? "" : "; " + why)};
+                        " for a buddy pool" + source_.refusal_clause()};
     }
     make_first_blocks();
 }

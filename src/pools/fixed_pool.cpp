@@ -62,7 +62,8 @@ FixedPool::FixedPool(const FixedPoolOptions& options, pages::PageSource& source)
     }
     if (!add_chunk(options.blocks)) {
         throw Exhausted{"the system refused " + size_to_text(*bytes) + " for " +
-                        std::to_string(options.blocks) + " blocks of " + size_to_text(stride())};
+                        std::to_string(options.blocks) + " blocks of " + size_to_text(stride()) +
+                        source_.refusal_clause()};
     }
 }
 

@@ -87,9 +87,8 @@ void SharedArena::require_open() const {
 }
 
 std::string SharedArena::refusal(std::size_t bytes) const {
-    const std::string why = source_->refusal();
     return title() + ": " + size_to_text(bytes) + " requested, " + size_to_text(arena_->mapped()) +
-           " taken so far" + (why.empty() ? "" : "; " + why);
+           " taken so far" + source_->refusal_clause();
 }
 
 SharedArena::Idle SharedArena::try_acquire_idle(std::size_t bytes) {

@@ -185,7 +185,7 @@ std::string SharedFixedPool::refuse(std::size_t wanted) {
                 " of at most " + std::to_string(max_blocks_) + " are left";
     } else if (left != 0) {
         text += "the system refused memory to grow beyond " + std::to_string(blocks) +
-                " blocks of " + size_to_text(block_size_);
+                " blocks of " + size_to_text(block_size_) + source_->refusal_clause();
     } else {
         text += "all " + std::to_string(max_blocks_) + " blocks of " + size_to_text(block_size_) +
                 " are in use";

@@ -39,7 +39,7 @@ arena_of: Any = numpool.Arena  # what types would not allow
         (lambda: numpool.Arena("a lot"), ValueError, "chunk_size: 'a lot' is not a size"),
         (lambda: arena_of(1.5), TypeError, "chunk_size must be an int or a text"),
         (lambda: arena_of(parent=3), TypeError, "parent must be an Arena or None, not int"),
-        (lambda: arena_of(source=3), TypeError, "source must be a pool or None, not int"),
+        (lambda: arena_of(source=3), TypeError, "source must be a pool, Pages or None, not int"),
         (lambda: arena_of(name=3), TypeError, "name must be a str, not int"),
         (lambda: numpool.Arena().acquire(-1), ValueError, "nbytes is -1: it cannot be negative"),
         (

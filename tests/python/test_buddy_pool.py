@@ -99,7 +99,7 @@ make: Any = numpool.BuddyPool  # what types would not allow
         (lambda: make(1.5), TypeError, "capacity must be an int or a text"),
         (lambda: make(4096, None), TypeError, "min_block must be an int or a text"),
         (lambda: make(4096, name=3), TypeError, "name must be a str, not int"),
-        (lambda: make(4096, source=3), TypeError, "source must be a pool or None, not int"),
+        (lambda: make(4096, source=3), TypeError, "source must be a pool, Pages or None, not int"),
         (lambda: make(4096).acquire(-1), ValueError, "nbytes is -1: it cannot be negative"),
     ],
 )

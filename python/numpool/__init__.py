@@ -3,6 +3,7 @@
 ``tracemalloc_domain`` is the domain in which tracemalloc records the blocks in use.
 """
 
+from numpool._arrays import ArrayPool
 from numpool._core import (
     Arena,
     ArenaMark,
@@ -29,7 +30,7 @@ from numpool._core import (
     tracemalloc_domain,
 )
 from numpool._numpy import install, uninstall, use
-from numpool._objects import ArrayPool, Loan, ObjectPool, ObjectStats
+from numpool._objects import Loan, ObjectPool, ObjectStats
 from numpool._stats import ClassStats, PoolStats
 
 __all__ = [

@@ -5,17 +5,14 @@ from __future__ import annotations
 import operator
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, SupportsIndex, TypeVar
+from typing import Generic, SupportsIndex, TypeVar
 
 from numpool._core import Buffer as _Permit
-from numpool._core import FixedPool, PoolClosed, PoolExhausted, _Count, _references
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpool._core import FixedPool, PoolClosed, PoolExhausted, _Count
+from numpool._item import Item
 
 _Object = TypeVar("_Object")
 
@@ -46,58 +43,6 @@ class ObjectStats:
     """Objects that were not used again since their reset failed or could not restore them."""
 
 
-class _Item(Generic[_Object]):
-    """An object of a pool, and how many may refer to it.
-
-    A ``with`` block leaves its name behind, in a frame that may wait for another object by now. So
-    only references that appear during a loan are held against it: what was there before is the
-    names of earlier blocks.
-    """
-
-    __slots__ = ("frame", "holder", "last_in", "own", "tolerated")
-
-    most_frames = 1024
-
-    def __init__(self, factory: Callable[[], _Object], last_in: dict[int, int]) -> None:
-        self.holder = (factory(),)
-        # Which item of the pool a frame's last block was for; forgotten now and then.
-        self.last_in = last_in
-        # What refers to a new object is its own affair: a cycle, or a list of all of its kind.
-        self.own = _references(self.holder)
-        self.tolerated = 0
-        # That which the last block was in.
-        self.frame = 0
-
-    def begin(self, frame: int) -> bool:
-        """Whether it can be lent: nobody refers to it that did not when it was returned."""
-        references = _references(self.holder) - self.own
-        if references > self.tolerated:
-            return False
-        # A block in the same frame, in a loop as a rule, gives the same name again. Where a name
-        # has gone since the item's last block, it may be this one: the frame had another item.
-        again = (
-            references > 0
-            and frame == self.frame
-            and (references == self.tolerated or self.last_in.get(frame) == id(self))
-        )
-        self.tolerated = references - 1 if again else references
-        return True
-
-    def end(self, frame: int | None) -> bool:
-        """Whether nobody refers to it that did not when it was lent, but the name in a block."""
-        references = _references(self.holder) - self.own
-        name_left = frame is not None
-        if references > self.tolerated + name_left:
-            return False
-        self.tolerated = references
-        self.frame = frame or 0
-        if frame is not None and self.last_in.get(frame) != id(self):
-            if len(self.last_in) >= self.most_frames:
-                self.last_in.clear()
-            self.last_in[frame] = id(self)
-        return True
-
-
 class Loan(Generic[_Object]):
     """An object that was taken from a pool, until it is returned.
 
@@ -107,9 +52,9 @@ class Loan(Generic[_Object]):
 
     __slots__ = ("_item", "_permits", "_pool")
 
-    def __init__(self, pool: ObjectPool[_Object], item: _Item[_Object], permit: _Permit) -> None:
+    def __init__(self, pool: ObjectPool[_Object], item: Item[_Object], permit: _Permit) -> None:
         self._pool = pool
-        self._item: _Item[_Object] | None = item
+        self._item: Item[_Object] | None = item
         # Of threads that return one loan, whoever pops it does.
         self._permits = [permit]
 
@@ -206,7 +151,7 @@ class ObjectPool(Generic[_Object]):
         # A block stands for the right to have an object out. It is released after its object became
         # idle, so whoever has a block finds an object if one is idle.
         self._places = FixedPool(8, size, name=name)
-        self._idle: deque[_Item[_Object]] = deque()
+        self._idle: deque[Item[_Object]] = deque()
         self._last_in: dict[int, int] = {}
         self._built = _Count()
         self._kept = _Count()
@@ -274,21 +219,21 @@ class ObjectPool(Generic[_Object]):
                 self._kept.add()
                 item = None
             if item is None:
-                item = _Item(self._factory, self._last_in)
+                item = Item(self._factory, self._last_in)
                 self._built.add()
             return Loan(self, item, permit)
         except BaseException:
             permit.release()
             raise
 
-    def _pop_idle(self) -> _Item[_Object] | None:
+    def _pop_idle(self) -> Item[_Object] | None:
         """The object returned last."""
         try:
             return self._idle.pop()
         except IndexError:
             return None
 
-    def _take_back(self, item: _Item[_Object], permit: _Permit, frame: int | None) -> None:
+    def _take_back(self, item: Item[_Object], permit: _Permit, frame: int | None) -> None:
         try:
             if not self._restored(item.holder[0]):
                 self._dropped.add()
@@ -366,67 +311,3 @@ class ObjectPool(Generic[_Object]):
             out = f", {stats.taken} still out" if stats.taken else ""
             return f"<{self.title}: closed{out}>"
         return f"<{self.title}: {stats.taken} of {stats.size} taken, {stats.idle} idle>"
-
-
-class ArrayPool(ObjectPool["NDArray[Any]"]):
-    """A bounded number of arrays of one shape and dtype, each built once and lent again and again.
-
-    It lends as ObjectPool does: ``with pool.take() as x``. An array that still has views when it is
-    returned, or whose shape, dtype, strides or flags were changed, is not lent again. With ``fill``
-    each array holds that value when it is lent; otherwise it holds whatever its last user left.
-
-    Use it for frames, batches and work arrays that are passed around and given back. An array that
-    need not be given back by hand comes from SlabPool.
-
-    shape       of each array
-    dtype       of each array
-    fill        what each array is filled with before it is lent: a value, or an array that
-                broadcasts to the shape
-    size        how many arrays may be out at once
-    name        shown in errors and reprs
-    """
-
-    def __init__(
-        self,
-        shape: int | Iterable[int],
-        dtype: DTypeLike = float,
-        fill: ArrayLike | None = None,
-        *,
-        size: SupportsIndex,
-        name: str = "",
-    ) -> None:
-        import numpy as np
-
-        self._empty = np.empty
-        # It takes no memory, and says what is wrong with the arguments.
-        like = np.broadcast_to(np.zeros((), dtype), shape)
-        self._shape = like.shape
-        self._dtype = like.dtype
-        self._fill = fill
-        if fill is not None:
-            np.broadcast_to(np.asarray(fill).astype(self._dtype), self._shape)
-        super().__init__(self._make, size=size, name=name)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of each array."""
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of each array."""
-        return self._dtype
-
-    def _make(self) -> NDArray[Any]:
-        array = self._empty(self._shape, self._dtype)
-        if self._fill is not None:
-            array[...] = self._fill
-        return array
-
-    def _restored(self, one: NDArray[Any]) -> bool:
-        # As Python attributes they may have been set; then the array is another one now.
-        if one.shape != self._shape or one.dtype != self._dtype or not one.flags.carray:
-            return False
-        if self._fill is not None:
-            one[...] = self._fill
-        return True

@@ -66,6 +66,22 @@ struct AnySize {
     }
 };
 
+/// Such access to a pool whose `acquire` throws and whose `try_acquire` is null where it would.
+template <class SomePool>
+struct BlockAccess {
+    using Pool = SomePool;
+
+    static PyObject* acquire(Pool& pool, std::size_t bytes) {
+        return to_buffer({&pool, pool.acquire(bytes), static_cast<Py_ssize_t>(bytes)});
+    }
+    static PyObject* try_acquire(Pool& pool, std::size_t bytes) {
+        if (std::byte* const block = pool.try_acquire(bytes))
+            return to_buffer({&pool, block, static_cast<Py_ssize_t>(bytes)});
+        if (pool.closed()) pool.acquire(bytes);  // Says so.
+        return nullptr;
+    }
+};
+
 /// `reallocate` of a class of pools: `buffer` becomes one of `nbytes`. The pool has `reallocate`,
 /// which throws.
 template <class SomePool>

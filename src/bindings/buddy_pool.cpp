@@ -15,21 +15,6 @@ using threads::OrderFigures;
 using threads::PoolFigures;
 using threads::SharedBuddyPool;
 
-/// How Python asks it for a Buffer.
-struct Access {
-    using Pool = SharedBuddyPool;
-
-    static PyObject* acquire(Pool& pool, std::size_t bytes) {
-        return to_buffer({&pool, pool.acquire(bytes), static_cast<Py_ssize_t>(bytes)});
-    }
-    static PyObject* try_acquire(Pool& pool, std::size_t bytes) {
-        if (std::byte* const block = pool.try_acquire(bytes))
-            return to_buffer({&pool, block, static_cast<Py_ssize_t>(bytes)});
-        if (pool.closed()) pool.acquire(bytes);  // Says so.
-        return nullptr;
-    }
-};
-
 threads::PoolHandle<SharedBuddyPool> create(const py::object& capacity, const py::object& min_block,
                                             const py::object& source, const py::object& name) {
     threads::SharedBuddyPoolOptions options;
@@ -121,7 +106,7 @@ void register_buddy_pool(py::module_& module) {
         .def("stats", &stats,
              "The pool's figures at this moment, as a PoolStats, by block size too.")
         .def("__repr__", &repr);
-    AnySize<Access>::add_to(pool);
+    AnySize<BlockAccess<SharedBuddyPool>>::add_to(pool);
     add_array_methods(pool);
 }
 

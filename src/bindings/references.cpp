@@ -1,4 +1,4 @@
-/// What pools of built objects need of the interpreter: numpool/_objects.py.
+/// What pools of built objects need of the interpreter: numpool/_item.py, numpool/_objects.py.
 
 #include <atomic>
 

@@ -68,21 +68,6 @@ threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::ob
     return SharedSlabPool::create(options);
 }
 
-/// How Python asks it for a Buffer.
-struct Access {
-    using Pool = SharedSlabPool;
-
-    static PyObject* acquire(Pool& pool, std::size_t bytes) {
-        return to_buffer({&pool, pool.acquire(bytes), static_cast<Py_ssize_t>(bytes)});
-    }
-    static PyObject* try_acquire(Pool& pool, std::size_t bytes) {
-        if (std::byte* const block = pool.try_acquire(bytes))
-            return to_buffer({&pool, block, static_cast<Py_ssize_t>(bytes)});
-        if (pool.closed()) pool.acquire(bytes);  // Says so.
-        return nullptr;
-    }
-};
-
 py::object stats(const SharedSlabPool& pool) {
     const pools::SlabPoolFigures figures = pool.class_figures();
     py::list classes;
@@ -155,7 +140,7 @@ void register_slab_pool(py::module_& module) {
             },
             "The block sizes that are served from slabs.")
         .def("__repr__", &repr);
-    AnySize<Access>::add_to(pool);
+    AnySize<BlockAccess<SharedSlabPool>>::add_to(pool);
     add_array_methods(pool);
 }
 

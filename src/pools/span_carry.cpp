@@ -85,7 +85,8 @@ void SpanMover::advise(const Span& span, bool small_too) noexcept {
         if (end != unit &&
             source_.advise_huge({unit, static_cast<std::size_t>(end - unit)}, true)) {
             // Mappings that were advised alike are one, if they touch.
-            const bool edge = unit == span.start && span.first_of_region;
+            // What lies before a small span's unit may be no region at all, so that is not asked.
+            const bool edge = small || (unit == span.start && span.first_of_region);
             if (edge || !seams::advised(unit - huge_page)) seams::set(unit);
             if (end == last && !seams::advised(end)) seams::set(end);
             for (std::byte* each = unit; each < end; each += huge_page) {

@@ -37,6 +37,7 @@ SharedBuddyPool::SharedBuddyPool(const SharedBuddyPoolOptions& options, pages::S
       capacity_{pool_->capacity()},
       min_block_{pool_->min_block()},
       name_{options.name} {
+    history_.limit = capacity_;
     guard(source_.is_kept() ? Rank::drawing : Rank::outer);
 }
 
@@ -49,20 +50,20 @@ SharedBuddyPool::Block SharedBuddyPool::take(std::size_t bytes) noexcept {
     Block block;
     if (!closed_) block = pool_->acquire(bytes);
     if (block.start == nullptr) {
-        ++failures_;
+        ++history_.failures;
         return {};
     }
-    ++requests_;
-    asked_ += bytes;
-    if (!block.zero) ++hits_;
+    ++history_.requests;
+    history_.asked += bytes;
+    if (!block.zero) ++history_.hits;
     note_peaks();
     check_each_time(pool_);
     return block;
 }
 
 void SharedBuddyPool::note_peaks() noexcept {
-    peak_ = std::max(peak_, pool_->in_use());
-    peak_committed_ = std::max(peak_committed_, pool_->committed());
+    history_.peak = std::max(history_.peak, pool_->in_use());
+    history_.peak_committed = std::max(history_.peak_committed, pool_->committed());
 }
 
 std::byte* SharedBuddyPool::try_acquire(std::size_t bytes) noexcept {
@@ -174,14 +175,7 @@ bool SharedBuddyPool::add_handle_if_owns(const std::byte* address) noexcept {
 
 PoolFigures SharedBuddyPool::figures() const {
     const Lock lock{mutex_};
-    PoolFigures figures;
-    figures.limit = capacity_;
-    figures.peak = peak_;
-    figures.peak_committed = peak_committed_;
-    figures.requests = requests_;
-    figures.asked = asked_;
-    figures.hits = hits_;
-    figures.failures = failures_;
+    PoolFigures figures = history_;
     if (!pool_) return figures;
     figures.requested = pool_->total_requested();
     figures.in_use = pool_->in_use();

@@ -96,12 +96,8 @@ class SharedBuddyPool final : public Pool, public ByteSource, private ForkGuarde
     std::size_t handles_ = 0;
     bool closed_ = false;
 
-    std::size_t peak_ = 0;
-    std::size_t peak_committed_ = 0;
-    std::size_t requests_ = 0;
-    std::size_t asked_ = 0;
-    std::size_t hits_ = 0;
-    std::size_t failures_ = 0;
+    /// The figures that outlast the pool: its bound, peaks and counts.
+    PoolFigures history_;
 
     const std::size_t capacity_;
     const std::size_t min_block_;

@@ -71,7 +71,7 @@ SharedHandlePool::Handle SharedHandlePool::acquire(std::size_t bytes) {
     if (closed_) throw Closed{title() + " is closed and takes no more requests"};
     const Handle handle = pool_->acquire(bytes);
     if (handle == 0) throw_exhausted(bytes);
-    peak_ = std::max(peak_, pool_->in_use());
+    history_.peak = std::max(history_.peak, pool_->in_use());
     check_each_time();
     return handle;
 }
@@ -82,7 +82,7 @@ void SharedHandlePool::throw_exhausted(std::size_t bytes) {
         throw BadArgument{title() + ": asked for " + std::to_string(bytes) +
                           " bytes, and the largest blocks have " + std::to_string(largest)};
     }
-    ++failures_;
+    ++history_.failures;
     std::size_t blocks = 0;
     for (const HandleTable& table : pool_->tables()) {
         if (table.block_size() >= bytes) blocks += table.blocks();
@@ -133,11 +133,11 @@ std::size_t SharedHandlePool::free(Handle handle) {
 
 void SharedHandlePool::end_pool() noexcept {
     if (!pool_) return;
-    peak_committed_ = pool_->peak_committed();
+    history_.peak_committed = pool_->peak_committed();
     for (const HandleTable& table : pool_->tables()) {
-        requests_ += table.requests();
-        asked_ += table.asked();
-        hits_ += table.hits();
+        history_.requests += table.requests();
+        history_.asked += table.asked();
+        history_.hits += table.hits();
         table.for_each_live([&](Handle handle) { ending_(table.find(handle).start); });
         HandleNumbers::instance().give_back(table.beyond());
     }
@@ -206,13 +206,7 @@ bool SharedHandlePool::owns(const std::byte* address) const noexcept {
 
 PoolFigures SharedHandlePool::figures() const {
     const Lock lock{mutex_};
-    PoolFigures figures;
-    figures.peak = peak_;
-    figures.peak_committed = peak_committed_;
-    figures.requests = requests_;
-    figures.asked = asked_;
-    figures.hits = hits_;
-    figures.failures = failures_;
+    PoolFigures figures = history_;
     if (!pool_) return figures;
     figures.in_use = pool_->in_use();
     figures.committed = pool_->committed();

@@ -96,13 +96,8 @@ class SharedHandlePool final : public Pool, private ForkGuarded {
     std::size_t holds_ = 0;
     std::size_t handles_ = 0;
     bool closed_ = false;
-    std::size_t peak_ = 0;
-    std::size_t failures_ = 0;
-    /// Of the pool that has ended.
-    std::size_t peak_committed_ = 0;
-    std::size_t requests_ = 0;
-    std::size_t asked_ = 0;
-    std::size_t hits_ = 0;
+    /// The figures that outlast the pool: its peak and failures, and once it has ended, the others.
+    PoolFigures history_;
 
     std::vector<std::pair<std::size_t, std::size_t>> sizes_;
     void (*const ending_)(const void* block);

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,6 +74,50 @@ def ends_cleanly(printed_by: Run) -> Callable[[str], None]:
         assert printed_by(f"{code}\nprint('end')") == "end\n"
 
     return run
+
+
+class ForkAmid(Protocol):
+    """Forks amid two threads that do their work again and again; each child acts, and exits."""
+
+    def __call__(
+        self, work: Callable[[], object], act: Callable[[], object], *, children: int
+    ) -> None: ...
+
+
+@pytest.fixture
+def fork_amid() -> ForkAmid:
+    """Forks so many children, each of which must come to the end of its act."""
+
+    def fork(work: Callable[[], object], act: Callable[[], object], *, children: int) -> None:
+        stop = threading.Event()
+
+        def go_on() -> None:
+            while not stop.is_set():
+                work()
+
+        threads = [threading.Thread(target=go_on) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        statuses = []
+        try:
+            for _ in range(children):
+                child = os.fork()
+                if child == 0:
+                    signal.alarm(20)
+                    status = 1
+                    try:
+                        act()
+                        status = 0
+                    finally:
+                        os._exit(status)
+                statuses.append(os.waitpid(child, 0)[1])
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert statuses == [0] * children
+
+    return fork
 
 
 @pytest.fixture

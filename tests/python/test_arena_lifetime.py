@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -47,70 +44,40 @@ if not getattr(sys, "_is_gil_enabled", lambda: True)():
 
 
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
-def test_a_process_ends_cleanly_whatever_is_still_alive(ending: str) -> None:
-    code = (
-        "import numpool, numpy as np; keep = []; arena = numpool.Arena()\n" + ending + "\n"
-        "print('end')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "end\n"
-    assert "Exception" not in done.stderr, done.stderr
+def test_a_process_ends_cleanly_whatever_is_still_alive(
+    ending: str, ends_cleanly: Callable[[str], None]
+) -> None:
+    ends_cleanly(f"import numpool, numpy as np; keep = []; arena = numpool.Arena()\n{ending}")
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_children_forked_while_threads_use_arenas_can_use_them() -> None:
+def test_children_forked_while_threads_use_arenas_can_use_them(
+    fork_amid: Callable[..., None],
+) -> None:
     slabs = numpool.SlabPool()
     shared = numpool.Arena(source=slabs)
     kept = shared.full(100, 7, "u1")
-    stop = threading.Event()
 
     def work() -> None:
-        while not stop.is_set():
-            with numpool.Arena(parent=shared) as arena:
-                arena.defer(len, ())
-                for size in (10, 1000, 100_000):
-                    arena.zeros(size)
-                mark = arena.mark()
-                arena.acquire_many(100, 10)
-                arena.rewind(mark)
-            shared.acquire(100)
-            slabs.acquire(3000)
+        with numpool.Arena(parent=shared) as arena:
+            arena.defer(len, ())
+            for size in (10, 1000, 100_000):
+                arena.zeros(size)
+            mark = arena.mark()
+            arena.acquire_many(100, 10)
+            arena.rewind(mark)
+        shared.acquire(100)
+        slabs.acquire(3000)
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    bad = []
-    try:
-        for _ in range(60):
-            child = os.fork()
-            if child == 0:
-                signal.alarm(20)
-                status = 1
-                try:
-                    with numpool.Arena(parent=shared) as arena, numpool.use(arena):
-                        assert float((np.ones(1000) + 1).sum()) == 2000
-                    assert kept.sum() == 700
-                    shared.acquire(10)
-                    shared.check()
-                    slabs.check()
-                    status = 0
-                finally:
-                    os._exit(status)
-            _, status = os.waitpid(child, 0)
-            if status != 0:
-                bad.append(status)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert bad == []
+    def act() -> None:
+        with numpool.Arena(parent=shared) as arena, numpool.use(arena):
+            assert float((np.ones(1000) + 1).sum()) == 2000
+        assert kept.sum() == 700
+        shared.acquire(10)
+        shared.check()
+        slabs.check()
+
+    fork_amid(work, act, children=60)
     shared.check()
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import os
 import random
-import signal
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -87,40 +84,21 @@ def test_a_process_ends_cleanly_whatever_is_still_alive(
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_children_forked_while_threads_allocate_can_use_the_pool() -> None:
+def test_children_forked_while_threads_allocate_can_use_the_pool(
+    fork_amid: Callable[..., None],
+) -> None:
     pool = numpool.FixedPool(256, 8)
-    stop = threading.Event()
 
     def work() -> None:
-        while not stop.is_set():
-            with pool.acquire(timeout=1) as buffer:
-                memoryview(buffer)[0] = 1
+        with pool.acquire(timeout=1) as buffer:
+            memoryview(buffer)[0] = 1
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    bad = []
-    try:
-        for _ in range(100):
-            child = os.fork()
-            if child == 0:
-                signal.alarm(20)
-                status = 1
-                try:
-                    with pool.acquire(timeout=0) as buffer:
-                        memoryview(buffer)[0] = 2
-                    pool.check()
-                    status = 0
-                finally:
-                    os._exit(status)
-            _, status = os.waitpid(child, 0)
-            if status != 0:
-                bad.append(status)
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert bad == []
+    def act() -> None:
+        with pool.acquire(timeout=0) as buffer:
+            memoryview(buffer)[0] = 2
+        pool.check()
+
+    fork_amid(work, act, children=100)
     pool.check()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
 import threading
 import time
@@ -186,36 +185,20 @@ def test_those_who_wait_are_told_of_the_end(things: numpool.ObjectPool[Any]) -> 
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_child_has_the_pool_for_itself(things: numpool.ObjectPool[Any]) -> None:
-    stop = threading.Event()
-
+def test_a_forked_child_has_the_pool_for_itself(
+    things: numpool.ObjectPool[Any], fork_amid: Callable[..., None]
+) -> None:
     def work() -> None:
-        while not stop.is_set():
-            with things.take(timeout=None) as thing:
-                thing.marks.append(1)
+        with things.take(timeout=None) as thing:
+            thing.marks.append(1)
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    statuses = []
-    for _ in range(20):
-        child = os.fork()
-        if child == 0:
-            signal.alarm(20)
-            status = 1
-            try:
-                with things.take() as thing:
-                    thing.marks.append(2)
-                things.stats()
-                things.check()
-                status = 0
-            finally:
-                os._exit(status)
-        statuses.append(os.waitpid(child, 0)[1])
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert statuses == [0] * 20
+    def act() -> None:
+        with things.take() as thing:
+            thing.marks.append(2)
+        things.stats()
+        things.check()
+
+    fork_amid(work, act, children=20)
 
 
 @pytest.mark.parametrize(

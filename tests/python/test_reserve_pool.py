@@ -338,37 +338,22 @@ def test_a_reserve_can_sit_on_a_pool_that_constructs() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_children_forked_while_threads_wait_can_use_the_reserve() -> None:
+def test_children_forked_while_threads_wait_can_use_the_reserve(
+    fork_amid: Callable[..., None],
+) -> None:
     backing, reserve = exhausted(blocks=2)
-    stop = threading.Event()
 
     def work() -> None:
-        while not stop.is_set():
-            with reserve.acquire(timeout=None) as buffer:
-                memoryview(buffer)[0] = 1
+        with reserve.acquire(timeout=None) as buffer:
+            memoryview(buffer)[0] = 1
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    statuses = []
-    for _ in range(20):
-        child = os.fork()
-        if child == 0:
-            signal.alarm(20)
-            status = 1
-            try:
-                buffer = reserve.try_acquire()
-                del buffer
-                reserve.check()
-                backing.check()
-                status = 0
-            finally:
-                os._exit(status)
-        statuses.append(os.waitpid(child, 0)[1])
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert statuses == [0] * 20
+    def act() -> None:
+        buffer = reserve.try_acquire()
+        del buffer
+        reserve.check()
+        backing.check()
+
+    fork_amid(work, act, children=20)
 
 
 @pytest.mark.parametrize(

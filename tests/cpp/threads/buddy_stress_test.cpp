@@ -9,15 +9,10 @@ using stress::Filled;
 
 namespace {
 
-constexpr std::size_t capacity = std::size_t{1} << 20;
+const SharedBuddyPoolOptions options{.capacity = std::size_t{1} << 20, .name = {}};
 
-struct Users {
-    Users() {
-        SharedBuddyPoolOptions options;
-        options.capacity = capacity;
-        handle = SharedBuddyPool::create(options);
-        pool = handle.get();
-    }
+struct Users : stress::FilledUsers<SharedBuddyPool> {
+    Users() : FilledUsers{SharedBuddyPool::create(options)} {}
 
     void step(std::mt19937& random) {
         const std::size_t bytes = random() % (std::size_t{1} << random() % 17);
@@ -52,20 +47,9 @@ struct Users {
         for (const OrderFigures& order : pool->order_figures()) {
             bytes += (order.free + order.live) * order.block_size;
         }
-        CHECK(bytes == capacity || pool->closed());
+        CHECK(bytes == options.capacity || pool->closed());
         CHECK(pool->fragmentation() < 1);
     }
-    void release(const Filled& block) {
-        block.verify();
-        CHECK(pool->try_release(block.start, block.bytes));
-    }
-    void release_all() {
-        exchange.drain([&](const Filled& block) { release(block); });
-    }
-
-    PoolHandle<SharedBuddyPool> handle;
-    SharedBuddyPool* pool = nullptr;
-    stress::Exchange<Filled> exchange;
 };
 
 }  // namespace

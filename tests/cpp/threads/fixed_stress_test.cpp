@@ -1,9 +1,9 @@
 #include <array>
 #include <vector>
 
-#include "patient.hpp"
 #include "stress.hpp"
 #include "threads/shared_fixed_pool.hpp"
+#include "waiters.hpp"
 
 using namespace numpool;
 using namespace numpool::threads;
@@ -14,20 +14,22 @@ namespace {
 
 constexpr std::size_t block_size = 64;
 
-struct Users {
-    explicit Users(std::size_t blocks = 8, std::size_t max_blocks = 16) {
-        SharedFixedPoolOptions options;
-        options.block_size = block_size;
-        options.blocks = blocks;
-        options.max_blocks = max_blocks;
-        handle = SharedFixedPool::create(options);
-        pool = handle.get();
-    }
+SharedFixedPoolOptions options_for(std::size_t blocks, std::size_t max_blocks) {
+    SharedFixedPoolOptions options;
+    options.block_size = block_size;
+    options.blocks = blocks;
+    options.max_blocks = max_blocks;
+    return options;
+}
+
+struct Users : stress::FilledUsers<SharedFixedPool> {
+    explicit Users(std::size_t blocks = 8, std::size_t max_blocks = 16)
+        : FilledUsers{SharedFixedPool::create(options_for(blocks, max_blocks))} {}
 
     void step(std::mt19937& random) {
         const auto chance = static_cast<unsigned>(random());
         Block block = chance % 8 == 0
-                          ? acquire_patiently(*pool, std::chrono::microseconds{chance / 8 % 64})
+                          ? wait_for_block(*pool, std::chrono::microseconds{chance / 8 % 64})
                           : pool->try_acquire();
         if (!block) std::this_thread::yield();
         if (block && chance % 64 == 1) {
@@ -47,17 +49,6 @@ struct Users {
             }
         }
     }
-    void release(const Filled& block) {
-        block.verify();
-        pool->release(block.start);
-    }
-    void release_all() {
-        exchange.drain([&](const Filled& block) { release(block); });
-    }
-
-    PoolHandle<SharedFixedPool> handle;
-    SharedFixedPool* pool = nullptr;
-    stress::Exchange<Filled> exchange;
 };
 
 }  // namespace

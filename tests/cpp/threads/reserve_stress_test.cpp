@@ -1,12 +1,12 @@
 #include <array>
 
 #include "moody_pool.hpp"
-#include "patient.hpp"
 #include "stress.hpp"
 #include "threads/pool_pages.hpp"
 #include "threads/shared_buddy_pool.hpp"
 #include "threads/shared_reserve_pool.hpp"
 #include "threads/shared_slab_pool.hpp"
+#include "waiters.hpp"
 
 using namespace numpool;
 using namespace numpool::threads;
@@ -16,15 +16,16 @@ namespace {
 
 constexpr std::size_t block_size = 64;
 
-struct Users {
+/// First, as the pool of the other base needs it to its end.
+struct Backing {
+    MoodyPool moody;
+};
+
+struct Users : Backing, stress::FilledUsers<SharedReservePool> {
     Users() : Users{moody, moody} {}
-    Users(Pool& backing, ByteSource& source) {
-        SharedReservePoolOptions options;
-        options.bytes = block_size;
-        options.reserve = 4;
-        handle = SharedReservePool::create(options, backing, source);
-        pool = handle.get();
-    }
+    Users(Pool& backing, ByteSource& source)
+        : FilledUsers{SharedReservePool::create({.bytes = block_size, .reserve = 4, .name = {}},
+                                                backing, source)} {}
 
     void step(std::mt19937& random) {
         const auto chance = static_cast<unsigned>(random());
@@ -32,9 +33,9 @@ struct Users {
         if (chance % 256 == 3) moody.failing_percent = moods[chance / 256 % moods.size()];
         if (chance % 128 == 2) pool->resize(1 + chance / 128 % 6);
         if (chance % 64 == 1) pool->look_elsewhere();
-        const auto block =
-            chance % 4 == 0 ? acquire_patiently(*pool, std::chrono::microseconds{chance / 8 % 64})
-                            : pool->try_acquire();
+        const auto block = chance % 4 == 0
+                               ? wait_for_block(*pool, std::chrono::microseconds{chance / 8 % 64})
+                               : pool->try_acquire();
         std::unique_ptr<Filled> mine;
         if (block) {
             mine = std::make_unique<Filled>(block.start, block_size,
@@ -42,18 +43,6 @@ struct Users {
         }
         if (const auto other = exchange.swap(random, std::move(mine))) release(*other);
     }
-    void release(const Filled& block) {
-        block.verify();
-        pool->release(block.start);
-    }
-    void release_all() {
-        exchange.drain([&](const Filled& block) { release(block); });
-    }
-
-    MoodyPool moody;
-    PoolHandle<SharedReservePool> handle;
-    SharedReservePool* pool = nullptr;
-    stress::Exchange<Filled> exchange;
 };
 
 }  // namespace
@@ -82,9 +71,10 @@ TEST("children of a fork amid threads that wait and draw on pools do as they lik
     Users users{*region, *region};
     stress::Crew crew;
     crew.add(1, stress::Crew::until_stopped, [&](std::mt19937&) {
-        // Regions that come and go take the locks of the pool they draw on.
+        // A region takes the lock of the pool it draws on, with its own held, as it closes.
         const auto brief = SharedBuddyPool::create(options, draw_on(*slabs, 4096));
         brief->try_release(brief->acquire(100), 100);
+        brief->close();
         std::this_thread::yield();
     });
     stress::fork_amid_use(users, crew, [&] {

@@ -2,6 +2,7 @@
 
 #include "base/error.hpp"
 #include "pages/fake_pages.hpp"
+#include "strict_pool.hpp"
 #include "testing.hpp"
 #include "threads/shared_fixed_pool.hpp"
 
@@ -9,14 +10,6 @@ using namespace numpool;
 using namespace numpool::threads;
 
 namespace {
-
-SharedFixedPoolOptions options_for(std::size_t block_size, std::size_t blocks) {
-    SharedFixedPoolOptions options;
-    options.block_size = block_size;
-    options.blocks = options.max_blocks = blocks;
-    options.name = "test";
-    return options;
-}
 
 bool all_nought(const std::byte* bytes, std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {

@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "pages/fake_pages.hpp"
+#include "strict_pool.hpp"
 #include "testing.hpp"
 #include "threads/shared_fixed_pool.hpp"
 
@@ -20,14 +21,6 @@ using Block = SharedFixedPool::Block;
 using Handle = PoolHandle<SharedFixedPool>;
 
 namespace {
-
-SharedFixedPoolOptions options_for(std::size_t block_size, std::size_t blocks) {
-    SharedFixedPoolOptions options;
-    options.block_size = block_size;
-    options.blocks = options.max_blocks = blocks;
-    options.name = "test";
-    return options;
-}
 
 std::vector<Block> acquire(SharedFixedPool& pool, std::size_t count) {
     std::vector<Block> blocks;

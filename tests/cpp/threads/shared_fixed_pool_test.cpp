@@ -13,43 +13,15 @@
 
 #include "base/error.hpp"
 #include "pages/fake_pages.hpp"
+#include "strict_pool.hpp"
 #include "testing.hpp"
+#include "waiters.hpp"
 
 using namespace numpool;
 using namespace numpool::threads;
 using namespace std::chrono_literals;
 using numpool::pages::FakePages;
 using Block = SharedFixedPool::Block;
-
-namespace {
-
-SharedFixedPoolOptions options_for(std::size_t block_size, std::size_t blocks) {
-    SharedFixedPoolOptions options;
-    options.block_size = block_size;
-    options.blocks = options.max_blocks = blocks;
-    options.name = "test";
-    return options;
-}
-
-/// A waiter that counts its notifications, and may refuse them as one whose event loop has gone.
-struct CountingWaiter final : Waiter {
-    bool notify() noexcept override {
-        ++notified;
-        return reachable;
-    }
-    std::atomic<int> notified{0};
-    bool reachable = true;
-};
-
-/// A thread's whole wait, as a caller does it.
-Block wait_for_block(SharedFixedPool& pool, std::chrono::nanoseconds patience = 10s) {
-    const auto waiter = std::make_shared<ThreadWaiter>();
-    if (const Block block = pool.acquire_or_wait(waiter)) return block;
-    waiter->wait(Doorbell::Clock::now() + patience);
-    return pool.collect(*waiter);
-}
-
-}  // namespace
 
 TEST("a released block goes to those who wait, in their order") {
     const auto pool = SharedFixedPool::create(options_for(64, 1));

@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "moody_pool.hpp"
 #include "testing.hpp"
+#include "waiters.hpp"
 
 using namespace numpool;
 using namespace numpool::threads;
@@ -30,17 +31,22 @@ PoolHandle<SharedReservePool> make(MoodyPool& backing, std::size_t reserve) {
     return SharedReservePool::create(options_for(reserve), backing, backing);
 }
 
-struct CountingWaiter final : Waiter {
-    bool notify() noexcept override {
-        ++notified;
-        return reachable;
+/// A pool whose only block is out, and somebody who waits for it.
+struct Awaited {
+    Awaited() {
+        backing.failing_percent = 100;
+        block = pool->try_acquire();
+        CHECK(!pool->acquire_or_wait(waiter));
     }
-    std::atomic<int> notified = 0;
-    bool reachable = true;
+
+    MoodyPool backing;
+    PoolHandle<SharedReservePool> pool = make(backing, 1);
+    Block block;
+    std::shared_ptr<CountingWaiter> waiter = std::make_shared<CountingWaiter>();
 };
 
-/// A thread's whole wait, as a caller does it.
-Block wait_for_block(SharedReservePool& pool) {
+/// A wait that ends with a block only, and looks elsewhere now and then, as a caller does it.
+Block wait_and_look(SharedReservePool& pool) {
     const auto waiter = std::make_shared<ThreadWaiter>();
     if (const Block block = pool.acquire_or_wait(waiter)) return block;
     while (pool.state_of(*waiter) == Waiter::State::waiting) {
@@ -124,12 +130,8 @@ TEST("those who wait are served in their order, and nobody overtakes them") {
 }
 
 TEST("what the backing pool has by now goes to those who wait before anybody else") {
-    MoodyPool backing;
-    const auto pool = make(backing, 1);
-    backing.failing_percent = 100;
-    const Block block = pool->try_acquire();
-    const auto waiter = std::make_shared<CountingWaiter>();
-    CHECK(!pool->acquire_or_wait(waiter));
+    Awaited awaited;
+    auto& [backing, pool, block, waiter] = awaited;
     backing.failing_percent = 0;
     const Block newcomer = pool->try_acquire();
     CHECK(static_cast<bool>(newcomer));
@@ -164,12 +166,8 @@ TEST("the reserve shrinks at once, and grows as far as it can") {
 }
 
 TEST("a closed pool tells those who wait, and its blocks go back to the backing pool") {
-    MoodyPool backing;
-    const auto pool = make(backing, 1);
-    backing.failing_percent = 100;
-    const Block block = pool->try_acquire();
-    const auto waiter = std::make_shared<CountingWaiter>();
-    CHECK(!pool->acquire_or_wait(waiter));
+    Awaited awaited;
+    auto& [backing, pool, block, waiter] = awaited;
     pool->close();
     CHECK_EQUAL(waiter->notified, 1);
     CHECK(pool->state_of(*waiter) == Waiter::State::closed);
@@ -206,7 +204,7 @@ TEST("a caller that may wait never fails while the backing pool fails at random"
         std::vector<Block> held;
         for (int i = 0; i < 3000; ++i) {
             // Nobody who waits holds a block, or all could wait for each other.
-            const Block block = wait_for_block(*pool);
+            const Block block = wait_and_look(*pool);
             if (!block) {
                 ++failures;
                 continue;

@@ -7,14 +7,16 @@ using stress::Filled;
 
 namespace {
 
-struct Users {
-    explicit Users(std::size_t limit = pools::SpanBankOptions::unbounded) {
-        SharedSlabPoolOptions options;
-        options.spans.limit = limit;
-        options.spans.decay_milliseconds = 3;
-        handle = SharedSlabPool::create(options);
-        pool = handle.get();
-    }
+SharedSlabPoolOptions options_for(std::size_t limit) {
+    SharedSlabPoolOptions options;
+    options.spans.limit = limit;
+    options.spans.decay_milliseconds = 3;
+    return options;
+}
+
+struct Users : stress::FilledUsers<SharedSlabPool> {
+    explicit Users(std::size_t limit = pools::SpanBankOptions::unbounded)
+        : FilledUsers{SharedSlabPool::create(options_for(limit))} {}
 
     void step(std::mt19937& random) {
         const std::size_t bytes = random() % (random() % 64 == 0 ? 300000 : 2000);
@@ -35,17 +37,6 @@ struct Users {
             block.bytes = bytes;
         }
     }
-    void release(const Filled& block) {
-        block.verify();
-        CHECK(pool->try_release(block.start, block.bytes));
-    }
-    void release_all() {
-        exchange.drain([&](const Filled& block) { release(block); });
-    }
-
-    PoolHandle<SharedSlabPool> handle;
-    SharedSlabPool* pool = nullptr;
-    stress::Exchange<Filled> exchange;
 };
 
 }  // namespace

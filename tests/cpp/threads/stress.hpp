@@ -17,6 +17,7 @@
 
 #include "base/error.hpp"
 #include "testing.hpp"
+#include "threads/pool.hpp"
 
 /// What the stress tests of all pools have in common: threads that do by chance whatever a pool's
 /// users may do, hand each other what they have, and verify it before they let it go.
@@ -84,6 +85,24 @@ class Exchange {
 
   private:
     std::array<std::atomic<Thing*>, 64> places_{};
+};
+
+/// Users of a pool that leave filled blocks for each other: all but their `step`.
+template <class SomePool>
+struct FilledUsers {
+    explicit FilledUsers(PoolHandle<SomePool> made) : handle{std::move(made)}, pool{handle.get()} {}
+
+    void release(const Filled& block) {
+        block.verify();
+        pool->release(block.start, block.bytes);
+    }
+    void release_all() {
+        exchange.drain([&](const Filled& block) { release(block); });
+    }
+
+    PoolHandle<SomePool> handle;
+    SomePool* pool;
+    Exchange<Filled> exchange;
 };
 
 /// Threads that do the same thing again and again, each with a chance of its own.

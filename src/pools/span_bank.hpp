@@ -220,6 +220,7 @@ class SpanBank {
     std::size_t mapped_ = 0;
     std::size_t fresh_ = 0;
     std::size_t purged_ = 0;
+    std::size_t slack_ = 0;
 };
 
 }  // namespace numpool::pools

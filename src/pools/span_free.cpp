@@ -27,9 +27,9 @@ Span* free_span_at(const std::byte* address) noexcept {
     return span != nullptr && span->state == Span::State::free ? span : nullptr;
 }
 
-void note_ends(Span* span) noexcept {
-    page_map.mark({span->start, granule}, 0, span);
-    page_map.mark({span->end() - granule, granule}, 0, span);
+void note_ends(const Span* span, Span* note) noexcept {
+    page_map.mark({span->start, granule}, 0, note);
+    page_map.mark({span->end() - granule, granule}, 0, note);
 }
 
 }  // namespace
@@ -63,7 +63,7 @@ void FreeSpans::unlink_idle(Span* span) noexcept {
 
 void FreeSpans::link(Span* span) noexcept {
     span->state = Span::State::free;
-    note_ends(span);
+    note_ends(span, span);
     bins_.insert(span);
     warm_ += span->warm;
     if (span->warm != 0) link_idle(span);
@@ -140,6 +140,9 @@ Span* FreeSpans::cut(Span* span, std::byte* start, std::size_t granules) noexcep
     } else {
         records_.put(span);
     }
+    // No end of it may go on noting the span that it was cut from: whoever becomes free beside it
+    // would merge with that.
+    note_ends(cut, nullptr);
     return cut;
 }
 

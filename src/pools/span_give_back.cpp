@@ -14,8 +14,9 @@ using pages::page_map;
 
 namespace {
 
-/// A sixteenth of the most that was live, but not more than this, for what lies in the wrong place.
-constexpr std::size_t slack = std::size_t{3} << 20;
+/// The most that may be cached for what lies in the wrong place: a quarter of what was ever live,
+/// and no more than this.
+constexpr std::size_t most_slack = std::size_t{8} << 20;
 
 /// The coarse clock: a tick behind, and ten times cheaper than the fine one.
 std::uint64_t now_milliseconds() noexcept {
@@ -112,15 +113,16 @@ void SpanBank::purge_oldest(std::size_t bytes) noexcept {
 }
 
 /// Called after pages were promised that are not there yet. What is live and what is cached stay,
-/// together, hardly above what was ever live at once: that much the program has shown to need. With
-/// no slack at all, pages that lie a little apart from where a small request needs them would go
-/// and come in turns.
+/// together, hardly above what was ever live at once: that much the program has shown to need.
+/// Where pages lie apart from where requests need them they would go and come in turns, so each
+/// time that some must go the bank allows itself more slack, half as much as went.
 void SpanBank::hold_to_bounds() noexcept {
     const std::size_t committed = live_ + cached();
-    const std::size_t bound = std::min(limit_, peak_ + peak_ / 512 + std::min(peak_ / 16, slack));
+    const std::size_t bound = std::min(limit_, peak_ + peak_ / 512 + slack_);
     if (committed <= bound || cached() == 0) return;
     settle();
     purge_oldest(committed - bound);
+    slack_ = std::min({slack_ + (committed - bound) / 2, peak_ / 4, most_slack});
 }
 
 std::size_t SpanBank::decay_until(std::uint64_t now) noexcept {

@@ -207,6 +207,31 @@ TEST("a span grows in place where what is behind it is free") {
     fixture.bank.check();
 }
 
+TEST("a span that grows into the place right before it leaves that place alone") {
+    Fixture fixture;
+    SpanBank& bank = fixture.bank;
+    // A unit of small spans, two units, and behind them the span that will grow, shut in.
+    std::vector<Span*> before;
+    for (int i = 0; i < 32; ++i) before.push_back(bank.acquire(granule));
+    before.push_back(bank.acquire(4 * mebibyte));
+    Span* const span = bank.acquire(mebibyte);
+    const Span* const behind = bank.acquire(mebibyte);
+    CHECK(before.back()->end() == span->start && span->end() == behind->start);
+    std::memset(span->start, 7, span->bytes());
+    // The lowest stays: what is free begins within a unit, and a large place is cut from its end.
+    for (std::size_t i = 1; i < before.size(); ++i) bank.release(before[i]);
+    Span* const grown = bank.grow(span, 4 * mebibyte);
+    CHECK(grown != nullptr && grown->end() == behind->start - mebibyte);
+    CHECK(grown->start[mebibyte - 1] == std::byte{7});
+    bank.check();
+    // Nobody else gets those addresses.
+    for (int i = 0; i < 100; ++i) {
+        const Span* const other = bank.acquire(granule);
+        CHECK(other->end() <= grown->start || other->start >= grown->end());
+    }
+    bank.check();
+}
+
 TEST("a span that cannot grow in place takes its pages along") {
     Fixture fixture;
     Span* const span = fixture.bank.acquire(16 * mebibyte + granule);

@@ -24,6 +24,18 @@ SWITCH = {"1": True, "on": True, "yes": True, "true": True}
 SWITCH |= {"0": False, "off": False, "no": False, "false": False, "": False}
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Fills each paragraph to the terminal's width; one with indented lines stays as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return "\n\n".join(
+            paragraph
+            if "\n  " in paragraph
+            else super(HelpFormatter, self)._fill_text(paragraph, width, indent)
+            for paragraph in text.split("\n\n")
+        )
+
+
 class Parser(argparse.ArgumentParser):
     """A parser whose options may also be given by environment variables.
 
@@ -34,7 +46,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             prog=f"numpool {command}",
             allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=HelpFormatter,
             **kwargs,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pty
@@ -14,7 +15,7 @@ import pytest
 
 import numpool
 from numpool import _core
-from numpool.cli import huge_pages, run
+from numpool.cli import COMMANDS, huge_pages, run
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[[str, str], str]
@@ -317,3 +318,15 @@ print(sorted(set(sys.modules) - before))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for name in ("rich", "numpool.cli", "importlib.metadata", "asyncio", "json"):
         assert f"'{name}'" not in done.stdout
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, command: str, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    text = importlib.import_module(f"numpool.cli.{command}").parser().format_help()
+    assert max(map(len, text.splitlines())) <= int(columns)
+    # Paragraphs are filled: some line comes near the width.
+    assert max(map(len, text.splitlines())) > int(columns) - 15

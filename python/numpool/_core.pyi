@@ -87,7 +87,7 @@ class Pool(metaclass=_pybind11_type):
     def __exit__(self, *exc_info: object) -> None: ...
 
 @final
-class Pages:
+class Pages(metaclass=_pybind11_type):
     def __init__(
         self,
         *,

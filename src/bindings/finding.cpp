@@ -17,6 +17,7 @@ namespace numpool::bindings {
 namespace {
 
 using threads::SharedArena;
+
 /// Searches take a tenth of the time at most, on the average of so many milliseconds.
 class Allowance {
   public:

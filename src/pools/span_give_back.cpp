@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <ctime>
 
+#include "base/clock.hpp"
 #include "pools/seams.hpp"
 #include "pools/span_bank.hpp"
 
@@ -18,20 +18,12 @@ namespace {
 /// and no more than this.
 constexpr std::size_t most_slack = std::size_t{8} << 20;
 
-/// The coarse clock: a tick behind, and ten times cheaper than the fine one.
-std::uint64_t now_milliseconds() noexcept {
-    timespec time{};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    return static_cast<std::uint64_t>(time.tv_sec) * 1000 +
-           static_cast<std::uint64_t>(time.tv_nsec) / 1'000'000;
-}
-
 }  // namespace
 
 /// Merges what rests into the free spans. All of it was released since the last time, so it was
 /// used just now, as near as matters. Says what time it is.
 std::uint64_t SpanBank::settle() noexcept {
-    const std::uint64_t now = now_milliseconds();
+    const std::uint64_t now = coarse_milliseconds();
     if (resting_bytes_ != 0) {
         for (Span*& list : resting_) {
             while (list != nullptr) {

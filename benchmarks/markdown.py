@@ -13,6 +13,12 @@ def mean(values: Iterable[float]) -> str:
     return f"{math.exp(statistics.mean(logarithms)):.2f}" if logarithms else ""
 
 
+def figure(value: float) -> str:
+    """Three digits, or all those before the point."""
+    digits = max(0, 2 - math.floor(math.log10(value))) if value else 0
+    return f"{value:.{digits}f}"
+
+
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
     lines = [head, ["---"] * len(head), *rows]

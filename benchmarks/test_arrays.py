@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import ctypes
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
-from test_fixed_pool import label
+from races import label, race
+from turns import Contender
 
 import numpool
 
@@ -26,8 +26,10 @@ Array = np.ndarray[Any, Any]
 Allocator = AbstractContextManager[object]
 
 
-def arrow(size: int) -> object:
-    return pytest.importorskip("pyarrow").allocate_buffer(size)
+def arrow() -> Callable[[int], object]:
+    """PyArrow's way to get so many bytes from its pool."""
+    allocate: Callable[[int], object] = pytest.importorskip("pyarrow").allocate_buffer
+    return allocate
 
 
 class Sources:
@@ -45,29 +47,29 @@ class Sources:
         self.free.rotate()
         return self.free[0]
 
-    def ways(self) -> dict[str, Callable[[], object]]:
-        return {
-            "FixedPool.acquire": self.fixed.acquire,
-            "SlabPool.acquire": lambda: self.slabs.acquire(self.size),
-            "SlabPool.empty": lambda: self.slabs.empty(self.size, np.uint8),
-            "bytearray": lambda: bytearray(self.size),
-            "np.empty": lambda: np.empty(self.size, np.uint8),
-            "PyArrow's pool": lambda: arrow(self.size),
-            "deque of bytearrays": self.from_free_list,
-            "the limit: memset": lambda: self.kept,
-        }
+
+# From sources, how to get bytes.
+WAYS: dict[str, Callable[[Sources], Callable[[], object]]] = {
+    "FixedPool.acquire": lambda of: of.fixed.acquire,
+    "SlabPool.acquire": lambda of: partial(of.slabs.acquire, of.size),
+    "SlabPool.empty": lambda of: partial(of.slabs.empty, of.size, np.uint8),
+    "bytearray": lambda of: partial(bytearray, of.size),
+    "np.empty": lambda of: partial(np.empty, of.size, np.uint8),
+    "PyArrow's pool": lambda of: partial(arrow(), of.size),
+    "deque of bytearrays": lambda of: of.from_free_list,
+    "the limit: memset": lambda of: lambda: of.kept,
+}
 
 
+@race("get, write and drop {size}", WAYS, reference="the limit: memset")
 @pytest.mark.parametrize("size", SIZES, ids=label)
-@pytest.mark.parametrize("source", Sources(1).ways())
-def test_bytes_to_write_into(benchmark: BenchmarkFixture, source: str, size: int) -> None:
-    benchmark.group = f"get, write and drop {label(size)}"
-    get = Sources(size).ways()[source]
+def test_bytes_to_write_into(contender: str, size: int) -> Contender:
+    get = WAYS[contender](Sources(size))
 
     def once() -> None:
         np.frombuffer(get(), np.uint8).fill(1)  # type: ignore[call-overload]
 
-    benchmark(once)
+    return Contender(once)
 
 
 def pool() -> Allocator:
@@ -87,6 +89,7 @@ def numpy_allocator() -> Allocator:
     return allocator
 
 
+# What NumPy allocates from in a contender's turns.
 ALLOCATORS: dict[str, Callable[[], Allocator]] = {
     "numpool": pool,
     "default NumPy": nullcontext,
@@ -95,33 +98,27 @@ ALLOCATORS: dict[str, Callable[[], Allocator]] = {
 }
 
 
-@pytest.fixture(params=ALLOCATORS)
-def allocator(request: pytest.FixtureRequest) -> Iterator[str]:
-    """NumPy allocates from it meanwhile."""
-    with ALLOCATORS[request.param]():
-        yield request.param
-
-
+@race("a + b of {size}", ALLOCATORS, reference="the limit: out=")
 @pytest.mark.parametrize("size", SIZES, ids=label)
-def test_a_sum_of_two_arrays(benchmark: BenchmarkFixture, allocator: str, size: int) -> None:
-    benchmark.group = f"a + b of {label(size)}"
+def test_a_sum_of_two_arrays(contender: str, size: int) -> Contender:
     a, b, out = np.ones((3, size // 8))
-    if allocator == "the limit: out=":
-        benchmark(lambda: np.add(a, b, out=out))
-    else:
-        benchmark(lambda: a + b)
+    works = {"the limit: out=": lambda: np.add(a, b, out=out)}
+    return Contender(works.get(contender, lambda: a + b), ALLOCATORS[contender]())
 
 
-@pytest.mark.parametrize("size", [4 << 10, 64 << 10, 1 << 20], ids=label)
-def test_arrays_that_live_at_once(benchmark: BenchmarkFixture, allocator: str, size: int) -> None:
-    benchmark.group = f"100 arrays of {label(size)} live, then all freed"
-    kept = [np.ones(size // 8) for _ in range(100)]
+LIVING = [4 << 10, 64 << 10, 1 << 20]
+
+
+@race("100 arrays of {size} live, then all freed", ALLOCATORS, reference="default NumPy")
+@pytest.mark.parametrize("size", LIVING, ids=label)
+def test_arrays_that_live_at_once(contender: str, size: int) -> Contender:
+    def make() -> list[Array]:
+        return [np.full(size // 8, 1.0) for _ in range(100)]
 
     def write() -> None:
         for array in kept:
             array.fill(1)
 
-    def make() -> list[Array]:
-        return [np.full(size // 8, 1.0) for _ in range(100)]
-
-    benchmark(write if allocator == "the limit: out=" else make)
+    limit = contender == "the limit: out="
+    kept = make() if limit else []
+    return Contender(write if limit else make, ALLOCATORS[contender]())

@@ -1,29 +1,21 @@
-"""What a fixed pool's block costs in Python, beside what else gives a program bytes.
-
-Run with ``pytest benchmarks --benchmark-only``; pytest-benchmark interleaves nothing, so compare
-ratios of runs, and see ``--benchmark-compare`` for comparing with a saved run.
-"""
+"""What a fixed pool's block costs in Python, beside what else gives a program bytes."""
 
 from __future__ import annotations
 
 import asyncio
 import mmap
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
+from races import label, race
+from turns import Contender
 
 import numpool
 
 SIZES = [64, 4096, 65536, 2**20]
-
-
-def label(size: int) -> str:
-    return numpool.format_size(size).replace(" ", "")
 
 
 def thousand_times(statement: str, **names: object) -> Callable[[], None]:
@@ -45,21 +37,25 @@ SOURCES = {
 }
 
 
+@race("1000 x acquire and release, {size}", SOURCES, reference="bytearray(1)")
 @pytest.mark.parametrize("size", SIZES, ids=label)
-@pytest.mark.parametrize("source", SOURCES)
-def test_acquire_and_release(benchmark: BenchmarkFixture, source: str, size: int) -> None:
-    benchmark.group = f"1000 x acquire and release, {label(size)}"
+def test_acquire_and_release(contender: str, size: int) -> Contender:
     free = deque(bytearray(size) for _ in range(16))
     pool = numpool.FixedPool(size, 16)
-    benchmark(thousand_times(SOURCES[source], size=size, free=free, pool=pool))
+    return Contender(thousand_times(SOURCES[contender], size=size, free=free, pool=pool))
 
 
-@pytest.mark.parametrize("view", ["memoryview(subject)", "np.frombuffer(subject, np.uint8)"])
-@pytest.mark.parametrize("exporter", ["Buffer", "bytearray"])
-def test_view(benchmark: BenchmarkFixture, exporter: str, view: str) -> None:
-    benchmark.group = f"1000 x {view.partition('(')[0]} of 4KiB"
-    subject = numpool.FixedPool(4096, 1).acquire() if exporter == "Buffer" else bytearray(4096)
-    benchmark(thousand_times(view, subject=subject))
+VIEWS = {
+    "memoryview": "memoryview(subject)",
+    "np.frombuffer": "np.frombuffer(subject, np.uint8)",
+}
+
+
+@race("1000 x {view} of 4KiB", ["Buffer", "bytearray"], reference="bytearray")
+@pytest.mark.parametrize("view", VIEWS)
+def test_view(contender: str, view: str) -> Contender:
+    subject = numpool.FixedPool(4096, 1).acquire() if contender == "Buffer" else bytearray(4096)
+    return Contender(thousand_times(VIEWS[view], subject=subject))
 
 
 ARRAYS = {
@@ -69,24 +65,16 @@ ARRAYS = {
 }
 
 
-@pytest.mark.parametrize("way", ARRAYS)
-def test_array_on_a_buffer(benchmark: BenchmarkFixture, way: str) -> None:
-    benchmark.group = "1000 x a 32 x 32 float array on 4KiB"
-    benchmark(thousand_times(ARRAYS[way], buffer=numpool.FixedPool(4096, 1).acquire()))
+@race("1000 x a 32 x 32 float array on 4KiB", ARRAYS, reference="frombuffer and reshape")
+def test_array_on_a_buffer(contender: str) -> Contender:
+    return Contender(thousand_times(ARRAYS[contender], buffer=numpool.FixedPool(4096, 1).acquire()))
 
 
-@contextmanager
-def event_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    try:
-        yield loop
-    finally:
-        loop.close()
+BOUNDS = ["FixedPool.acquire_async", "asyncio.Semaphore"]
 
 
-@pytest.mark.parametrize("bound", ["FixedPool.acquire_async", "asyncio.Semaphore"])
-def test_a_hundred_coroutines_share_four_blocks(benchmark: BenchmarkFixture, bound: str) -> None:
-    benchmark.group = "100 coroutines share 4 blocks of 4KiB"
+@race("100 coroutines share 4 blocks of 4KiB", BOUNDS, reference="asyncio.Semaphore")
+def test_a_hundred_coroutines_share_four_blocks(contender: str) -> Contender:
     pool = numpool.FixedPool(4096, 4)
 
     async def with_pool() -> None:
@@ -106,6 +94,6 @@ def test_a_hundred_coroutines_share_four_blocks(benchmark: BenchmarkFixture, bou
 
         await asyncio.gather(*(once() for _ in range(100)))
 
-    work = with_pool if bound == "FixedPool.acquire_async" else with_semaphore
-    with event_loop() as loop:
-        benchmark(lambda: loop.run_until_complete(work()))
+    work = with_pool if contender == "FixedPool.acquire_async" else with_semaphore
+    loop = asyncio.new_event_loop()
+    return Contender(lambda: loop.run_until_complete(work()), close=loop.close)

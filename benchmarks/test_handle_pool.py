@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
+from races import race
 from test_fixed_pool import thousand_times
+from turns import Contender
 
 import numpool
 
@@ -66,13 +66,11 @@ LOOKUPS = {
 }
 
 
-@pytest.mark.parametrize("table", PAIRS)
-def test_alloc_and_free(benchmark: BenchmarkFixture, table: str) -> None:
-    benchmark.group = "1000 x alloc and free of 64 bytes by handle"
-    benchmark(thousand_times(PAIRS[table], **names()))
+@race("1000 x alloc and free of 64 bytes by handle", PAIRS, reference="dict of bytearrays")
+def test_alloc_and_free(contender: str) -> Contender:
+    return Contender(thousand_times(PAIRS[contender], **names()))
 
 
-@pytest.mark.parametrize("table", LOOKUPS)
-def test_find(benchmark: BenchmarkFixture, table: str) -> None:
-    benchmark.group = "1000 x find 64 bytes by handle"
-    benchmark(thousand_times(LOOKUPS[table], **names()))
+@race("1000 x find 64 bytes by handle", LOOKUPS, reference="dict, memoryview")
+def test_find(contender: str) -> Contender:
+    return Contender(thousand_times(LOOKUPS[contender], **names()))

@@ -6,9 +6,9 @@ import queue
 from collections import deque
 
 import numpy as np
-import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
+from races import race
 from test_fixed_pool import thousand_times
+from turns import Contender
 
 import numpool
 
@@ -37,19 +37,17 @@ ARRAYS = {
 }
 
 
-@pytest.mark.parametrize("way", OBJECTS)
-def test_lend_an_object(benchmark: BenchmarkFixture, way: str) -> None:
-    benchmark.group = "1000 x take and return a parser, reset"
+@race("1000 x take and return a parser, reset", OBJECTS, reference="queue.LifoQueue")
+def test_lend_an_object(contender: str) -> Contender:
     waiting: queue.LifoQueue[Parser] = queue.LifoQueue()
     waiting.put(Parser())
     pool = numpool.ObjectPool(Parser, Parser.reset, size=4)
-    free = deque([Parser()])
-    benchmark(thousand_times(OBJECTS[way], pool=pool, waiting=waiting, free=free, Parser=Parser))
+    names = {"pool": pool, "waiting": waiting, "free": deque([Parser()]), "Parser": Parser}
+    return Contender(thousand_times(OBJECTS[contender], **names))
 
 
-@pytest.mark.parametrize("way", ARRAYS)
-def test_lend_an_array(benchmark: BenchmarkFixture, way: str) -> None:
-    benchmark.group = "1000 x take and return a frame of 900KiB, zeroed"
+@race("1000 x take and return a frame of 900KiB, zeroed", ARRAYS, reference="list of free arrays")
+def test_lend_an_array(contender: str) -> Contender:
     pool = numpool.ArrayPool((480, 640, 3), "u1", 0, size=4)
     free = deque([np.zeros((480, 640, 3), "u1")])
-    benchmark(thousand_times(ARRAYS[way], pool=pool, free=free))
+    return Contender(thousand_times(ARRAYS[contender], pool=pool, free=free))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
+from races import race
 from test_fixed_pool import thousand_times
+from turns import Contender
 
 import numpool
 
@@ -17,9 +17,8 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_acquire_and_release(benchmark: BenchmarkFixture, way: str) -> None:
-    benchmark.group = "1000 x acquire and release of 4KiB"
+@race("1000 x acquire and release of 4KiB", WAYS, reference="FixedPool")
+def test_acquire_and_release(contender: str) -> Contender:
     fixed = numpool.FixedPool(4096, 16)
     slabs = numpool.SlabPool()
     names = {
@@ -29,4 +28,4 @@ def test_acquire_and_release(benchmark: BenchmarkFixture, way: str) -> None:
         "short": numpool.ReservePool(numpool.FixedPool(4096, 4), 4096, 4),
         "on_slabs": numpool.ReservePool(slabs, 4096, 4),
     }
-    benchmark(thousand_times(WAYS[way], **names))
+    return Contender(thousand_times(WAYS[contender], **names))

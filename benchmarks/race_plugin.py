@@ -1,0 +1,173 @@
+"""The pytest plugin that has tests take turns, and hands what they took to pytest-benchmark.
+
+The first benchmark of a run has all selected tests sit: each sitting is a process of its own, since
+where a process happens to have its memory and code makes some contenders faster or slower for as
+long as it lives. Then each test runs once, and pytest-benchmark reads the turns' seconds off as if
+it had timed them there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import pytest
+from paired import Paired
+from pytest_benchmark.fixture import BenchmarkFixture
+from race_report import Row, report
+from races import Entry, Sitting, replay
+from surroundings import Bystanders
+
+SITTINGS = 9
+sessions = pytest.StashKey["Session"]()
+
+
+class Session:
+    """What all sittings of this run measured, and the rows that came of it."""
+
+    def __init__(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        self.entries = [entry for entry in map(Entry.of, items) if entry]
+        self.rows: list[Row] = []
+        self.sittings: list[Sitting] = []
+        bystanders, begin = Bystanders(), time.monotonic()
+        with TemporaryDirectory() as folder:
+            file = Path(folder, "sitting.json")
+            file.write_text(json.dumps(Sitting().as_json()))
+            sittings = config.getoption("sittings", SITTINGS)
+            for number in range(sittings):
+                say(config, f"sitting {number + 1} of {sittings}, {len(self.entries)} contenders")
+                self.sittings.append(self.sit(config, file, number))
+        self.seconds, self.others = time.monotonic() - begin, bystanders.share()
+
+    def sit(self, config: pytest.Config, file: Path, number: int) -> Sitting:
+        """In a process that begins with the calls to a turn that the one before came to."""
+        own = [f"--sitting={file}", f"--first={number}", "--quiet", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *own, *(entry.id for entry in self.entries)],
+            cwd=config.rootpath,
+            env={**os.environ, "PYTEST_ADDOPTS": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"sitting {number + 1} ended with {done.returncode}:\n{done.stdout}")
+        return Sitting(**json.loads(file.read_text()))
+
+    def seconds_of(self, entry: Entry) -> list[list[float]]:
+        """Of a call, in each turn of each sitting; none for who is not installed."""
+        for number, sitting in enumerate(self.sittings, 1):
+            if failure := sitting.failures.get(entry.group):
+                raise RuntimeError(f"{entry.group}: in sitting {number}: {failure}")
+        return [sitting.seconds.get(entry.id, []) for sitting in self.sittings]
+
+    def reference_of(self, entry: Entry) -> Entry:
+        """The one that was named, or the first one where that is not there."""
+        group = [one for one in self.entries if one.group == entry.group]
+        there = [one for one in group if all(self.seconds_of(one))]
+        return next((one for one in there if one.name == one.reference), there[0])
+
+    def hand_over(self, entry: Entry, benchmark: BenchmarkFixture) -> None:
+        """Have pytest-benchmark read off what was measured."""
+        own, reference = self.seconds_of(entry), self.reference_of(entry)
+        paired = Paired.of_turns(own, self.seconds_of(reference))
+        seconds, calls = list(chain.from_iterable(own)), self.sittings[-1].calls[entry.id]
+        replay.hand_over([calls * one for one in seconds])
+        benchmark.pedantic(  # type: ignore[no-untyped-call]
+            lambda: None, rounds=len(seconds), iterations=calls
+        )
+        benchmark.extra_info.update(
+            contender=entry.name,
+            reference=reference.name,
+            **paired._asdict(),
+            sittings=[statistics.median(turns) for turns in own],
+        )
+        self.rows.append(Row(entry.group, entry.name, reference.name, seconds, paired))
+
+
+def say(config: pytest.Config, line: str) -> None:
+    """How far it is: all sittings take minutes, and the first test waits for them."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capture = config.pluginmanager.get_plugin("capturemanager")
+    if reporter and capture:
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("races", "benchmarks that take turns")
+    group.addoption(
+        "--sittings",
+        type=int,
+        default=SITTINGS,
+        metavar="N",
+        help="How often all contenders are set up in a new process to take turns; fewer than 6 "
+        "state a spread of less than 95 %%. Default: %(default)s",
+    )
+    # What a sitting's process is told.
+    group.addoption("--sitting", type=Path, help=argparse.SUPPRESS)
+    group.addoption("--first", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "race(group, reference): takes turns with its group")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """In a sitting's process, sit and run no test."""
+    file = session.config.getoption("sitting", None)
+    if file is None:
+        return None
+    sitting = Sitting(calls=json.loads(file.read_text())["calls"])
+    entries = [entry for entry in map(Entry.of, session.items) if entry]
+    sitting.hold(entries, session.config.getoption("first"))
+    file.write_text(json.dumps(sitting.as_json()))
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a test that competes: its contender once, and what it did in its turns."""
+    entry = Entry.of(pyfuncitem)
+    if entry is None:
+        return None
+    benchmark = cast("BenchmarkFixture", pyfuncitem.funcargs["benchmark"])
+    benchmark.group = entry.group
+    contender = entry.make()
+    try:
+        with contender.within:
+            if benchmark.disabled:
+                benchmark(contender.work)
+            else:
+                contender.work()
+    finally:
+        contender.close()
+    if not benchmark.disabled:
+        stash = pyfuncitem.config.stash
+        if sessions not in stash:
+            stash[sessions] = Session(pyfuncitem.config, pyfuncitem.session.items)
+        stash[sessions].hand_over(entry, benchmark)
+    return True
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    held = config.stash.get(sessions, None)
+    if held and held.rows and not config.getoption("benchmark_quiet"):
+        terminalreporter.section("benchmarks in turns")
+        text = report(held.rows, len(held.sittings), held.seconds, held.others)
+        terminalreporter.write(text)

@@ -1,0 +1,66 @@
+"""What a run of races states, as a table."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import cast
+
+from markdown import figure
+from paired import Paired, confidence
+from rich.console import Group, JustifyMethod, RenderableType
+from rich.table import Table
+from rich.text import Text
+from surroundings import busy
+
+from numpool.cli.bench_report import time
+from numpool.cli.console import render
+from numpool.cli.timings import summed_up
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender."""
+
+    group: str
+    name: str
+    reference: str
+    seconds: list[float]
+    """Of one call, in each turn."""
+    paired: Paired
+
+
+def report(rows: Sequence[Row], sittings: int, seconds: float, others: float) -> str:
+    """By group; what the columns mean comes last, where a terminal's reader is."""
+    parts: list[RenderableType] = []
+    for group, of_group in groupby(rows, lambda row: row.group):
+        parts += [Text(group), table(of_group)]
+    times = "1 sitting" if sittings == 1 else f"{sittings} sittings"
+    explained = (
+        f"{times} in {seconds:.0f} s. {busy(others)} A ratio is to the reference's time in the "
+        f"same round: the median of a sitting's rounds, and of all sittings. It lies between "
+        f"those two with {confidence(sittings):.0%}."
+    )
+    widths = [row.paired.width for row in rows if row.name != row.reference]
+    if widths:
+        explained += f" Half of these spreads are within ±{statistics.median(widths):.1%}."
+    return render(Group(*parts, Text("\n" + explained)))
+
+
+def table(rows: Iterable[Row]) -> Table:
+    """One group."""
+    grid = Table(box=None, padding=(0, 1), pad_edge=False, show_header=False)
+    for width, side in ((36, "left"), (14, "right"), (9, "right"), (17, "left")):
+        grid.add_column(width=width, justify=cast("JustifyMethod", side), no_wrap=True)
+    for row in rows:
+        grid.add_row(f"  {row.name}", time(summed_up(row.seconds)), *ratio(row))
+    return grid
+
+
+def ratio(row: Row) -> tuple[str, str]:
+    if row.name == row.reference:
+        return "reference", ""
+    low, high = figure(row.paired.low), figure(row.paired.high)
+    return figure(row.paired.ratio), f"{low} to {high}"

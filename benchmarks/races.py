@@ -1,0 +1,132 @@
+"""Tests that compete: each makes its contender, and those of one group take turns.
+
+    @race("1000 x acquire and release, {size}", SOURCES, reference="bytearray(1)")
+    @pytest.mark.parametrize("size", SIZES, ids=label)
+    def test_acquire_and_release(contender: str, size: int) -> Contender:
+        return Contender(...)
+
+``race_plugin`` runs them: in sittings, each a process of its own, in which every group is set up
+anew and takes its turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, field
+from typing import TypeVar
+
+import pytest
+from turns import Contender, calls_for_a_turn, take_turns
+
+import numpool
+
+Make = TypeVar("Make", bound=Callable[..., Contender])
+
+
+def label(size: int) -> str:
+    return numpool.format_size(size).replace(" ", "")
+
+
+class Replay:
+    """pytest-benchmark's timer for turns that were timed before, by ``time.perf_counter``."""
+
+    __name__ = "perf_counter"
+
+    def __init__(self) -> None:
+        self.readings: Iterator[float] = iter(())
+
+    def __call__(self) -> float:
+        return next(self.readings)
+
+    def hand_over(self, seconds: list[float]) -> None:
+        """It is read at the begin and at the end of each turn."""
+        self.readings = (reading for turn in seconds for reading in (0.0, turn))
+
+
+replay = Replay()
+
+
+def race(group: str, contenders: Iterable[str], *, reference: str) -> Callable[[Make], Make]:
+    """Make a test of each contender; ``group`` may name other parameters, sizes or words."""
+    names = list(contenders)
+    if reference not in names:
+        raise ValueError(f"the reference {reference!r} is none of the contenders {names}")
+
+    def decorate(make: Make) -> Make:
+        for mark in (
+            pytest.mark.parametrize("contender", names),
+            pytest.mark.usefixtures("benchmark"),
+            pytest.mark.benchmark(timer=replay),
+            pytest.mark.race(group, reference),
+        ):
+            make = mark(make)
+        return make
+
+    return decorate
+
+
+class Entry:
+    """A test that competes in its group."""
+
+    def __init__(self, item: pytest.Function, group: str, reference: str) -> None:
+        self.item = item
+        self.id = item.nodeid
+        parameters = item.callspec.params
+        self.name = str(parameters["contender"])
+        self.group = group.format(
+            **{key: label(it) if isinstance(it, int) else it for key, it in parameters.items()}
+        )
+        self.reference = reference
+
+    @classmethod
+    def of(cls, item: pytest.Item) -> Entry | None:
+        """None for a test that doesn't compete, or is to be skipped."""
+        mark = item.get_closest_marker("race")
+        if mark is None or item.get_closest_marker("skip") or not isinstance(item, pytest.Function):
+            return None
+        return cls(item, *mark.args)
+
+    def make(self) -> Contender:
+        contender: Contender = self.item.obj(**self.item.callspec.params)
+        return contender
+
+
+@dataclass
+class Sitting:
+    """What one process measured, by test."""
+
+    calls: dict[str, int] = field(default_factory=dict)
+    """In a turn; as many in all sittings."""
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    """Of one call, in each turn."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """By group."""
+
+    def hold(self, entries: Iterable[Entry], first: int = 0) -> None:
+        """All groups after each other, from another one on in each sitting."""
+        groups: dict[str, list[Entry]] = {}
+        for entry in entries:
+            groups.setdefault(entry.group, []).append(entry)
+        names = list(groups)
+        first = first % len(names) if names else 0
+        for name in names[first:] + names[:first]:
+            self.race(name, groups[name])
+
+    def race(self, group: str, entries: list[Entry]) -> None:
+        """Other groups are none the worse for one that fails; who is not installed is missing."""
+        try:
+            with ExitStack() as stack:
+                contenders = {}
+                for entry in entries:
+                    with suppress(pytest.skip.Exception):
+                        contenders[entry.id] = entry.make()
+                        stack.callback(contenders[entry.id].close)
+                for test in contenders.keys() - self.calls.keys():
+                    self.calls[test] = calls_for_a_turn(contenders[test])
+                self.seconds.update(take_turns(contenders, self.calls))
+        except Exception as failure:  # noqa: BLE001 - whatever it is, the tests of the group tell
+            self.failures[group] = f"{type(failure).__name__}: {failure}"
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)

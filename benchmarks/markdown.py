@@ -15,8 +15,8 @@ def mean(values: Iterable[float]) -> str:
 
 def figure(value: float) -> str:
     """Three digits, or all those before the point."""
-    digits = max(0, 2 - math.floor(math.log10(value))) if value else 0
-    return f"{value:.{digits}f}"
+    exponent = int(f"{value:.2e}".partition("e")[2])
+    return f"{value:.{max(0, 2 - exponent)}f}"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

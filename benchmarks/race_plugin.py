@@ -43,8 +43,9 @@ class Session:
             file = Path(folder, "sitting.json")
             file.write_text(json.dumps(Sitting().as_json()))
             sittings = config.getoption("sittings", SITTINGS)
+            contenders = f"{len(self.entries)} contender{'s' * (len(self.entries) != 1)}"
             for number in range(sittings):
-                say(config, f"sitting {number + 1} of {sittings}, {len(self.entries)} contenders")
+                say(config, f"sitting {number + 1} of {sittings}: {contenders}")
                 self.sittings.append(self.sit(config, file, number))
         self.seconds, self.others = time.monotonic() - begin, bystanders.share()
 

@@ -1,0 +1,238 @@
+"""Tests that compete: what a run of them measures, states and saves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paired import Paired, median_ratio
+from race_report import Row, report
+from races import race
+from turns import ROUNDS
+
+HERE = Path(__file__).parent
+CONFTEST = "from race_plugin import *"
+COMPETING = """
+import os
+import pytest
+from races import race
+from turns import Contender
+
+def told(what):
+    with open("told.txt", "a") as file:
+        print(what, os.getpid(), file=file)
+
+@race("counting to {count}", ["slow", "quick", "absent"], reference="quick")
+@pytest.mark.parametrize("count", [10, 20])
+def test_counting(contender, count):
+    if contender == "absent":
+        pytest.importorskip("package_that_nobody_has")
+    told(f"{contender} {count}")
+    count *= 50 if contender == "slow" else 1
+    return Contender(lambda: sum(range(count)), close=lambda: told(f"end of {contender}"))
+
+@race("the reference is absent", ["absent", "first", "second"], reference="absent")
+def test_fallback(contender):
+    if contender == "absent":
+        pytest.skip("is not here")
+    return Contender(lambda: sum(range(100)))
+
+def test_that_does_not_compete():
+    pass
+"""
+FAILING = """
+from races import race
+from turns import Contender
+
+@race("one fails", ["good", "bad"], reference="good")
+def test_one_fails(contender):
+    return Contender(lambda: 1 / (contender != "bad"))
+
+@race("nobody fails", ["good", "better"], reference="good")
+def test_nobody_fails(contender):
+    return Contender(lambda: None)
+"""
+CRASHING = """
+import os
+import sys
+from races import race
+from turns import Contender
+
+@race("the process ends", ["abrupt"], reference="abrupt")
+def test_crash(contender):
+    def end():
+        if any("--sitting=" in word for word in sys.argv):
+            print("last words", flush=True)
+            os._exit(7)
+    return Contender(end)
+"""
+
+
+def run_tests(folder: Path, program: str, *options: str) -> str:
+    Path(folder, "conftest.py").write_text(CONFTEST)
+    Path(folder, "test_it.py").write_text(program)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(HERE), "COLUMNS": "100"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    return done.stdout + done.stderr
+
+
+class Ran:
+    """Two sittings of ``COMPETING``."""
+
+    def __init__(self, folder: Path) -> None:
+        file = folder / "run.json"
+        options = ("--benchmark-only", "--sittings=2", f"--benchmark-json={file}")
+        self.text = run_tests(folder, COMPETING, *options)
+        self.saved = json.loads(file.read_text())["benchmarks"]
+        self.told = (folder / "told.txt").read_text().splitlines()
+
+    def row(self, name: str) -> Any:
+        return next(one for one in self.saved if one["name"].endswith(f"[{name}]"))
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    return Ran(tmp_path_factory.mktemp("races"))
+
+
+def test_who_is_not_installed_is_skipped_and_the_others_run(ran: Ran) -> None:
+    assert "6 passed, 4 skipped" in ran.text
+    assert "could not import 'package_that_nobody_has'" in ran.text
+    assert {one["group"] for one in ran.saved} == {
+        "counting to 10bytes",
+        "counting to 20bytes",
+        "the reference is absent",
+    }
+    assert len(ran.saved) == 6
+
+
+def test_each_sitting_is_a_process_that_sets_up_everybody_anew(ran: Ran) -> None:
+    processes = [line.split()[-1] for line in ran.told]
+    assert len(set(processes)) == 3
+    for process in set(processes):
+        assert sorted(line.rpartition(" ")[0] for line in ran.told if line.endswith(process)) == [
+            "end of quick",
+            "end of quick",
+            "end of slow",
+            "end of slow",
+            "quick 10",
+            "quick 20",
+            "slow 10",
+            "slow 20",
+        ]
+
+
+def test_pytest_benchmark_is_handed_what_was_measured(ran: Ran) -> None:
+    for one in ran.saved:
+        stats = one["stats"]
+        assert stats["rounds"] == len(stats["data"]) == 2 * ROUNDS
+        assert stats["iterations"] > 10
+        assert one["options"]["timer"] == "perf_counter"
+        assert 0 < stats["min"] < stats["median"] < 0.001
+    assert "test_counting[10-slow]" in ran.text
+    assert "Outliers" in ran.text
+
+
+def test_ratios_are_taken_round_by_round_and_sitting_by_sitting(ran: Ran) -> None:
+    slow, quick = (ran.row(f"20-{name}")["stats"]["data"] for name in ("slow", "quick"))
+    by_hand = Paired.of(
+        [
+            median_ratio(slow[:ROUNDS], quick[:ROUNDS]),
+            median_ratio(slow[ROUNDS:], quick[ROUNDS:]),
+        ]
+    )
+    info = ran.row("20-slow")["extra_info"]
+    assert (info["ratio"], info["low"], info["high"]) == pytest.approx(by_hand)
+    assert info["ratio"] > 3
+    assert info["reference"] == "quick"
+    assert len(info["sittings"]) == 2
+    own = ran.row("20-quick")["extra_info"]
+    assert (own["ratio"], own["low"], own["high"]) == (1, 1, 1)
+
+
+def test_where_the_reference_is_absent_the_first_one_takes_its_place(ran: Ran) -> None:
+    assert {ran.row(name)["extra_info"]["reference"] for name in ("first", "second")} == {"first"}
+
+
+def test_a_run_says_how_far_it_is_and_ends_with_a_table(ran: Ran) -> None:
+    assert "\nsitting 1 of 2: 9 contenders\nsitting 2 of 2: 9 contenders\n" in ran.text
+    table = ran.text.partition("benchmarks in turns")[2].splitlines()
+    place = table.index("counting to 10bytes")
+    assert table[place + 1].split()[0] == "slow"
+    assert table[place + 1].split()[-2] == "to"
+    assert table[place + 2].split()[0] == "quick"
+    assert table[place + 2].split()[-1] == "reference"
+    assert any(line.startswith("2 sittings in ") for line in table)
+
+
+def test_only_what_is_selected_takes_turns(tmp_path: Path) -> None:
+    text = run_tests(tmp_path, COMPETING, "--benchmark-only", "--sittings=1", "-k", "10-quick")
+    assert "sitting 1 of 1: 1 contender\n" in text
+    assert "1 passed" in text
+    assert "slow" not in (tmp_path / "told.txt").read_text()
+
+
+def test_disabled_each_contender_works_once_in_this_process(tmp_path: Path) -> None:
+    text = run_tests(tmp_path, COMPETING, "--benchmark-disable")
+    assert "7 passed, 3 skipped" in text
+    assert "sitting" not in text
+    told = (tmp_path / "told.txt").read_text().splitlines()
+    assert len(told) == 8
+    assert len({line.split()[-1] for line in told}) == 1
+
+
+def test_skipped_benchmarks_take_no_turns(tmp_path: Path) -> None:
+    assert "1 passed, 9 skipped" in run_tests(tmp_path, COMPETING, "--benchmark-skip")
+    assert not (tmp_path / "told.txt").exists()
+
+
+def test_a_contender_that_fails_fails_its_group_and_no_other(tmp_path: Path) -> None:
+    text = run_tests(tmp_path, FAILING, "--benchmark-only", "--sittings=1")
+    assert "2 failed, 2 passed" in text
+    assert "ZeroDivisionError: division by zero" in text
+    assert "RuntimeError: one fails: in sitting 1: ZeroDivisionError: division by zero" in text
+    assert "nobody fails\n  good" in text.partition("benchmarks in turns")[2]
+
+
+def test_a_process_that_ends_abruptly_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    text = run_tests(tmp_path, CRASHING, "--benchmark-only", "--sittings=1")
+    assert "RuntimeError: sitting 1 ended with 7" in text
+    assert "last words" in text
+
+
+def test_a_reference_must_compete() -> None:
+    with pytest.raises(ValueError, match="reference 'c' is none of the contenders \\['a', 'b'\\]"):
+        race("group", ["a", "b"], reference="c")
+
+
+def test_the_report_fits_eighty_columns_and_explains_itself() -> None:
+    slow = Row("a + b of 64KiB", "default NumPy", "limit", [2e-6, 3e-6, 4e-6], Paired(1.5, 1.4, 2))
+    limit = Row("a + b of 64KiB", "limit", "limit", [1e-6, 2e-6, 3e-6], Paired(1, 1, 1))
+    lines = report([slow, limit], 9, 61.2, 0.02).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "a + b of 64KiB"
+    assert " ".join(lines[1].split()) == "default NumPy 3.00 µs ±17% 1.50 1.40 to 2.00"
+    assert " ".join(lines[2].split()) == "limit 2.00 µs ±25% reference"
+    said = " ".join(" ".join(lines[3:]).split())
+    assert said.startswith("9 sittings in 61 s. Other programs took 2% of the processors' time")
+    assert "It lies between those two with 96%." in said
+    assert said.endswith("Half of these spreads are within ±20.0%.")
+
+
+def test_one_sitting_is_said_to_be_good_for_nothing() -> None:
+    only = Row("g", "a", "a", [1e-6] * 3, Paired(1, 1, 1))
+    text = report([only], 1, 1.0, 0.0)
+    assert "1 sitting in 1 s." in text
+    assert "with 0%" in text

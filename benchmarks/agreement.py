@@ -91,11 +91,10 @@ def compare(before: Run, after: Run) -> tuple[list[tuple[Stated, Stated]], int]:
     common = [(row, after[place]) for place, row in before.items() if place in after]
     if not common:
         one, other = (
-            "; ".join(dict.fromkeys(map(heading, run.values()))) for run in (before, after)
+            "; ".join(dict.fromkeys(map(heading, run.values()))) or "none"
+            for run in (before, after)
         )
-        raise NotComparable(
-            f"the runs have no ratio in common: one has {one or 'none'}; the other {other or 'none'}"
-        )
+        raise NotComparable(f"the runs have no ratio in common: one has {one}; the other {other}")
     return common, len(before.keys() ^ after.keys())
 
 

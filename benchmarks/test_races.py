@@ -93,7 +93,7 @@ class Ran:
 
     def __init__(self, folder: Path) -> None:
         file = folder / "run.json"
-        options = ("--benchmark-only", "--sittings=2", f"--benchmark-json={file}")
+        options = ("-ra", "--benchmark-only", "--sittings=2", f"--benchmark-json={file}")
         self.text = run_tests(folder, COMPETING, *options)
         self.saved = json.loads(file.read_text())["benchmarks"]
         self.told = (folder / "told.txt").read_text().splitlines()

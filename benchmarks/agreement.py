@@ -108,8 +108,8 @@ def report(pairs: list[tuple[Stated, Stated]], alone: int) -> RenderableType:
     groups: dict[str, Table] = {}
     for before, after in pairs:
         if (group := heading(before)) not in groups:
-            grid = Table(box=None, padding=(0, 1), pad_edge=False, show_header=False)
-            for width in (34, 24, 24, 14):
+            grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
+            for width in (33, 25, 25, 12):
                 grid.add_column(width=width, no_wrap=True)
             groups[group] = grid
             parts += [Text(group), grid]

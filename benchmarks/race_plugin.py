@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,7 +25,7 @@ import pytest
 from paired import Paired
 from pytest_benchmark.fixture import BenchmarkFixture
 from race_report import Row, report
-from races import Entry, Sitting, replay
+from races import Entry, Sitting, by_group, replay
 from surroundings import Bystanders
 
 SITTINGS = 9
@@ -41,19 +42,21 @@ class Session:
         bystanders, begin = Bystanders(), time.monotonic()
         with TemporaryDirectory() as folder:
             file = Path(folder, "sitting.json")
-            file.write_text(json.dumps(Sitting().as_json()))
             sittings = config.getoption("sittings", SITTINGS)
             contenders = f"{len(self.entries)} contender{'s' * (len(self.entries) != 1)}"
             for number in range(sittings):
                 say(config, f"sitting {number + 1} of {sittings}: {contenders}")
-                self.sittings.append(self.sit(config, file, number))
+                self.sittings.append(self.sit(config, file, number / sittings))
         self.seconds, self.others = time.monotonic() - begin, bystanders.share()
 
-    def sit(self, config: pytest.Config, file: Path, number: int) -> Sitting:
-        """In a process that begins with the calls to a turn that the one before came to."""
-        own = [f"--sitting={file}", f"--first={number}", "--quiet", "-p", "no:cacheprovider"]
+    def sit(self, config: pytest.Config, file: Path, start: float) -> Sitting:
+        """In a new process, with groups from another one on: they leave their marks on memory."""
+        groups = by_group(self.entries)
+        first = int(start * len(groups))
+        entries = chain.from_iterable(groups[first:] + groups[:first])
+        own = [f"--sitting={file}", "--quiet", "-p", "no:cacheprovider"]
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *own, *(entry.id for entry in self.entries)],
+            [sys.executable, "-m", "pytest", *own, *(entry.id for entry in entries)],
             cwd=config.rootpath,
             env={**os.environ, "PYTEST_ADDOPTS": ""},
             stdout=subprocess.PIPE,
@@ -62,7 +65,7 @@ class Session:
             check=False,
         )
         if done.returncode:
-            raise RuntimeError(f"sitting {number + 1} ended with {done.returncode}:\n{done.stdout}")
+            raise RuntimeError(f"a sitting ended with {done.returncode}:\n{done.stdout}")
         return Sitting(**json.loads(file.read_text()))
 
     def seconds_of(self, entry: Entry) -> list[list[float]]:
@@ -82,7 +85,9 @@ class Session:
         """Have pytest-benchmark read off what was measured."""
         own, reference = self.seconds_of(entry), self.reference_of(entry)
         paired = Paired.of_turns(own, self.seconds_of(reference))
-        seconds, calls = list(chain.from_iterable(own)), self.sittings[-1].calls[entry.id]
+        seconds = list(chain.from_iterable(own))
+        # What it has room for is one number, and this is true of all sittings.
+        calls = min(sitting.calls[entry.id] for sitting in self.sittings)
         replay.hand_over([calls * one for one in seconds])
         benchmark.pedantic(  # type: ignore[no-untyped-call]
             lambda: None, rounds=len(seconds), iterations=calls
@@ -106,19 +111,24 @@ def say(config: pytest.Config, line: str) -> None:
             reporter.write_line(line)
 
 
+def at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: there must be at least one sitting")
+    return int(text)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("races", "benchmarks that take turns")
     group.addoption(
         "--sittings",
-        type=int,
+        type=at_least_one,
         default=SITTINGS,
         metavar="N",
         help="How often all contenders are set up in a new process to take turns; fewer than 6 "
         "state a spread of less than 95 %%. Default: %(default)s",
     )
-    # What a sitting's process is told.
+    # Where a sitting's process writes what it measured.
     group.addoption("--sitting", type=Path, help=argparse.SUPPRESS)
-    group.addoption("--first", type=int, default=0, help=argparse.SUPPRESS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -131,10 +141,10 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     file = session.config.getoption("sitting", None)
     if file is None:
         return None
-    sitting = Sitting(calls=json.loads(file.read_text())["calls"])
-    entries = [entry for entry in map(Entry.of, session.items) if entry]
-    sitting.hold(entries, session.config.getoption("first"))
-    file.write_text(json.dumps(sitting.as_json()))
+    sitting = Sitting()
+    for group in by_group(entry for entry in map(Entry.of, session.items) if entry):
+        sitting.hold(group)
+    file.write_text(json.dumps(asdict(sitting)))
     return True
 
 

@@ -51,8 +51,8 @@ def report(rows: Sequence[Row], sittings: int, seconds: float, others: float) ->
 
 def table(rows: Iterable[Row]) -> Table:
     """One group."""
-    grid = Table(box=None, padding=(0, 1), pad_edge=False, show_header=False)
-    for width, side in ((36, "left"), (14, "right"), (9, "right"), (17, "left")):
+    grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
+    for width, side in ((35, "left"), (13, "right"), (9, "right"), (17, "left")):
         grid.add_column(width=width, justify=cast("JustifyMethod", side), no_wrap=True)
     for row in rows:
         grid.add_row(f"  {row.name}", time(summed_up(row.seconds)), *ratio(row))

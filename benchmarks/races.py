@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pytest
@@ -92,28 +92,26 @@ class Entry:
         return contender
 
 
+def by_group(entries: Iterable[Entry]) -> list[list[Entry]]:
+    """In the order in which the groups first come."""
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.group, []).append(entry)
+    return list(groups.values())
+
+
 @dataclass
 class Sitting:
     """What one process measured, by test."""
 
     calls: dict[str, int] = field(default_factory=dict)
-    """In a turn; as many in all sittings."""
+    """In a turn."""
     seconds: dict[str, list[float]] = field(default_factory=dict)
     """Of one call, in each turn."""
     failures: dict[str, str] = field(default_factory=dict)
     """By group."""
 
-    def hold(self, entries: Iterable[Entry], first: int = 0) -> None:
-        """All groups after each other, from another one on in each sitting."""
-        groups: dict[str, list[Entry]] = {}
-        for entry in entries:
-            groups.setdefault(entry.group, []).append(entry)
-        names = list(groups)
-        first = first % len(names) if names else 0
-        for name in names[first:] + names[:first]:
-            self.race(name, groups[name])
-
-    def race(self, group: str, entries: list[Entry]) -> None:
+    def hold(self, entries: list[Entry]) -> None:
         """Other groups are none the worse for one that fails; who is not installed is missing."""
         try:
             with ExitStack() as stack:
@@ -122,11 +120,8 @@ class Sitting:
                     with suppress(pytest.skip.Exception):
                         contenders[entry.id] = entry.make()
                         stack.callback(contenders[entry.id].close)
-                for test in contenders.keys() - self.calls.keys():
-                    self.calls[test] = calls_for_a_turn(contenders[test])
-                self.seconds.update(take_turns(contenders, self.calls))
+                calls = {test: calls_for_a_turn(one) for test, one in contenders.items()}
+                self.seconds.update(take_turns(contenders, calls))
+                self.calls.update(calls)
         except Exception as failure:  # noqa: BLE001 - whatever it is, the tests of the group tell
-            self.failures[group] = f"{type(failure).__name__}: {failure}"
-
-    def as_json(self) -> dict[str, object]:
-        return asdict(self)
+            self.failures[entries[0].group] = f"{type(failure).__name__}: {failure}"

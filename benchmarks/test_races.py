@@ -208,8 +208,22 @@ def test_a_contender_that_fails_fails_its_group_and_no_other(tmp_path: Path) -> 
 
 def test_a_process_that_ends_abruptly_is_reported_with_its_last_words(tmp_path: Path) -> None:
     text = run_tests(tmp_path, CRASHING, "--benchmark-only", "--sittings=1")
-    assert "RuntimeError: sitting 1 ended with 7" in text
+    assert "RuntimeError: a sitting ended with 7" in text
     assert "last words" in text
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "some"])
+def test_there_must_be_a_sitting(tmp_path: Path, number: str) -> None:
+    text = run_tests(tmp_path, COMPETING, f"--sittings={number}")
+    assert f"argument --sittings: '{number}': there must be at least one sitting" in text
+
+
+def test_each_sitting_begins_with_another_group(ran: Ran) -> None:
+    first: dict[str, str] = {}
+    for line in ran.told:
+        what, _, process = line.rpartition(" ")
+        first.setdefault(process, what)
+    assert list(first.values()) == ["slow 10", "slow 10", "slow 20"]
 
 
 def test_a_reference_must_compete() -> None:

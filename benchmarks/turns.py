@@ -10,9 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import repeat
 
-TURN = 0.002
+TURN = 0.004
 """Seconds that a turn takes at least: a work that is shorter is done more than once in it."""
-ROUNDS = 25
+ROUNDS = 15
 SECONDS = 1.0
 """What takes longer stops at fewer rounds than those."""
 FEWEST = 3

@@ -1,6 +1,8 @@
 #include "pages/heap_tuning.hpp"
 
 #include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
 #include <malloc.h>
 
 #include <atomic>
@@ -16,12 +18,49 @@ namespace {
 
 std::atomic<bool> keeps{false};
 
+struct Found {
+    Dl_info where{};
+    const ElfW(Sym) * symbol = nullptr;
+};
+
+Found find(void* object, const char* function) {
+    Found found;
+    void* const address = dlsym(object, function);
+    void* symbol = nullptr;
+    if (address != nullptr && dladdr1(address, &found.where, &symbol, RTLD_DL_SYMENT) != 0) {
+        found.symbol = static_cast<const ElfW(Sym)*>(symbol);
+    }
+    return found;
+}
+
+/// The first file behind the program's, in the loader's order, that has the function itself.
+std::string file_behind_program(const char* function) {
+    void* const program = dlopen(nullptr, RTLD_LAZY);
+    const link_map* map = nullptr;
+    if (program == nullptr || dlinfo(program, RTLD_DI_LINKMAP, &map) != 0) return {};
+    dlclose(program);
+    while ((map = map->l_next) != nullptr) {
+        void* const object = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+        if (object == nullptr) continue;
+        // A library's own dependencies are looked through, too.
+        const Found found = find(object, function);
+        dlclose(object);
+        const bool its_own = found.symbol != nullptr &&
+                             reinterpret_cast<ElfW(Addr)>(found.where.dli_fbase) == map->l_addr;
+        if (its_own) return found.where.dli_fname;
+    }
+    return {};
+}
+
 /// The file that a function of this process comes from.
+///
+/// A program linked to fixed addresses, as Debian's Python is, answers with a stub of its own for
+/// what it takes from a library.
 std::string file_of(const char* function) {
-    Dl_info info{};
-    void* const address = dlsym(RTLD_DEFAULT, function);
-    if (address == nullptr || dladdr(address, &info) == 0) return {};
-    return info.dli_fname;
+    const Found found = find(RTLD_DEFAULT, function);
+    const bool is_stub = found.symbol != nullptr && found.symbol->st_shndx == SHN_UNDEF;
+    if (is_stub) return file_behind_program(function);
+    return found.where.dli_fname == nullptr ? "" : found.where.dli_fname;
 }
 
 #endif

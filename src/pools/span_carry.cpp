@@ -97,11 +97,14 @@ void SpanMover::advise(const Span& span, bool small_too) noexcept {
     }
 }
 
-/// A small span must not cost a huge page: takes the advice for a unit back.
+/// A small span must not cost a huge page: takes the advice for a unit back, unless all of its
+/// pages are there anyway.
 void SpanMover::calm(std::byte* unit) noexcept {
     if (!seams::advised(unit)) return;
     const pages::Extent extent{unit, huge_page};
-    const bool unused = warm_granules(unit, unit_granules) == 0;
+    const std::size_t warm = warm_granules(unit, unit_granules);
+    if (warm == unit_granules) return;
+    const bool unused = warm == 0;
     if (!(unused ? source_.renew(extent) : source_.advise_huge(extent, false))) return;
     if (unused) seams::smooth(unit, unit_granules);
     seams::set(unit);

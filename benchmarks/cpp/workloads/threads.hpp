@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sched.h>
+
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -35,7 +37,22 @@ void scaling(Peer& peer) {
     }
 }
 
-/// One thread allocates, the other releases, through a ring of pointers.
+/// Keeps the calling thread on one of the processors that it may run on. Two threads on one, where
+/// a scheduler happens to put them, would take turns instead of meeting.
+inline void stay_on_processor(int which) {
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
+    which %= CPU_COUNT(&allowed);
+    for (int number = 0; number < CPU_SETSIZE; ++number) {
+        if (!CPU_ISSET(number, &allowed) || which-- != 0) continue;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(number, &one);
+        sched_setaffinity(0, sizeof one, &one);
+    }
+}
+
+/// One thread allocates, the other releases, through a ring of pointers, on two processors.
 template <class Peer>
 void producer_and_consumer(Peer& peer) {
     constexpr std::size_t slots = 1024;
@@ -45,6 +62,7 @@ void producer_and_consumer(Peer& peer) {
     const auto ring = std::make_unique<std::atomic<void*>[]>(slots);
     const double start = nanoseconds_now();
     std::thread consumer{[&] {
+        stay_on_processor(1);
         for (std::size_t i = 0; i < count; ++i) {
             std::atomic<void*>& slot = ring[i % slots];
             void* block;
@@ -55,6 +73,8 @@ void producer_and_consumer(Peer& peer) {
             peer.release(block, size);
         }
     }};
+    // Now that the other has not inherited it.
+    stay_on_processor(0);
     for (std::size_t i = 0; i < count; ++i) {
         void* const block = peer.allocate(size);
         *static_cast<char*>(block) = 1;

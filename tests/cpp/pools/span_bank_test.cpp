@@ -207,6 +207,23 @@ TEST("a span grows in place where what is behind it is free") {
     fixture.bank.check();
 }
 
+TEST("a span that grows in steps where a larger one was asks the system for nothing") {
+    Fixture fixture;
+    const auto calls = [&] {
+        const pages::FakePages& pages = fixture.pages;
+        return pages.maps + pages.purges + pages.moves + pages.renewals + pages.advices;
+    };
+    std::size_t before = 0;
+    for (int round = 0; round < 3; ++round) {
+        Span* span = fixture.bank.acquire(512 << 10);
+        for (std::size_t bytes = mebibyte; bytes <= 8 * mebibyte; bytes += 512 << 10)
+            span = fixture.bank.grow(span, bytes);
+        fixture.bank.release(span);
+        if (round == 0) before = calls();
+    }
+    CHECK_EQUAL(calls(), before);
+}
+
 TEST("a span that grows into the place right before it leaves that place alone") {
     Fixture fixture;
     SpanBank& bank = fixture.bank;

@@ -33,8 +33,11 @@ def test_numpy_imported_before_the_program_is_no_exception(numpool_run: Run, wri
     write("other/sitecustomize.py", "import numpy")
     done = numpool_run("-c", POOL, environment={"PYTHONPATH": "other"})
     assert done.stdout.startswith("<SlabPool 'run'")
+    # As `site` does it at the start; some systems' Pythons have a module of that name themselves.
     code = f"""
-import os, sys, numpy
+import importlib.util, os, sys, numpy
+sys.modules.pop("sitecustomize", None)
+theirs = importlib.util.find_spec("sitecustomize")
 os.environ["NUMPOOL_RUN"] = "0 alone " + repr({{"limit": None, "huge_pages": True, "decay": 1.0,
     "background": False, "wipe": False, "tune_malloc": False}})
 os.environ["PYTHONPATH"] = ""
@@ -42,12 +45,14 @@ sys.path.insert(0, {str(run.STARTUP)!r})
 try:
     import sitecustomize
 except ImportError as error:
-    print(error.name)
+    print(error.name, theirs is None)
+else:
+    print(sitecustomize.__name__, sitecustomize.__file__ == theirs.origin)
 import numpool
 print(numpool.current())
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert out.stdout.startswith("sitecustomize\n<SlabPool 'run'")
+    assert out.stdout.startswith("sitecustomize True\n<SlabPool 'run'")
 
 
 def test_a_limit_is_one(numpool_run: Run, write: Write) -> None:

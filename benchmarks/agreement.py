@@ -76,12 +76,18 @@ def load(name: str) -> Run:
     file = find(name)
     try:
         benchmarks = json.loads(file.read_text())["benchmarks"]
-        rows = [Stated.of(one) for one in benchmarks if "ratio" in one["extra_info"]]
+        raced = [one for one in benchmarks if "ratio" in one["extra_info"]]
+        rows = [Stated.of(one) for one in raced]
+        sittings = min((len(one["extra_info"]["sittings"]) for one in raced), default=0)
     except (ValueError, KeyError, TypeError) as wrong:
         raise NotComparable(f"{file} is no run that pytest-benchmark saved: {wrong!r}") from wrong
     if not rows:
         raise NotComparable(
             f"{file} states no ratio: none of its {len(benchmarks)} benchmarks took turns"
+        )
+    if sittings == 1:
+        raise NotComparable(
+            f"{file} is of one sitting, which says nothing about its spread: run it with more"
         )
     return {row.place: row for row in rows if row.contender != row.reference}
 

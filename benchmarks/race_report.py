@@ -40,12 +40,16 @@ def report(rows: Sequence[Row], sittings: int, seconds: float, others: float) ->
     times = "1 sitting" if sittings == 1 else f"{sittings} sittings"
     explained = (
         f"{times} in {seconds:.0f} s. {busy(others)} A ratio is to the reference's time in the "
-        f"same round: the median of a sitting's rounds, and of all sittings. It lies between "
-        f"those two with {confidence(sittings):.0%}."
+        "same round: the median of a sitting's rounds, and of all sittings. "
     )
     widths = [row.paired.width for row in rows if row.name != row.reference]
-    if widths:
-        explained += f" Half of these spreads are within ±{statistics.median(widths):.1%}."
+    if sittings == 1:
+        explained += "One sitting says nothing about its spread."
+    elif widths:
+        explained += (
+            f"It lies between those two with {confidence(sittings):.0%}. Half of these spreads "
+            f"are within ±{statistics.median(widths):.1%}."
+        )
     return render(Group(*parts, Text("\n" + explained)))
 
 
@@ -63,4 +67,4 @@ def ratio(row: Row) -> tuple[str, str]:
     if row.name == row.reference:
         return "reference", ""
     low, high = figure(row.paired.low), figure(row.paired.high)
-    return figure(row.paired.ratio), f"{low} to {high}"
+    return figure(row.paired.ratio), "" if low == high else f"{low} to {high}"

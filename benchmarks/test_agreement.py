@@ -18,7 +18,7 @@ BEFORE: list[Row] = [
 ]
 
 
-def save(file: Path, rows: list[Row], reference: str = "limit") -> Path:
+def save(file: Path, rows: list[Row], reference: str = "limit", sittings: int = 9) -> Path:
     benchmarks = [
         {
             "group": group,
@@ -28,6 +28,7 @@ def save(file: Path, rows: list[Row], reference: str = "limit") -> Path:
                 "ratio": ratio,
                 "low": low,
                 "high": high,
+                "sittings": [1.0] * sittings,
             },
         }
         for group, name, ratio, low, high in rows
@@ -115,6 +116,14 @@ def test_a_file_that_is_no_run_is_refused(tmp_path: Path, text: str, wrong: str)
     assert done.returncode == 2
     assert f"{file}" in done.stderr
     assert wrong in done.stderr
+
+
+def test_a_run_of_one_sitting_is_refused(tmp_path: Path) -> None:
+    done = agreement(
+        save(tmp_path / "1", BEFORE), save(tmp_path / "2", BEFORE, sittings=1), tmp_path
+    )
+    assert done.returncode == 2
+    assert "2 is of one sitting, which says nothing about its spread: run it with" in done.stderr
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

@@ -83,6 +83,16 @@ def test_a_turn_has_as_many_calls_as_take_some_time() -> None:
     assert calls_for_a_turn(Contender(lambda: np.ones(1 << 22).sum())) == 1
 
 
+def test_a_turn_that_was_interrupted_is_no_measure(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted = iter([True])
+
+    def took(_: Contender, calls: int) -> float:
+        return 1.0 if next(interrupted, False) else calls * 1e-6
+
+    monkeypatch.setattr(turns, "seconds_of", took)
+    assert calls_for_a_turn(Contender(lambda: None)) >= turns.TURN / 1e-6
+
+
 def test_what_takes_long_has_fewer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "SECONDS", 0.0)
     assert len(take_turns({"a": Contender(lambda: None)}, {"a": 1})["a"]) == turns.FEWEST

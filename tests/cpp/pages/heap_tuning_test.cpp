@@ -10,14 +10,6 @@
 
 using namespace numpool;
 
-namespace {
-
-std::size_t blocks_with_mappings_of_their_own() {
-    return mallinfo2().hblks;
-}
-
-}  // namespace
-
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 
 TEST("where malloc is not the C library's its heap is left alone, and who has malloc is named") {
@@ -28,6 +20,7 @@ TEST("where malloc is not the C library's its heap is left alone, and who has ma
 
 TEST("the heap keeps what is freed until it is told not to") {
     constexpr std::size_t bytes = std::size_t{64} << 20;
+    const auto blocks_with_mappings_of_their_own = [] { return mallinfo2().hblks; };
     // Code at fixed addresses gets that of a stub in the program.
     void* (*volatile const allocate)(std::size_t) = &std::malloc;
     const std::size_t before = blocks_with_mappings_of_their_own();

@@ -52,7 +52,9 @@ std::size_t cgroup_limit() {
         const auto first = line.find(':');
         const auto second = line.find(':', first + 1);
         if (first == std::string::npos || second == std::string::npos) continue;
-        const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+        // With a comma before and behind each.
+        std::string controllers = line.substr(first, second - first + 1);
+        std::replace(controllers.begin(), controllers.end(), ':', ',');
         const std::string group = line.substr(second + 1);
         if (controllers == ",,") {
             limit = std::min(limit, limit_up_to_root("/sys/fs/cgroup", group, "memory.max"));

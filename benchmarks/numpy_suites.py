@@ -134,9 +134,14 @@ def running(report: Path) -> str:
     return at.read_text() if at.exists() else "its start"
 
 
+def own_failures(runs: list[Run]) -> list[str]:
+    """What fails by default, where that was run."""
+    return [name for one in runs if one.way == "default" for name in one.failures]
+
+
 def new_failures(runs: list[Run]) -> list[tuple[str, str]]:
-    """What fails in a way and not by default, where that was run."""
-    known = {name for one in runs if one.way == "default" for name in one.failures}
+    """What fails in a way and not by default."""
+    known = set(own_failures(runs))
     return [(one.way, name) for one in runs for name in one.failures if name not in known]
 
 
@@ -172,6 +177,8 @@ def main() -> int:
             for one in pool.map(work, options.ways):
                 runs.append(one)
                 print(one.row, flush=True)
+    for name in own_failures(runs):
+        print(f"by default, too: {name}")
     worse = new_failures(runs)
     for way, name in worse:
         print(f"only with {way}: {name}")

@@ -107,6 +107,7 @@ class FixedPool(Pool):
         align: _Size | None = None,
         init: Callable[[memoryview], object] | None = None,
         wipe: bool = False,
+        huge_pages: bool = True,
         source: Pool | Pages | None = None,
         name: str = "",
     ) -> None: ...

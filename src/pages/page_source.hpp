@@ -1,7 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
+
+#include "base/size.hpp"
 
 namespace numpool::pages {
 
@@ -93,5 +96,13 @@ class PageSource {
     /// The bytes that it gave and that were not given back.
     virtual std::size_t given() const noexcept = 0;
 };
+
+/// Asks for huge pages wherever whole ones lie in an extent.
+inline void advise_huge_inside(PageSource& source, Extent extent) noexcept {
+    const auto address = reinterpret_cast<std::uintptr_t>(extent.start);
+    const std::size_t before = round_up(address, huge_page) - address;
+    if (extent.bytes < before + huge_page) return;
+    source.advise_huge({extent.start + before, round_down(extent.bytes - before, huge_page)}, true);
+}
 
 }  // namespace numpool::pages

@@ -54,7 +54,8 @@ FixedPool::FixedPool(const FixedPoolOptions& options, pages::PageSource& source)
       align_{checked_align(options)},
       first_blocks_{options.blocks},
       max_blocks_{options.max_blocks},
-      ledger_{options.ledger} {
+      ledger_{options.ledger},
+      huge_pages_{options.huge_pages && stride() >= pages::huge_page} {
     const auto bytes = checked_product(stride(), options.blocks);
     if (!bytes) {
         throw BadArgument{std::to_string(options.blocks) + " blocks of " + size_to_text(stride()) +
@@ -104,6 +105,7 @@ bool FixedPool::add_chunk(std::size_t blocks) try {
     Ledger ledger = ledger_ ? Ledger{blocks} : Ledger{};
     const pages::Extent extent = source_.map(*bytes, align_);
     if (!extent) return false;
+    if (huge_pages_) pages::advise_huge_inside(source_, extent);
     chunks_.push_back({extent, blocks, std::move(ledger)});
     blocks_ += blocks;
     fresh_ = extent.start;

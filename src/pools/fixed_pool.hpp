@@ -29,13 +29,16 @@ struct FixedPoolOptions {
     bool keep_contents = false;
     /// Keep a byte for each block that says whether it is live, for the `recorded` verbs.
     bool ledger = false;
+    /// Ask for huge pages where a block is as large as one or larger.
+    bool huge_pages = true;
 };
 
 /// Equal blocks from chunks of pages, in constant time; one thread at a time.
 ///
 /// A released block's own bytes hold the link to the next one, so a block has no header and a
 /// live one no overhead. Blocks never used are not linked at all: they are ranges, so creating a
-/// pool and growing it touch no page. The last block released is the next one acquired.
+/// pool and growing it touch no page. The last block released is the next one acquired. Blocks of
+/// a huge page's size and more lie in such where the source has them.
 class FixedPool {
   public:
     struct Block {
@@ -288,6 +291,7 @@ class FixedPool {
     std::size_t max_blocks_;
     std::size_t growths_ = 0;
     bool ledger_;
+    bool huge_pages_;
 };
 
 }  // namespace numpool::pools

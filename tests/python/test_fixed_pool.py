@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import numpool
+from numpool.cli.huge_pages import huge_bytes_at, try_for_huge_pages
 
 
 def test_a_strict_pool_hands_out_its_blocks_and_then_says_what_to_do(
@@ -168,6 +170,17 @@ def test_an_unbounded_pool_keeps_growing() -> None:
     buffers = pool.acquire_many(10_000)
     assert len({buffer.address for buffer in buffers}) == 10_000
     pool.check()
+
+
+@pytest.mark.skipif(not try_for_huge_pages(), reason="the system gives no huge pages now")
+@pytest.mark.parametrize(("options", "huge"), [({}, True), ({"huge_pages": False}, False)])
+def test_large_blocks_lie_in_huge_pages_unless_that_is_not_wanted(
+    options: dict[str, Any], huge: bool
+) -> None:
+    buffer = numpool.FixedPool("8MiB", 2, **options).acquire()
+    buffer.array()[:] = 1
+    smaps = Path("/proc/self/smaps").read_text()
+    assert (huge_bytes_at(buffer.address + 2**22, smaps) > 0) == huge
 
 
 def test_creating_a_large_pool_takes_no_memory(resident_bytes: Callable[[], int]) -> None:

@@ -321,3 +321,19 @@ TEST("a pool behaves as its model through random operations, trims and refusals"
         }
     }
 }
+
+TEST("blocks of a huge page's size and more are to lie in huge pages, smaller ones are not") {
+    FakePages pages;
+    const FixedPool large{strict(numpool::pages::huge_page, 4), pages};
+    CHECK_EQUAL(pages.advices, 1U);
+    const FixedPool small{strict(numpool::pages::huge_page - page_size(), 4), pages};
+    CHECK_EQUAL(pages.advices, 1U);
+    FixedPoolOptions without = strict(numpool::pages::huge_page, 4);
+    without.huge_pages = false;
+    const FixedPool unasked{without, pages};
+    CHECK_EQUAL(pages.advices, 1U);
+    pages.fail_after(1);
+    // A hint that is refused changes nothing.
+    FixedPool refused{strict(numpool::pages::huge_page, 4), pages};
+    CHECK_EQUAL(acquire_all(refused).size(), 4U);
+}

@@ -192,7 +192,7 @@ void register_arena(py::module_& module) {
             "frames still use goes with the last use.")
         .def("__repr__", &repr);
     AnySize<Access>::add_to(arena);
-    add_array_methods(arena);
+    add_array_methods<Arena>(arena);
 }
 
 }  // namespace numpool::bindings

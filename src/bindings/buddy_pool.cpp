@@ -1,12 +1,11 @@
+#include "bindings/buddy_pool.hpp"
+
 #include <string>
 
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "bindings/any_size.hpp"
 #include "bindings/sources.hpp"
-#include "threads/shared_buddy_pool.hpp"
-
-NUMPOOL_REQUIRE_INITIALISED(numpool::threads::SharedBuddyPool)
 
 namespace numpool::bindings {
 namespace {
@@ -107,7 +106,7 @@ void register_buddy_pool(py::module_& module) {
              "The pool's figures at this moment, as a PoolStats, by block size too.")
         .def("__repr__", &repr);
     AnySize<BlockAccess<SharedBuddyPool>>::add_to(pool);
-    add_array_methods(pool);
+    add_array_methods<threads::SharedBuddyPool>(pool);
 }
 
 }  // namespace numpool::bindings

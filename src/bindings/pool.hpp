@@ -41,6 +41,7 @@ py::object class_stats(const pools::ClassFigures& figures);
 void add_methods(py::handle type, std::span<PyMethodDef> methods);
 
 /// `empty`, `zeros`, `full` and `array`, for a class of pools that NumPy can allocate from.
+template <class SomePool>
 void add_array_methods(py::handle type);
 
 /// Throws InUse while other pools hold memory of this one.

@@ -1,12 +1,18 @@
 /// `empty` and the like of pools of any size: arrays that own their data through the pool, as
 /// NumPy's own do through malloc, so that NumPy may resize them and reuse them as temporaries.
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <string>
 
 #include "base/error.hpp"
 #include "base/size_text.hpp"
+#include "bindings/arena.hpp"
+#include "bindings/buddy_pool.hpp"
+#include "bindings/errors.hpp"
 #include "bindings/numpy_handler.hpp"
-#include "bindings/pool.hpp"
+#include "bindings/slab_pool.hpp"
 
 namespace numpool::bindings {
 namespace {
@@ -45,62 +51,120 @@ void require_open(const Pool& pool) {
     if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
 }
 
-/// An array that this function of NumPy makes, its data in the pool.
-py::object make(Pool& pool, const char* function, const py::args& args, const py::kwargs& kwargs) {
-    require_numpy();
-    require_open(pool);
-    const py::object call = py::module_::import("numpy").attr(function);
-    try {
-        const AllocatingFrom allocating{pool};
-        return call(*args, **kwargs);
-    } catch (py::error_already_set& error) {
-        if (!error.matches(PyExc_MemoryError)) throw;
-        require_open(pool);  // Another thread may have closed it meanwhile.
-        throw Exhausted{refusal(pool, std::string{py::str(error.value())} + ";")};
-    }
+/// A function of NumPy that makes arrays, as a method of pools: its name, and the first of its
+/// parameters, of which all but the last must be given.
+struct Maker {
+    static constexpr Py_ssize_t most = 3;
+
+    const char* name;
+    std::array<const char*, most> parameters;
+    /// NumPy's own; null until it is called for the first time. Never given back.
+    std::atomic<PyObject*> function{};
+
+    Py_ssize_t count() const noexcept { return parameters[most - 1] == nullptr ? 2 : 3; }
+    std::string error(const std::string& what) const { return std::string{name} + "() " + what; }
+};
+
+constinit Maker empty{"empty", {"shape", "dtype", nullptr}};
+constinit Maker zeros{"zeros", {"shape", "dtype", nullptr}};
+constinit Maker full{"full", {"shape", "fill_value", "dtype"}};
+constinit Maker array{"array", {"object", "dtype", nullptr}};
+
+PyObject* function_of(Maker& maker) {
+    PyObject* known = maker.function.load(std::memory_order_acquire);
+    if (known != nullptr) return known;
+    py::object found = py::module_::import("numpy").attr(maker.name);
+    if (maker.function.compare_exchange_strong(known, found.ptr())) return found.release().ptr();
+    return known;
 }
 
-/// Adds a method as a pybind11 class would.
-template <class Function, class... Extra>
-void add_method(py::handle type, const char* name, Function function, const Extra&... extra) {
-    type.attr(name) = py::cpp_function{function, py::name(name), py::is_method(type),
-                                       py::sibling(py::getattr(type, name, py::none())), extra...};
+/// Arguments as Python passes them, in the order of the parameters.
+struct Arguments {
+    std::array<PyObject*, Maker::most> values{};
+    Py_ssize_t count = 0;
+
+    Arguments(const Maker& maker, PyObject* const* given, Py_ssize_t by_place, PyObject* names) {
+        if (by_place > maker.count()) {
+            throw py::type_error{maker.error("takes " + std::to_string(maker.count()) +
+                                             " arguments, not " + std::to_string(by_place))};
+        }
+        std::copy_n(given, by_place, values.begin());
+        count = by_place;
+        const Py_ssize_t by_name = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+        for (Py_ssize_t i = 0; i < by_name; ++i)
+            place(maker, PyTuple_GET_ITEM(names, i), given[by_place + i]);
+        for (Py_ssize_t i = 0; i < maker.count() - 1; ++i) {
+            if (values[i] == nullptr)
+                throw py::type_error{maker.error("needs '") + maker.parameters[i] + "'"};
+        }
+    }
+
+  private:
+    void place(const Maker& maker, PyObject* name, PyObject* value) {
+        for (Py_ssize_t i = 0; i < maker.count(); ++i) {
+            if (PyUnicode_CompareWithASCIIString(name, maker.parameters[i]) != 0) continue;
+            if (values[i] != nullptr)
+                throw py::type_error{maker.error("got '") + maker.parameters[i] + "' twice"};
+            values[i] = value;
+            count = std::max(count, i + 1);
+            return;
+        }
+        throw py::type_error{maker.error("takes no '" + std::string{py::str(name)} + "'")};
+    }
+};
+
+template <class SomePool, Maker& maker>
+PyObject* make(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* names) {
+    return guarded<PyObject*>(nullptr, [&] {
+        Pool& pool = pool_in<SomePool>(self);
+        require_numpy();
+        require_open(pool);
+        const Arguments arguments{maker, given, count, names};
+        PyObject* const function = function_of(maker);
+        try {
+            const AllocatingFrom allocating{pool};
+            PyObject* const made = calling_python([&] {
+                return PyObject_Vectorcall(function, arguments.values.data(),
+                                           static_cast<std::size_t>(arguments.count), nullptr);
+            });
+            if (made == nullptr) throw py::error_already_set{};
+            return made;
+        } catch (py::error_already_set& error) {
+            if (!error.matches(PyExc_MemoryError)) throw;
+            require_open(pool);  // Another thread may have closed it meanwhile.
+            throw Exhausted{refusal(pool, std::string{py::str(error.value())} + ";")};
+        }
+    });
+}
+
+template <class SomePool, Maker& maker>
+constexpr PyMethodDef method(const char* doc) {
+    return {maker.name,
+            reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&make<SomePool, maker>)),
+            METH_FASTCALL | METH_KEYWORDS, doc};
 }
 
 }  // namespace
 
+template <class SomePool>
 void add_array_methods(py::handle type) {
-    using py::literals::operator""_a;
-    const py::object float_type = py::type::of(py::float_{0.0});
-    add_method(
-        type, "empty",
-        [](Pool& self, const py::object& shape, const py::object& dtype) {
-            return make(self, "empty", py::make_tuple(shape, dtype), {});
-        },
-        "shape"_a, "dtype"_a = float_type, "An ndarray like numpy.empty's, its data in this pool.");
-    add_method(
-        type, "zeros",
-        [](Pool& self, const py::object& shape, const py::object& dtype) {
-            return make(self, "zeros", py::make_tuple(shape, dtype), {});
-        },
-        "shape"_a, "dtype"_a = float_type,
-        "An ndarray like numpy.zeros's, its data in this pool; pages known to be zero are not "
-        "written.");
-    add_method(
-        type, "full",
-        [](Pool& self, const py::object& shape, const py::object& fill_value,
-           const py::object& dtype) {
-            return make(self, "full", py::make_tuple(shape, fill_value, dtype), {});
-        },
-        "shape"_a, "fill_value"_a, "dtype"_a = py::none(),
-        "An ndarray like numpy.full's, its data in this pool.");
-    add_method(
-        type, "array",
-        [](Pool& self, const py::object& object, const py::object& dtype) {
-            return make(self, "array", py::make_tuple(object, dtype), {});
-        },
-        "object"_a, "dtype"_a = py::none(),
-        "An ndarray like numpy.array's, a copy of the object with its data in this pool.");
+    static PyMethodDef methods[] = {
+        method<SomePool, empty>("empty($self, /, shape, dtype=None)\n--\n\n"
+                                "An ndarray like numpy.empty's, its data in this pool."),
+        method<SomePool, zeros>("zeros($self, /, shape, dtype=None)\n--\n\n"
+                                "An ndarray like numpy.zeros's, its data in this pool; pages known "
+                                "to be zero are not\nwritten."),
+        method<SomePool, full>("full($self, /, shape, fill_value, dtype=None)\n--\n\n"
+                               "An ndarray like numpy.full's, its data in this pool."),
+        method<SomePool, array>("array($self, /, object, dtype=None)\n--\n\n"
+                                "An ndarray like numpy.array's, a copy of the object with its data "
+                                "in this pool."),
+    };
+    add_methods(type, methods);
 }
+
+template void add_array_methods<threads::SharedSlabPool>(py::handle type);
+template void add_array_methods<threads::SharedBuddyPool>(py::handle type);
+template void add_array_methods<Arena>(py::handle type);
 
 }  // namespace numpool::bindings

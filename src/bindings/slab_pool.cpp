@@ -141,7 +141,7 @@ void register_slab_pool(py::module_& module) {
             "The block sizes that are served from slabs.")
         .def("__repr__", &repr);
     AnySize<BlockAccess<SharedSlabPool>>::add_to(pool);
-    add_array_methods(pool);
+    add_array_methods<threads::SharedSlabPool>(pool);
 }
 
 }  // namespace numpool::bindings

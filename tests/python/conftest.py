@@ -186,6 +186,14 @@ def wait_until_waiting() -> Callable[[numpool.FixedPool, int], None]:
 
 
 @pytest.fixture
+def slabs() -> Iterator[numpool.SlabPool]:
+    """A slab pool; it must be whole at the test's end."""
+    slabs = numpool.SlabPool(name="test")
+    yield slabs
+    slabs.check()
+
+
+@pytest.fixture
 def resident_bytes() -> Callable[[], int]:
     """Tells how much memory of this process is resident."""
 

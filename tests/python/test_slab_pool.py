@@ -6,7 +6,7 @@ import gc
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,6 @@ import numpool
 from numpool.cli.huge_pages import huge_bytes_at, try_for_huge_pages
 
 SIZES = [0, 1, 8, 16, 17, 64, 100, 1000, 1024, 4096, 5000, 65536, 10**6, 2**21, 10**7 + 3, 2**26]
-
-
-@pytest.fixture
-def slabs() -> Iterator[numpool.SlabPool]:
-    """A slab pool; it must be whole at the test's end."""
-    slabs = numpool.SlabPool(name="test")
-    yield slabs
-    slabs.check()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -254,71 +246,6 @@ def test_a_wiping_pool_hands_out_zeroes() -> None:
             assert not buffer.array().any()
             buffer.array()[:] = 0xFF
             del buffer
-
-
-def test_arrays_own_their_data_through_the_pool(slabs: numpool.SlabPool) -> None:
-    arrays = [
-        slabs.empty((10, 20)),
-        slabs.empty(100, "f4"),
-        slabs.zeros((1000, 1000), np.int16),
-        slabs.full(5, 7.5),
-        slabs.full((5, 2), 7, "i8"),
-        slabs.array([[1, 2], [3, 4]]),
-        slabs.array(range(3), dtype="u1"),
-    ]
-    assert [array.dtype for array in arrays] == ["f8", "f4", "i2", "f8", "i8", "i8", "u1"]
-    assert [array.shape for array in arrays][:3] == [(10, 20), (100,), (1000, 1000)]
-    for array in arrays:
-        assert array.flags.owndata
-        assert slabs.owns(array)
-        assert numpool.pool_of(array) is slabs
-    assert not arrays[2].any()
-    assert arrays[3].tolist() == [7.5] * 5
-    assert arrays[5].tolist() == [[1, 2], [3, 4]]
-    assert not slabs.owns(np.empty(100))
-    arrays[1].resize(10**6, refcheck=False)
-    assert slabs.owns(arrays[1])
-    del arrays, array
-    assert slabs.stats().blocks == 0
-
-
-def test_zeros_are_zero_where_blocks_were_dirty(slabs: numpool.SlabPool) -> None:
-    for size in (8, 100, 5000, 10**6, 10**7, 5 * 10**7):
-        dirty = slabs.full(size, 0xFF, "u1")
-        del dirty
-        assert not slabs.zeros(size, "u1").any()
-
-
-def test_an_array_that_the_limit_refuses_says_so() -> None:
-    pool = numpool.SlabPool(limit="64MiB", name="small")
-    for make in (pool.empty, pool.zeros):
-        with pytest.raises(numpool.PoolExhausted, match=r"SlabPool 'small': Unable to .*64 MiB"):
-            make(2**27, "u1")
-    with pytest.raises(MemoryError):
-        pool.full(2**27, 1, "u1")
-    with pytest.raises(TypeError):
-        pool.empty("shape")  # type: ignore[arg-type]
-    pool.close()
-    with pytest.raises(numpool.PoolClosed):
-        pool.empty(3)
-    assert np.empty(3).size == 3
-    assert numpool.current() is None
-
-
-def test_arrays_outlive_the_pool() -> None:
-    pool = numpool.SlabPool()
-    small, large = pool.acquire(100).array(), pool.acquire(10**7).array()
-    pool.close()
-    with pytest.raises(numpool.PoolClosed, match="SlabPool is closed"):
-        pool.acquire(8)
-    with pytest.raises(numpool.PoolClosed):
-        pool.try_acquire(8)
-    del pool
-    gc.collect()
-    small[:] = 1
-    large[:] = 2
-    assert small.sum() == 100
-    assert large.sum() == 2 * 10**7
 
 
 def test_acquire_many_takes_all_or_none() -> None:

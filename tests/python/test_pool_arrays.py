@@ -1,0 +1,110 @@
+"""What the arrays that a pool makes promise: their data is the pool's, and NumPy owns it."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numpool
+
+
+def test_arrays_own_their_data_through_the_pool(slabs: numpool.SlabPool) -> None:
+    arrays = [
+        slabs.empty((10, 20)),
+        slabs.empty(100, "f4"),
+        slabs.zeros((1000, 1000), np.int16),
+        slabs.full(5, 7.5),
+        slabs.full((5, 2), 7, "i8"),
+        slabs.array([[1, 2], [3, 4]]),
+        slabs.array(range(3), dtype="u1"),
+    ]
+    assert [array.dtype for array in arrays] == ["f8", "f4", "i2", "f8", "i8", "i8", "u1"]
+    assert [array.shape for array in arrays][:3] == [(10, 20), (100,), (1000, 1000)]
+    for array in arrays:
+        assert array.flags.owndata
+        assert slabs.owns(array)
+        assert numpool.pool_of(array) is slabs
+    assert not arrays[2].any()
+    assert arrays[3].tolist() == [7.5] * 5
+    assert arrays[5].tolist() == [[1, 2], [3, 4]]
+    assert not slabs.owns(np.empty(100))
+    arrays[1].resize(10**6, refcheck=False)
+    assert slabs.owns(arrays[1])
+    del arrays, array
+    assert slabs.stats().blocks == 0
+
+
+def test_zeros_are_zero_where_blocks_were_dirty(slabs: numpool.SlabPool) -> None:
+    for size in (8, 100, 5000, 10**6, 10**7, 5 * 10**7):
+        dirty = slabs.full(size, 0xFF, "u1")
+        del dirty
+        assert not slabs.zeros(size, "u1").any()
+
+
+def test_an_array_that_the_limit_refuses_says_so() -> None:
+    pool = numpool.SlabPool(limit="64MiB", name="small")
+    for make in (pool.empty, pool.zeros):
+        with pytest.raises(numpool.PoolExhausted, match=r"SlabPool 'small': Unable to .*64 MiB"):
+            make(2**27, "u1")
+    with pytest.raises(MemoryError):
+        pool.full(2**27, 1, "u1")
+    with pytest.raises(TypeError):
+        pool.empty("shape")  # type: ignore[arg-type]
+    pool.close()
+    with pytest.raises(numpool.PoolClosed):
+        pool.empty(3)
+    assert np.empty(3).size == 3
+    assert numpool.current() is None
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda pool: pool.empty(), "empty() needs 'shape'"),
+        (lambda pool: pool.full(3, dtype="u1"), "full() needs 'fill_value'"),
+        (lambda pool: pool.zeros(3, "u1", "F"), "zeros() takes 2 arguments, not 3"),
+        (lambda pool: pool.array([1], object=[2]), "array() got 'object' twice"),
+        (lambda pool: pool.empty(3, order="F"), "empty() takes no 'order'"),
+    ],
+)
+def test_arrays_say_what_is_wrong_with_their_arguments(
+    slabs: numpool.SlabPool, call: Callable[[numpool.SlabPool], object], message: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        call(slabs)
+    assert str(caught.value) == message
+    assert slabs.stats().requests == 0
+
+
+@pytest.mark.parametrize("kind", [numpool.SlabPool, numpool.BuddyPool, numpool.Arena])
+def test_an_object_without_a_pool_makes_no_array(kind: Any) -> None:
+    with pytest.raises(TypeError, match=r"__init__\(\) was not called on this object"):
+        kind.__new__(kind).empty(3)
+
+
+def test_arguments_of_arrays_may_be_named(slabs: numpool.SlabPool) -> None:
+    array = slabs.full(dtype="i2", fill_value=7, shape=(2, 2))
+    assert (array.dtype, array.tolist()) == (np.dtype("i2"), [[7, 7], [7, 7]])
+    assert slabs.array(dtype=complex, object=[1]).tolist() == [1 + 0j]
+    assert slabs.empty(3, None).dtype == slabs.zeros(shape=3).dtype == np.float64
+    assert numpool.pool_of(array) is slabs
+
+
+def test_arrays_outlive_the_pool() -> None:
+    pool = numpool.SlabPool()
+    small, large = pool.acquire(100).array(), pool.acquire(10**7).array()
+    pool.close()
+    with pytest.raises(numpool.PoolClosed, match="SlabPool is closed"):
+        pool.acquire(8)
+    with pytest.raises(numpool.PoolClosed):
+        pool.try_acquire(8)
+    del pool
+    gc.collect()
+    small[:] = 1
+    large[:] = 2
+    assert small.sum() == 100
+    assert large.sum() == 2 * 10**7

@@ -54,6 +54,7 @@ class Session:
         groups = by_group(self.entries)
         first = int(start * len(groups))
         entries = chain.from_iterable(groups[first:] + groups[:first])
+        file.unlink(missing_ok=True)
         own = [f"--sitting={file}", "--quiet", "-p", "no:cacheprovider"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *own, *(entry.id for entry in entries)],
@@ -168,7 +169,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not benchmark.disabled:
         stash = pyfuncitem.config.stash
         if sessions not in stash:
-            stash[sessions] = Session(pyfuncitem.config, pyfuncitem.session.items)
+            try:
+                stash[sessions] = Session(pyfuncitem.config, pyfuncitem.session.items)
+            except RuntimeError:
+                # Or each test to come would begin with all sittings again.
+                pyfuncitem.session.shouldstop = "a sitting ended before its time"
+                raise
         stash[sessions].hand_over(entry, benchmark)
     return True
 

@@ -63,7 +63,7 @@ import sys
 from races import race
 from turns import Contender
 
-@race("the process ends", ["abrupt"], reference="abrupt")
+@race("the process ends", ["abrupt", "too"], reference="abrupt")
 def test_crash(contender):
     def end():
         if any("--sitting=" in word for word in sys.argv):
@@ -210,6 +210,7 @@ def test_a_process_that_ends_abruptly_is_reported_with_its_last_words(tmp_path: 
     text = run_tests(tmp_path, CRASHING, "--benchmark-only", "--sittings=1")
     assert "RuntimeError: a sitting ended with 7" in text
     assert "last words" in text
+    assert text.count("sitting 1 of 1") == 1
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "some"])

@@ -142,8 +142,9 @@ align       blocks start at multiples of this power of two; by default 64, less 
 init        called with a memoryview of a block before it is handed out for the first time; what
             it wrote is there again each time, apart from what users of the block changed
 wipe        zero each block when it comes back; acquired blocks then always hold zeroes
-huge_pages  blocks of 2 MiB and more lie in huge pages where the system offers them: they come four
-            times as fast and are faster to write to. False is for those of which little is used
+huge_pages  blocks of 2 MiB and more lie in huge pages as far as whole ones fit and the system offers
+            them: they come four times as fast and are faster to write to. False is for those of
+            which little is used. A source that is a pool, or brings pages in itself, has its own
 source      the pool that it draws its memory from, a SlabPool or a BuddyPool; by default the system
 name        shown in errors and reprs)";
 

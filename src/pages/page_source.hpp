@@ -97,12 +97,12 @@ class PageSource {
     virtual std::size_t given() const noexcept = 0;
 };
 
-/// Asks for huge pages wherever whole ones lie in an extent.
-inline void advise_huge_inside(PageSource& source, Extent extent) noexcept {
+/// Asks for huge pages wherever whole ones lie in an extent, or for none.
+inline void advise_huge_inside(PageSource& source, Extent extent, bool huge) noexcept {
     const auto address = reinterpret_cast<std::uintptr_t>(extent.start);
     const std::size_t before = round_up(address, huge_page) - address;
     if (extent.bytes < before + huge_page) return;
-    source.advise_huge({extent.start + before, round_down(extent.bytes - before, huge_page)}, true);
+    source.advise_huge({extent.start + before, round_down(extent.bytes - before, huge_page)}, huge);
 }
 
 }  // namespace numpool::pages

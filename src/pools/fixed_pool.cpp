@@ -55,7 +55,7 @@ FixedPool::FixedPool(const FixedPoolOptions& options, pages::PageSource& source)
       first_blocks_{options.blocks},
       max_blocks_{options.max_blocks},
       ledger_{options.ledger},
-      huge_pages_{options.huge_pages && stride() >= pages::huge_page} {
+      huge_pages_{options.huge_pages} {
     const auto bytes = checked_product(stride(), options.blocks);
     if (!bytes) {
         throw BadArgument{std::to_string(options.blocks) + " blocks of " + size_to_text(stride()) +
@@ -105,7 +105,7 @@ bool FixedPool::add_chunk(std::size_t blocks) try {
     Ledger ledger = ledger_ ? Ledger{blocks} : Ledger{};
     const pages::Extent extent = source_.map(*bytes, align_);
     if (!extent) return false;
-    if (huge_pages_) pages::advise_huge_inside(source_, extent);
+    if (stride() >= pages::huge_page) pages::advise_huge_inside(source_, extent, huge_pages_);
     chunks_.push_back({extent, blocks, std::move(ledger)});
     blocks_ += blocks;
     fresh_ = extent.start;

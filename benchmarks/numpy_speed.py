@@ -4,7 +4,8 @@
     python benchmarks/numpy_speed.py --most 64MiB --works "a + b" "np.zeros"
 
 Contenders take turns, each in processes of its own, and every figure is a ratio to default NumPy's
-of the same round: the median of all rounds is printed. Above 1 is faster. Whole programs are
+of the same round: the median of all rounds is printed. Above 1 is faster, and takes more memory in
+the last table. Whole programs are
 ``whole_programs.py``'s.
 """
 
@@ -55,6 +56,15 @@ def by_contender(all_of: Contenders, works: dict[str, list[int]], large: bool) -
     return table([f"times default's speed, {where}", *all_of.names[1:]], rows)
 
 
+def peaks(all_of: Contenders, works: dict[str, list[int]]) -> str:
+    """Of the process that did all sizes of an operation, one behind the other."""
+    names = all_of.names[1:]
+    memory = {work: [all_of.memory(name, work) for name in names] for work in works}
+    rows = [[work, *(f"{peak:.2f}" for peak in row)] for work, row in memory.items()]
+    means = [mean(column) for column in zip(*memory.values(), strict=True)]
+    return table(["peak RSS, to default's", *names], [*rows, ["mean", *means]])
+
+
 def outputs(all_of: Contenders, sizes: list[int]) -> str:
     """How near ``a + b`` comes to adding into an array that is already there."""
     works = ("np.add(a, b, out)", "a + b")
@@ -95,6 +105,7 @@ def main() -> None:
         print(outputs(contenders, sizes))
     print(by_contender(contenders, works, large=False))
     print(by_contender(contenders, works, large=True))
+    print(peaks(contenders, works))
 
 
 if __name__ == "__main__":

@@ -62,9 +62,9 @@ void SizeClasses::add_defaults_above(std::size_t size) noexcept {
 
 void SizeClasses::fill_table() noexcept {
     std::size_t number = 0;
-    for (std::size_t entry = 0; entry < class_of_.size(); ++entry) {
+    for (std::size_t entry = 0; entry < offsets_.size(); ++entry) {
         if (entry * 16 > sizes_[number]) ++number;
-        class_of_[entry] = static_cast<std::uint8_t>(number);
+        offsets_[entry] = static_cast<std::uint16_t>(number * offset_step);
     }
 }
 

@@ -20,6 +20,9 @@ class SizeClasses {
     static constexpr std::size_t largest = std::size_t{64} << 10;
     /// How many one's own list may name.
     static constexpr std::size_t most = 128;
+    /// A class's offset is its number times this: the size of what its users keep for each class
+    /// in a row, so that whoever has an offset finds its own by adding it, without multiplying.
+    static constexpr std::size_t offset_step = 64;
 
     /// The default classes.
     SizeClasses();
@@ -33,7 +36,16 @@ class SizeClasses {
     std::size_t size(std::size_t number) const noexcept { return sizes_[number]; }
 
     /// The class of the smallest blocks that hold `bytes`, `largest` at most.
-    std::size_t class_of(std::size_t bytes) const noexcept { return class_of_[(bytes + 15) / 16]; }
+    std::size_t class_of(std::size_t bytes) const noexcept {
+        return number_of(offset_of(bytes));
+    }
+    /// The same as an offset.
+    std::size_t offset_of(std::size_t bytes) const noexcept { return offsets_[(bytes + 15) / 16]; }
+
+    static constexpr std::size_t number_of(std::size_t offset) noexcept {
+        return offset / offset_step;
+    }
+    std::size_t end_offset() const noexcept { return count_ * offset_step; }
 
     /// The least multiple of this divides the class's size: what its blocks can be aligned to.
     static constexpr std::size_t align_of(std::size_t size) noexcept { return size < 64 ? 16 : 64; }
@@ -43,7 +55,7 @@ class SizeClasses {
     void add_defaults_above(std::size_t size) noexcept;
     void fill_table() noexcept;
 
-    std::array<std::uint8_t, largest / 16 + 1> class_of_{};
+    std::array<std::uint16_t, largest / 16 + 1> offsets_{};
     std::array<std::uint32_t, most + 64> sizes_{};
     std::size_t count_ = 0;
 };

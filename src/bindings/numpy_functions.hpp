@@ -10,7 +10,7 @@
 namespace numpool::bindings {
 
 /// The functions of a NumPy handler whose context is a `Context` on a pool of class `Source`: a
-/// threads::ByteSource, or a SharedSlabPool that does not wipe, whose common ways are then inlined.
+/// threads::ByteSource, or a SharedSlabPool, whose common ways are then inlined.
 ///
 /// NumPy calls them from any thread, a reallocation even without the GIL: nothing in them may call
 /// Python. The size in a free is a hint; blocks are found by their address. The context has
@@ -100,10 +100,8 @@ class NumpyFunctions {
 template <class Context, bool apart>
 PyDataMemAllocator numpy_functions(Context* context) noexcept {
     using threads::SharedSlabPool;
-    const auto* const slabs = dynamic_cast<SharedSlabPool*>(context->pool());
-    if (slabs == nullptr)
+    if (dynamic_cast<SharedSlabPool*>(context->pool()) == nullptr)
         return NumpyFunctions<threads::ByteSource, Context, false>::table(context);
-    if (slabs->wipes()) return NumpyFunctions<threads::ByteSource, Context, apart>::table(context);
     return NumpyFunctions<SharedSlabPool, Context, apart>::table(context);
 }
 

@@ -13,17 +13,16 @@ namespace numpool::pages {
 inline constexpr unsigned granule_shift = 16;
 inline constexpr std::size_t granule = std::size_t{1} << granule_shift;
 
-/// What the page map says of one granule: whose it is (24 bits, from `PageMap::enrol`, already
-/// shifted) and of what kind (8 bits). 0 is nobody's.
+/// What the page map says of one granule: whose it is (16 bits, from `PageMap::enrol`, already
+/// shifted) and of what kind (16 bits). 0 is nobody's.
 ///
 /// A pool whose number is `mine` finds out with one subtraction whether an address is its own and
 /// in a slab: `tag(address) - mine` is then the kind, and for every other pool's it is larger.
 using Tag = std::uint32_t;
-inline constexpr unsigned kind_bits = 8;
+inline constexpr unsigned kind_bits = 16;
 
-/// Kinds up to this one are the size classes of slabs.
-inline constexpr Tag last_slab_kind = 0xfd;
-inline constexpr Tag span_kind = 0xff;
+/// The smaller kinds are slabs', by the offsets of their size classes.
+inline constexpr Tag span_kind = 0xffff;
 
 constexpr Tag kind_of(Tag tag) noexcept {
     return tag & ((Tag{1} << kind_bits) - 1);

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/counter.hpp"
+#include "base/size_classes.hpp"
 #include "pools/free_block.hpp"
 
 namespace numpool::pools {
@@ -140,5 +141,6 @@ class alignas(64) Magazine {
     FreeBlock* bottom_ = nullptr;
     Counter misses_;
 };
+static_assert(sizeof(Magazine) == SizeClasses::offset_step);
 
 }  // namespace numpool::pools

@@ -62,6 +62,10 @@ class Magazines {
     Magazine& operator[](std::size_t number) noexcept { return magazines_[number]; }
     const Magazine& operator[](std::size_t number) const noexcept { return magazines_[number]; }
     std::size_t size() const noexcept { return bounds_.size(); }
+    /// That of the size class with this offset.
+    Magazine& at(std::size_t offset) noexcept {
+        return *reinterpret_cast<Magazine*>(reinterpret_cast<std::byte*>(magazines_) + offset);
+    }
 
     /// Makes room in a full one: a batch of it may go to `give(blocks, count)`.
     template <class Give>

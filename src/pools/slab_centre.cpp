@@ -24,7 +24,8 @@ SlabCentre::SlabCentre(const SlabPoolOptions& options, void* owner, pages::PageS
       store_{bank_, source, record_source} {
     caches_.reserve(classes_.count());
     for (std::size_t i = 0; i < classes_.count(); ++i) {
-        caches_.emplace_back(classes_.size(i), static_cast<pages::Tag>(i), store_);
+        const std::size_t offset = i * SizeClasses::offset_step;
+        caches_.emplace_back(classes_.size(i), static_cast<pages::Tag>(offset), store_);
     }
 }
 

@@ -48,30 +48,30 @@ class SlabCentre {
     /// What lies at this address; any thread may ask without the lock.
     Place place_of(const void* address) const noexcept {
         const pages::Tag kind = pages::page_map.tag(address) - mine();
-        if (kind < classes_.count()) [[likely]]
-            return {Place::Kind::small, kind};
+        if (kind < classes_.end_offset()) [[likely]]
+            return {Place::Kind::small, SizeClasses::number_of(kind)};
         if (kind == pages::span_kind) return {Place::Kind::large, 0};
         return {};
     }
 
-    /// Whether a slab's block lies at this address; if so, its class. `bytes` is what the caller
-    /// believes was asked for.
+    /// Whether a slab's block lies at this address; if so, its class's offset. `bytes` is what the
+    /// caller believes was asked for.
     ///
     /// A right belief saves time, a wrong one costs nothing but time: the page map is asked in
     /// either case, but where both agree its answer is only compared, so the processor goes on
     /// with the class it has from `bytes` while the map's entry is still on its way.
-    bool is_small(const void* address, std::size_t bytes, std::size_t& size_class) const noexcept {
+    bool is_small(const void* address, std::size_t bytes, std::size_t& offset) const noexcept {
         const pages::Tag kind = pages::page_map.tag(address) - mine();
         if (bytes <= SizeClasses::largest) [[likely]] {
-            size_class = classes_.class_of(bytes);
-            if (kind == size_class) [[likely]] {
+            offset = classes_.offset_of(bytes);
+            if (kind == offset) [[likely]] {
                 // Otherwise the compiler, knowing that they are equal, takes the late one.
-                asm("" : "+r"(size_class));
+                asm("" : "+r"(offset));
                 return true;
             }
         }
-        size_class = kind;
-        return kind < classes_.count();
+        offset = kind;
+        return kind < classes_.end_offset();
     }
 
     /// Up to `most` blocks of a class; none where the bank refuses and emptying caches is no help.

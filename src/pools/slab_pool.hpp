@@ -43,14 +43,14 @@ class SlabPool {
     /// it out later. `bytes` is what was asked for, as far as the caller knows.
     bool try_release(void* address, std::size_t bytes = 0) noexcept {
         auto* const block = static_cast<std::byte*>(address);
-        std::size_t size_class;
-        if (!centre_.is_small(block, bytes, size_class)) [[unlikely]]
+        std::size_t offset;
+        if (!centre_.is_small(block, bytes, offset)) [[unlikely]]
             return block == nullptr || centre_.release_large(block);
-        Magazine& magazine = magazines_[size_class];
+        Magazine& magazine = magazines_.at(offset);
         const FreeBlock unused{block, false};
         if (magazine.push(unused, bytes)) [[likely]]
             return true;
-        make_room(size_class);
+        make_room(SizeClasses::number_of(offset));
         return magazine.push(unused, bytes);
     }
 
@@ -97,11 +97,11 @@ class SlabPool {
     std::byte* acquire_block(std::size_t bytes, bool zeroed) noexcept {
         if (bytes > SizeClasses::largest) [[unlikely]]
             return acquire_large(bytes, zeroed);
-        const std::size_t size_class = centre_.classes().class_of(bytes);
-        Magazine& magazine = magazines_[size_class];
+        const std::size_t offset = centre_.classes().offset_of(bytes);
+        Magazine& magazine = magazines_.at(offset);
         FreeBlock block{nullptr, false};
         if (!magazine.pop(block, bytes)) [[unlikely]] {
-            if (!refill(size_class)) return nullptr;
+            if (!refill(SizeClasses::number_of(offset))) return nullptr;
             magazine.pop(block, bytes);
         }
         if (zeroed && !block.fresh()) std::memset(block.start(), 0, bytes);

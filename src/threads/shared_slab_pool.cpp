@@ -32,6 +32,7 @@ SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::Page
       wipe_{options.wipe},
       background_{options.background},
       threads_{pools::Magazines::bounds_for(centre_.classes())},
+      key_as_it_is_{wipe_ ? 0 : threads_.key()},
       name_{options.name} {
     guard_range_for_fork();
     guard();
@@ -69,14 +70,15 @@ void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
     if (!try_release(block, bytes)) stop_at_foreign_block(title(), block);
 }
 
-std::byte* SharedSlabPool::acquire_slowly(std::size_t size_class, std::size_t bytes,
+std::byte* SharedSlabPool::acquire_slowly(std::size_t offset, std::size_t bytes,
                                           bool zeroed) noexcept {
     ThreadMagazines* const own = threads_.own(*this);
     if (own != nullptr) {
         // Another pool's were at hand.
-        const FreeBlock block = pop_from(*own, size_class, bytes);
+        const FreeBlock block = pop_from(*own, offset, bytes);
         if (block) return prepared(block, bytes, zeroed);
     }
+    const std::size_t size_class = SizeClasses::number_of(offset);
     FreeBlock block{nullptr, false};
     {
         const Lock lock{mutex_};
@@ -105,17 +107,12 @@ bool SharedSlabPool::refill(Magazine& magazine, std::size_t size_class) noexcept
     return magazine.count() != 0;
 }
 
-bool SharedSlabPool::release_wiped(std::size_t size_class, std::byte* block,
-                                   std::size_t bytes) noexcept {
-    std::memset(block, 0, classes().size(size_class));
-    return push_to(*magazines_at_hand, size_class, block, bytes) ||
-           release_slowly(size_class, block, bytes);
-}
-
-bool SharedSlabPool::release_slowly(std::size_t size_class, std::byte* block,
+bool SharedSlabPool::release_slowly(std::size_t offset, std::byte* block,
                                     std::size_t bytes) noexcept {
+    const std::size_t size_class = SizeClasses::number_of(offset);
+    if (wipe_) std::memset(block, 0, classes().size(size_class));
     ThreadMagazines* const own = threads_.own(*this);
-    if (own != nullptr && push_to(*own, size_class, block, bytes)) return true;
+    if (own != nullptr && push_to(*own, offset, block, bytes, threads_.key())) return true;
     const FreeBlock unused{block, false};
     const auto give = [&](const FreeBlock* blocks, std::size_t count) {
         centre_.give(size_class, blocks, count);

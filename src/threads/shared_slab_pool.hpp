@@ -56,16 +56,14 @@ class SharedSlabPool final : public Pool,
     pools::FreeBlock acquire_at_hand(std::size_t bytes) const noexcept {
         if (bytes > SizeClasses::largest) [[unlikely]]
             return {nullptr, false};
-        return pop_from(*magazines_at_hand, centre_.classes().class_of(bytes), bytes);
+        return pop_from(*magazines_at_hand, centre_.classes().offset_of(bytes), bytes);
     }
-    /// Not for a pool that wipes.
     bool release_at_hand(void* address, std::size_t bytes) const noexcept {
         auto* const block = static_cast<std::byte*>(address);
-        std::size_t size_class;
-        return centre_.is_small(block, bytes, size_class) &&
-               push_to(*magazines_at_hand, size_class, block, bytes);
+        std::size_t offset;
+        return centre_.is_small(block, bytes, offset) &&
+               push_to(*magazines_at_hand, offset, block, bytes, key_as_it_is_);
     }
-    bool wipes() const noexcept { return wipe_; }
 
     /// A block. Throws Exhausted, which says what was asked of which pool, its limit and its use;
     /// Closed.
@@ -77,14 +75,12 @@ class SharedSlabPool final : public Pool,
     /// may be gone.
     bool try_release(void* address, std::size_t bytes = 0) noexcept override {
         auto* const block = static_cast<std::byte*>(address);
-        std::size_t size_class;
-        if (!centre_.is_small(block, bytes, size_class)) [[unlikely]]
+        std::size_t offset;
+        if (!centre_.is_small(block, bytes, offset)) [[unlikely]]
             return block == nullptr || release_large(block);
-        if (wipe_) [[unlikely]]
-            return release_wiped(size_class, block, bytes);
-        if (push_to(*magazines_at_hand, size_class, block, bytes)) [[likely]]
+        if (push_to(*magazines_at_hand, offset, block, bytes, key_as_it_is_)) [[likely]]
             return true;
-        return release_slowly(size_class, block, bytes);
+        return release_slowly(offset, block, bytes);
     }
 
     /// As SlabPool's. Null for a foreign address, too, and once the pool is closed, unless the
@@ -139,10 +135,10 @@ class SharedSlabPool final : public Pool,
     std::byte* acquire_block(std::size_t bytes, bool zeroed) noexcept {
         if (bytes > SizeClasses::largest) [[unlikely]]
             return acquire_large(bytes, zeroed);
-        const std::size_t size_class = centre_.classes().class_of(bytes);
-        const pools::FreeBlock block = pop_from(*magazines_at_hand, size_class, bytes);
+        const std::size_t offset = centre_.classes().offset_of(bytes);
+        const pools::FreeBlock block = pop_from(*magazines_at_hand, offset, bytes);
         if (!block) [[unlikely]]
-            return acquire_slowly(size_class, bytes, zeroed);
+            return acquire_slowly(offset, bytes, zeroed);
         return prepared(block, bytes, zeroed);
     }
 
@@ -151,30 +147,30 @@ class SharedSlabPool final : public Pool,
         return block.start();
     }
 
-    /// Nothing where these are not this pool's, or are empty, or others are at them.
-    pools::FreeBlock pop_from(ThreadMagazines& own, std::size_t size_class,
+    /// Nothing where these are not this pool's, or are empty, or others are at them. This and the
+    /// following know a size class by its offset.
+    pools::FreeBlock pop_from(ThreadMagazines& own, std::size_t offset,
                               std::size_t bytes) const noexcept {
         pools::FreeBlock block{nullptr, false};
         if (!own.gate.enter(threads_.key())) [[unlikely]]
             return block;
-        own.magazines()[size_class].pop(block, bytes);
+        own.magazine_at(offset).pop(block, bytes);
         own.gate.leave();
         return block;
     }
-    bool push_to(ThreadMagazines& own, std::size_t size_class, std::byte* block,
-                 std::size_t bytes) const noexcept {
-        if (!own.gate.enter(threads_.key())) [[unlikely]]
+    bool push_to(ThreadMagazines& own, std::size_t offset, std::byte* block,
+                 std::size_t bytes, std::uint64_t key) const noexcept {
+        if (!own.gate.enter(key)) [[unlikely]]
             return false;
-        const bool pushed = own.magazines()[size_class].push({block, false}, bytes);
+        const bool pushed = own.magazine_at(offset).push({block, false}, bytes);
         own.gate.leave();
         return pushed;
     }
 
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
     bool release_large(std::byte* block) noexcept;
-    std::byte* acquire_slowly(std::size_t size_class, std::size_t bytes, bool zeroed) noexcept;
-    bool release_wiped(std::size_t size_class, std::byte* block, std::size_t bytes) noexcept;
-    bool release_slowly(std::size_t size_class, std::byte* block, std::size_t bytes) noexcept;
+    std::byte* acquire_slowly(std::size_t offset, std::size_t bytes, bool zeroed) noexcept;
+    bool release_slowly(std::size_t offset, std::byte* block, std::size_t bytes) noexcept;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
 
     std::byte* reallocate_wiped(std::byte* block, std::size_t bytes) noexcept;
@@ -202,6 +198,8 @@ class SharedSlabPool final : public Pool,
     mutable BriefMutex mutex_;
     /// A walk through all magazines keeps their threads outside meanwhile.
     mutable PoolThreads threads_;
+    /// With this a block is released as it is: the gates' key, or none where it is wiped first.
+    const std::uint64_t key_as_it_is_;
     std::size_t handles_ = 0;
     std::atomic<bool> closed_ = false;
     std::optional<PoolThreads::AllOutside> paused_for_fork_;

@@ -32,6 +32,11 @@ struct alignas(64) ThreadMagazines {
 
     /// They lie right behind the record: no pointer need be followed.
     pools::Magazine* magazines() noexcept { return reinterpret_cast<pools::Magazine*>(this + 1); }
+    /// That of the size class with this offset.
+    pools::Magazine& magazine_at(std::size_t offset) noexcept {
+        auto* const first = reinterpret_cast<std::byte*>(this + 1);
+        return *reinterpret_cast<pools::Magazine*>(first + offset);
+    }
 
     /// A record and room for `count` magazines. Throws std::bad_alloc.
     static ThreadMagazines* make(std::size_t count);

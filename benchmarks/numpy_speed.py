@@ -2,6 +2,7 @@
 
     python benchmarks/numpy_speed.py                    # everything; the better part of an hour
     python benchmarks/numpy_speed.py --most 64MiB --works "a + b" "np.zeros"
+    python benchmarks/numpy_speed.py --least 128MiB --contenders "glibc, mallopt"
 
 Contenders take turns, each in processes of its own, and every figure is a ratio to default NumPy's
 of the same round: the median of all rounds is printed. Above 1 is faster, and takes more memory in
@@ -15,7 +16,7 @@ import argparse
 import sys
 
 import speed_worker
-from contenders import Contenders, Ratio
+from contenders import OURS, Contenders, Ratio
 from markdown import mean, table
 from surroundings import busy, where
 
@@ -85,15 +86,29 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--most", default="1GiB", metavar="SIZE", help="the largest arrays; 1GiB")
+    parser.add_argument("--least", default="8", metavar="SIZE", help="the smallest arrays; 8 bytes")
+    parser.add_argument(
+        "--contenders", nargs="+", metavar="NAME", help="these only, beside default and numpool"
+    )
     parser.add_argument("--works", nargs="+", choices=speed_worker.OPERATIONS, metavar="WORK")
     options = parser.parse_args()
 
-    sizes = [size for size in SIZES if size <= numpool.parse_size(options.most)]
+    least, most = numpool.parse_size(options.least), numpool.parse_size(options.most)
+    sizes = [size for size in SIZES if least <= size <= most]
+    if not sizes:
+        parser.error(f"no size of {', '.join(map(numpool.format_size, SIZES))} lies in that range")
     works = {
         work: [size for size in sizes if size <= MOST.get(work, size)]
         for work in options.works or speed_worker.OPERATIONS
     }
+    works = {work: measured for work, measured in works.items() if measured}
     contenders = Contenders()
+    if options.contenders is not None:
+        if strange := set(options.contenders) - set(contenders.names):
+            parser.error(f"not {', '.join(strange)}: here are {', '.join(contenders.names)}")
+        always = OURS[:2]
+        others = [name for name in options.contenders if name not in always]
+        contenders = Contenders([*always, *others])
     for work, measured in works.items():
         print(work, file=sys.stderr, flush=True)
         for _ in range(options.rounds):
@@ -103,8 +118,9 @@ def main() -> None:
     print(by_size(contenders, works, sizes))
     if {"a + b", "np.add(a, b, out)"} <= works.keys():
         print(outputs(contenders, sizes))
-    print(by_contender(contenders, works, large=False))
-    print(by_contender(contenders, works, large=True))
+    for large in (False, True):
+        if any((size >= LARGE) == large for size in sizes):
+            print(by_contender(contenders, works, large=large))
     print(peaks(contenders, works))
 
 

@@ -56,7 +56,8 @@ def test_the_peak_counts_and_not_the_end() -> None:
         for mebibytes in (1, 24, 2):
             bytearray(mebibytes * MIB)
 
-    assert peak_of(working(up_and_down)) == pytest.approx(24 * MIB, abs=LITTLE)
+    # malloc may keep the other two: what it maps and what it keeps depends on this process's past.
+    assert peak_of(working(up_and_down)) == pytest.approx(24 * MIB, abs=4 * MIB)
 
 
 def test_shared_memory_counts() -> None:

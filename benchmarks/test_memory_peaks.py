@@ -19,6 +19,9 @@ from turns import Contender
 
 import numpool
 
+# Unlike the process that measures, the tests' has threads: OpenBLAS's, which mind a fork.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+
 MIB = 1 << 20
 LITTLE = MIB // 2
 

@@ -9,12 +9,14 @@ from itertools import groupby
 from typing import cast
 
 from markdown import figure
+from memory_peaks import Peak
 from paired import Paired, confidence
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 from surroundings import busy
 
+import numpool
 from numpool.cli.bench_report import time
 from numpool.cli.console import render
 from numpool.cli.timings import summed_up
@@ -30,6 +32,7 @@ class Row:
     seconds: list[float]
     """Of one call, in each turn."""
     paired: Paired
+    peak: Peak
 
 
 def report(rows: Sequence[Row], sittings: int, seconds: float, others: float) -> str:
@@ -50,21 +53,41 @@ def report(rows: Sequence[Row], sittings: int, seconds: float, others: float) ->
             f"It lies between those two with {confidence(sittings):.0%}. Half of these spreads "
             f"are within ±{statistics.median(widths):.1%}."
         )
-    return render(Group(*parts, Text("\n" + explained)))
+    explained += (
+        " The bytes are those by which the peak of resident memory rises, from setting a contender "
+        "up to the end of its turns, in a process of its own."
+    )
+    parts.append(Text("\n" + explained))
+    parts += [
+        Text(f"The peak of {row.name} in {row.group!r} is unknown: {row.peak.unknown}")
+        for row in rows
+        if row.peak.unknown
+    ]
+    return render(Group(*parts))
 
 
 def table(rows: Iterable[Row]) -> Table:
     """One group."""
     grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
-    for width, side in ((35, "left"), (13, "right"), (9, "right"), (17, "left")):
+    for width, side in (
+        (33, "left"),
+        (13, "right"),
+        (8, "right"),
+        (9, "right"),
+        (13, "left"),
+    ):
         grid.add_column(width=width, justify=cast("JustifyMethod", side), no_wrap=True)
     for row in rows:
-        grid.add_row(f"  {row.name}", time(summed_up(row.seconds)), *ratio(row))
+        grid.add_row(f"  {row.name}", time(summed_up(row.seconds)), memory(row.peak), *ratio(row))
     return grid
+
+
+def memory(peak: Peak) -> str:
+    return "unknown" if peak.rise is None else numpool.format_size(peak.rise)
 
 
 def ratio(row: Row) -> tuple[str, str]:
     if row.name == row.reference:
         return "reference", ""
     low, high = figure(row.paired.low), figure(row.paired.high)
-    return figure(row.paired.ratio), "" if low == high else f"{low} to {high}"
+    return figure(row.paired.ratio), "" if low == high else f"{low}-{high}"

@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import pytest
+
+# Not public; but whoever judges ``skipif`` otherwise than pytest does will set up what it skips.
+from _pytest.skipping import evaluate_skip_marks
 from turns import Contender, calls_for_a_turn, take_turns
 
 import numpool
@@ -83,7 +86,7 @@ class Entry:
     def of(cls, item: pytest.Item) -> Entry | None:
         """None for a test that doesn't compete, or is to be skipped."""
         mark = item.get_closest_marker("race")
-        if mark is None or item.get_closest_marker("skip") or not isinstance(item, pytest.Function):
+        if mark is None or not isinstance(item, pytest.Function) or evaluate_skip_marks(item):
             return None
         return cls(item, *mark.args)
 

@@ -9,7 +9,7 @@ import ctypes
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -33,19 +33,32 @@ def arrow() -> Callable[[int], object]:
 
 
 class Sources:
-    """Each gives so many bytes; what is kept from one time to the next is ready before."""
+    """Each gives so many bytes, and is made when it is asked for; what is kept is ready before."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.slabs = numpool.SlabPool()
-        self.fixed = numpool.FixedPool(size, 2)
-        self.free = deque([bytearray(size), bytearray(size)])
-        self.kept = np.zeros(size, np.uint8)
 
-    def from_free_list(self) -> object:
-        """The pool that programs write themselves, unchecked."""
-        self.free.rotate()
-        return self.free[0]
+    @cached_property
+    def slabs(self) -> numpool.SlabPool:
+        return numpool.SlabPool()
+
+    @cached_property
+    def fixed(self) -> numpool.FixedPool:
+        return numpool.FixedPool(self.size, 2)
+
+    @cached_property
+    def free(self) -> deque[bytearray]:
+        return deque([bytearray(self.size), bytearray(self.size)])
+
+    @cached_property
+    def kept(self) -> Array:
+        return np.zeros(self.size, np.uint8)
+
+
+def rotated(free: deque[bytearray]) -> bytearray:
+    """The pool that programs write themselves, unchecked."""
+    free.rotate()
+    return free[0]
 
 
 # From sources, how to get bytes.
@@ -56,8 +69,8 @@ WAYS: dict[str, Callable[[Sources], Callable[[], object]]] = {
     "bytearray": lambda of: partial(bytearray, of.size),
     "np.empty": lambda of: partial(np.empty, of.size, np.uint8),
     "PyArrow's pool": lambda of: partial(arrow(), of.size),
-    "deque of bytearrays": lambda of: of.from_free_list,
-    "the limit: memset": lambda of: lambda: of.kept,
+    "deque of bytearrays": lambda of: partial(rotated, of.free),
+    "the limit: memset": lambda of: partial(getattr, of, "kept"),
 }
 
 
@@ -101,9 +114,10 @@ ALLOCATORS: dict[str, Callable[[], Allocator]] = {
 @race("a + b of {size}", ALLOCATORS, reference="the limit: out=")
 @pytest.mark.parametrize("size", SIZES, ids=label)
 def test_a_sum_of_two_arrays(contender: str, size: int) -> Contender:
-    a, b, out = np.ones((3, size // 8))
-    works = {"the limit: out=": lambda: np.add(a, b, out=out)}
-    return Contender(works.get(contender, lambda: a + b), ALLOCATORS[contender]())
+    limit = contender == "the limit: out="
+    a, b, *out = np.ones((2 + limit, size // 8))
+    work = partial(np.add, a, b, out=out[0]) if limit else lambda: a + b
+    return Contender(work, ALLOCATORS[contender]())
 
 
 LIVING = [4 << 10, 64 << 10, 1 << 20]

@@ -6,6 +6,8 @@ import asyncio
 import mmap
 from collections import deque
 from collections.abc import Callable
+from functools import cached_property
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,34 @@ import numpool
 SIZES = [64, 4096, 65536, 2**20]
 
 
-def thousand_times(statement: str, **names: object) -> Callable[[], None]:
-    """A function that runs the statement in a bare loop: no call but its own is timed."""
-    namespace: dict[str, Any] = {"np": np, "mmap": mmap, "numpool": numpool, **names}
+def thousand_times(statement: str, source: object) -> Callable[[], None]:
+    """A function that runs the statement in a bare loop: no call but its own is timed.
+
+    The names in it are attributes of ``source``. No others are asked for: what a contender's rivals
+    keep ready must not be in its memory.
+    """
+    namespace: dict[str, Any] = {"np": np, "mmap": mmap}
+    for name in compile(statement, "statement", "exec").co_names:
+        if hasattr(source, name):
+            namespace[name] = getattr(source, name)
     exec(f"def run():\n    for _ in range(1000):\n        {statement}", namespace)
     run: Callable[[], None] = namespace["run"]
     return run
+
+
+class Source:
+    """What gives blocks of one size, each made when it is asked for."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    @cached_property
+    def pool(self) -> numpool.FixedPool:
+        return numpool.FixedPool(self.size, 16)
+
+    @cached_property
+    def free(self) -> deque[bytearray]:
+        return deque(bytearray(self.size) for _ in range(16))
 
 
 SOURCES = {
@@ -40,9 +64,7 @@ SOURCES = {
 @race("1000 x acquire and release, {size}", SOURCES, reference="bytearray(1)")
 @pytest.mark.parametrize("size", SIZES, ids=label)
 def test_acquire_and_release(contender: str, size: int) -> Contender:
-    free = deque(bytearray(size) for _ in range(16))
-    pool = numpool.FixedPool(size, 16)
-    return Contender(thousand_times(SOURCES[contender], size=size, free=free, pool=pool))
+    return Contender(thousand_times(SOURCES[contender], Source(size)))
 
 
 VIEWS = {
@@ -55,7 +77,7 @@ VIEWS = {
 @pytest.mark.parametrize("view", VIEWS)
 def test_view(contender: str, view: str) -> Contender:
     subject = numpool.FixedPool(4096, 1).acquire() if contender == "Buffer" else bytearray(4096)
-    return Contender(thousand_times(VIEWS[view], subject=subject))
+    return Contender(thousand_times(VIEWS[view], SimpleNamespace(subject=subject)))
 
 
 ARRAYS = {
@@ -67,7 +89,8 @@ ARRAYS = {
 
 @race("1000 x a 32 x 32 float array on 4KiB", ARRAYS, reference="frombuffer and reshape")
 def test_array_on_a_buffer(contender: str) -> Contender:
-    return Contender(thousand_times(ARRAYS[contender], buffer=numpool.FixedPool(4096, 1).acquire()))
+    buffer = numpool.FixedPool(4096, 1).acquire()
+    return Contender(thousand_times(ARRAYS[contender], SimpleNamespace(buffer=buffer)))
 
 
 BOUNDS = ["FixedPool.acquire_async", "asyncio.Semaphore"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from collections.abc import Iterator
+from functools import cached_property
 
 from races import race
 from test_fixed_pool import thousand_times
@@ -37,20 +38,31 @@ class ListTable:
         self.places.append(place)
 
 
-def names() -> dict[str, Any]:
-    """One live handle in each table."""
-    pool = numpool.HandlePool({64: 1000})
-    lists = ListTable(1000, 64)
-    numbers = itertools.count()
-    objects = {next(numbers): bytearray(64)}
-    return {
-        "pool": pool,
-        "handle": pool.alloc(64),
-        "lists": lists,
-        "place": lists.alloc(),
-        "numbers": numbers,
-        "objects": objects,
-    }
+class Tables:
+    """Each with one live handle, and made when it is asked for."""
+
+    def __init__(self) -> None:
+        self.numbers: Iterator[int] = itertools.count(1)
+
+    @cached_property
+    def pool(self) -> numpool.HandlePool:
+        return numpool.HandlePool({64: 1000})
+
+    @cached_property
+    def handle(self) -> int:
+        return self.pool.alloc(64)
+
+    @cached_property
+    def lists(self) -> ListTable:
+        return ListTable(1000, 64)
+
+    @cached_property
+    def place(self) -> int:
+        return self.lists.alloc()
+
+    @cached_property
+    def objects(self) -> dict[int, bytearray]:
+        return {0: bytearray(64)}
 
 
 PAIRS = {
@@ -68,9 +80,9 @@ LOOKUPS = {
 
 @race("1000 x alloc and free of 64 bytes by handle", PAIRS, reference="dict of bytearrays")
 def test_alloc_and_free(contender: str) -> Contender:
-    return Contender(thousand_times(PAIRS[contender], **names()))
+    return Contender(thousand_times(PAIRS[contender], Tables()))
 
 
 @race("1000 x find 64 bytes by handle", LOOKUPS, reference="dict, memoryview")
 def test_find(contender: str) -> Contender:
-    return Contender(thousand_times(LOOKUPS[contender], **names()))
+    return Contender(thousand_times(LOOKUPS[contender], Tables()))

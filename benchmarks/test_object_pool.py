@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 from collections import deque
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from races import race
@@ -24,11 +26,43 @@ class Parser:
         self.words.clear()
 
 
+class Parsers:
+    """Ways to lend them, each made when it is asked for."""
+
+    built = Parser
+
+    @cached_property
+    def pool(self) -> numpool.ObjectPool[Parser]:
+        return numpool.ObjectPool(Parser, Parser.reset, size=4)
+
+    @cached_property
+    def waiting(self) -> queue.LifoQueue[Parser]:
+        waiting: queue.LifoQueue[Parser] = queue.LifoQueue()
+        waiting.put(Parser())
+        return waiting
+
+    @cached_property
+    def free(self) -> deque[Parser]:
+        return deque([Parser()])
+
+
+class Frames:
+    """The same for arrays."""
+
+    @cached_property
+    def pool(self) -> numpool.ArrayPool:
+        return numpool.ArrayPool((480, 640, 3), "u1", 0, size=4)
+
+    @cached_property
+    def free(self) -> deque[np.ndarray[Any, Any]]:
+        return deque([np.zeros((480, 640, 3), "u1")])
+
+
 OBJECTS = {
     "ObjectPool": "with pool.take() as x: pass",
     "queue.LifoQueue": "x = waiting.get(); x.reset(); waiting.put(x)",
     "list of free objects": "x = free.pop(); x.reset(); free.append(x)",
-    "built each time": "x = Parser()",
+    "built each time": "x = built()",
 }
 ARRAYS = {
     "ArrayPool": "with pool.take() as x: pass",
@@ -39,15 +73,9 @@ ARRAYS = {
 
 @race("1000 x take and return a parser, reset", OBJECTS, reference="queue.LifoQueue")
 def test_lend_an_object(contender: str) -> Contender:
-    waiting: queue.LifoQueue[Parser] = queue.LifoQueue()
-    waiting.put(Parser())
-    pool = numpool.ObjectPool(Parser, Parser.reset, size=4)
-    names = {"pool": pool, "waiting": waiting, "free": deque([Parser()]), "Parser": Parser}
-    return Contender(thousand_times(OBJECTS[contender], **names))
+    return Contender(thousand_times(OBJECTS[contender], Parsers()))
 
 
 @race("1000 x take and return a frame of 900KiB, zeroed", ARRAYS, reference="list of free arrays")
 def test_lend_an_array(contender: str) -> Contender:
-    pool = numpool.ArrayPool((480, 640, 3), "u1", 0, size=4)
-    free = deque([np.zeros((480, 640, 3), "u1")])
-    return Contender(thousand_times(ARRAYS[contender], pool=pool, free=free))
+    return Contender(thousand_times(ARRAYS[contender], Frames()))

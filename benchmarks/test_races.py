@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from memory_peaks import Peak
 from paired import Paired, median_ratio
 from race_report import Row, report
 from races import race
@@ -72,6 +73,48 @@ def test_crash(contender):
     return Contender(end)
 """
 
+HANGING = """
+import sys
+import time
+from races import race
+from turns import Contender
+
+@race("nothing hangs", ["good"], reference="good")
+def test_nothing_hangs(contender):
+    return Contender(lambda: None)
+
+@race("it hangs", ["bad"], reference="bad")
+def test_hang(contender):
+    def hang_here():
+        if any("--sitting=" in word for word in sys.argv):
+            time.sleep(100)
+    return Contender(hang_here)
+"""
+CONDITIONAL = """
+import pytest
+from races import race
+from turns import Contender
+
+def told(what):
+    with open("told.txt", "a") as file:
+        print(what, file=file)
+    return Contender(lambda: None)
+
+@race("nobody is skipped", ["runs"], reference="runs")
+def test_nobody(contender):
+    return told(contender)
+
+@pytest.mark.skipif(True, reason="not today")
+@race("skipped by a value", ["value"], reference="value")
+def test_value(contender):
+    return told(contender)
+
+@pytest.mark.skipif("sys.version_info > (3,)", reason="not today")
+@race("skipped by an expression", ["expression"], reference="expression")
+def test_expression(contender):
+    return told(contender)
+"""
+
 
 def run_tests(folder: Path, program: str, *options: str) -> str:
     Path(folder, "conftest.py").write_text(CONFTEST)
@@ -120,8 +163,10 @@ def test_who_is_not_installed_is_skipped_and_the_others_run(ran: Ran) -> None:
 
 def test_each_sitting_is_a_process_that_sets_up_everybody_anew(ran: Ran) -> None:
     processes = [line.split()[-1] for line in ran.told]
-    assert len(set(processes)) == 3
-    for process in set(processes):
+    # Besides those for the peaks, which have one contender each.
+    shared = {process for process in processes if processes.count(process) > 4}
+    assert len(shared) == 3
+    for process in shared:
         assert sorted(line.rpartition(" ")[0] for line in ran.told if line.endswith(process)) == [
             "end of quick",
             "end of quick",
@@ -132,6 +177,21 @@ def test_each_sitting_is_a_process_that_sets_up_everybody_anew(ran: Ran) -> None
             "slow 10",
             "slow 20",
         ]
+
+
+def test_each_peak_is_of_a_process_with_one_contender(ran: Ran) -> None:
+    processes = [line.split()[-1] for line in ran.told]
+    alone = [line.split()[:-1] for line in ran.told if processes.count(line.split()[-1]) == 3]
+    # Set up and closed once before it is measured, for what it imports.
+    one = [["quick", "10"], ["end", "of", "quick"], ["quick", "10"]]
+    assert alone[3:6] == one
+    assert len(alone) == 3 * 4
+
+
+def test_peaks_are_saved_beside_the_times(ran: Ran) -> None:
+    peaks = [one["extra_info"]["peak"] for one in ran.saved]
+    assert len(peaks) == 6
+    assert all(0 <= peak < 1 << 20 for peak in peaks)
 
 
 def test_pytest_benchmark_is_handed_what_was_measured(ran: Ran) -> None:
@@ -167,11 +227,14 @@ def test_where_the_reference_is_absent_the_first_one_takes_its_place(ran: Ran) -
 
 
 def test_a_run_says_how_far_it_is_and_ends_with_a_table(ran: Ran) -> None:
-    assert "\nsitting 1 of 2: 9 contenders\nsitting 2 of 2: 9 contenders\n" in ran.text
+    said = (
+        "peaks of memory: 9 contenders\nsitting 1 of 2: 9 contenders\nsitting 2 of 2: 9 contenders"
+    )
+    assert f"\n{said}\n" in ran.text
     table = ran.text.partition("benchmarks in turns")[2].splitlines()
     place = table.index("counting to 10bytes")
     assert table[place + 1].split()[0] == "slow"
-    assert table[place + 1].split()[-2] == "to"
+    assert "-" in table[place + 1].split()[-1]
     assert table[place + 2].split()[0] == "quick"
     assert table[place + 2].split()[-1] == "reference"
     assert any(line.startswith("2 sittings in ") for line in table)
@@ -208,9 +271,37 @@ def test_a_contender_that_fails_fails_its_group_and_no_other(tmp_path: Path) -> 
 
 def test_a_process_that_ends_abruptly_is_reported_with_its_last_words(tmp_path: Path) -> None:
     text = run_tests(tmp_path, CRASHING, "--benchmark-only", "--sittings=1")
-    assert "RuntimeError: a sitting ended with 7" in text
+    assert "RuntimeError: the process of --sitting ended with 7, in 'the process ends':" in text
     assert "last words" in text
     assert text.count("sitting 1 of 1") == 1
+
+
+def test_a_sitting_that_hangs_is_ended_and_says_in_which_group_and_where(tmp_path: Path) -> None:
+    text = run_tests(tmp_path, HANGING, "--benchmark-only", "--sittings=1", "--patience=3")
+    assert "RuntimeError: the process of --sitting took longer than 3 s, in 'it hangs':" in text
+    assert "in hang_here" in text
+    assert text.count("sitting 1 of 1") == 1
+
+
+def test_who_hangs_while_its_peak_is_measured_has_none(tmp_path: Path) -> None:
+    program = HANGING.replace("--sitting=", "--peaks=")
+    text = run_tests(tmp_path, program, "--benchmark-only", "--sittings=1", "--patience=3")
+    assert "2 passed" in text
+    assert "The peak of bad in 'it hangs' is unknown: it took longer than 3 s" in text
+    assert text.count("is unknown") == 1
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "0.5", "some"])
+def test_patience_is_whole_seconds(tmp_path: Path, seconds: str) -> None:
+    text = run_tests(tmp_path, COMPETING, f"--patience={seconds}")
+    assert f"argument --patience: '{seconds}': must be whole seconds, one at least" in text
+
+
+def test_who_is_skipped_by_a_condition_is_set_up_in_no_process(tmp_path: Path) -> None:
+    text = run_tests(tmp_path, CONDITIONAL, "--benchmark-only", "--sittings=1")
+    assert "1 passed, 2 skipped" in text
+    assert "sitting 1 of 1: 1 contender\n" in text
+    assert set((tmp_path / "told.txt").read_text().split()) == {"runs"}
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "some"])
@@ -220,11 +311,13 @@ def test_there_must_be_a_sitting(tmp_path: Path, number: str) -> None:
 
 
 def test_each_sitting_begins_with_another_group(ran: Ran) -> None:
-    first: dict[str, str] = {}
+    told: dict[str, list[str]] = {}
     for line in ran.told:
         what, _, process = line.rpartition(" ")
-        first.setdefault(process, what)
-    assert list(first.values()) == ["slow 10", "slow 10", "slow 20"]
+        told.setdefault(process, []).append(what)
+    # The first is the run's own process.
+    begun_with = [lines[0] for lines in told.values() if len(lines) == 8]
+    assert begun_with == ["slow 10", "slow 10", "slow 20"]
 
 
 def test_a_reference_must_compete() -> None:
@@ -233,22 +326,33 @@ def test_a_reference_must_compete() -> None:
 
 
 def test_the_report_fits_eighty_columns_and_explains_itself() -> None:
-    slow = Row("a + b of 64KiB", "default NumPy", "limit", [2e-6, 3e-6, 4e-6], Paired(1.5, 1.4, 2))
-    limit = Row("a + b of 64KiB", "limit", "limit", [1e-6, 2e-6, 3e-6], Paired(1, 1, 1))
+    ratio, one = Paired(1.5, 1.4, 2), Paired(1, 1, 1)
+    slow = Row("a + b", "default NumPy", "limit", [2e-6, 3e-6, 4e-6], ratio, Peak(90 << 20))
+    limit = Row("a + b", "limit", "limit", [1e-6, 2e-6, 3e-6], one, Peak(84 << 10))
     lines = report([slow, limit], 9, 61.2, 0.02).splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[0] == "a + b of 64KiB"
-    assert " ".join(lines[1].split()) == "default NumPy 3.00 µs ±17% 1.50 1.40 to 2.00"
-    assert " ".join(lines[2].split()) == "limit 2.00 µs ±25% reference"
+    assert lines[0] == "a + b"
+    assert " ".join(lines[1].split()) == "default NumPy 3.00 µs ±17% 90 MiB 1.50 1.40-2.00"
+    assert " ".join(lines[2].split()) == "limit 2.00 µs ±25% 84 KiB reference"
     said = " ".join(" ".join(lines[3:]).split())
     assert said.startswith("9 sittings in 61 s. Other programs took 2% of the processors' time")
     assert "It lies between those two with 96%." in said
-    assert said.endswith("Half of these spreads are within ±20.0%.")
+    assert "Half of these spreads are within ±20.0%." in said
+    assert said.endswith(
+        "from setting a contender up to the end of its turns, in a process of its own."
+    )
 
 
 def test_one_sitting_says_nothing_about_its_spread() -> None:
-    reference = Row("g", "a", "a", [1e-6] * 3, Paired(1, 1, 1))
-    other = Row("g", "b", "a", [2e-6] * 3, Paired(2, 2, 2))
+    reference = Row("g", "a", "a", [1e-6] * 3, Paired(1, 1, 1), Peak(0))
+    other = Row("g", "b", "a", [2e-6] * 3, Paired(2, 2, 2), Peak(0))
     text = " ".join(report([reference, other], 1, 1.0, 0.0).split())
-    assert "b 2.00 µs ±0% 2.00 1 sitting in 1 s." in text
-    assert text.endswith("One sitting says nothing about its spread.")
+    assert "b 2.00 µs ±0% 0 bytes 2.00 1 sitting in 1 s." in text
+    assert "One sitting says nothing about its spread." in text
+
+
+def test_a_peak_that_is_unknown_says_so_and_why() -> None:
+    row = Row("a group", "a", "a", [1e-6] * 3, Paired(1, 1, 1), Peak(unknown="it took too long"))
+    text = report([row], 1, 1.0, 0.0)
+    assert " ".join(text.splitlines()[1].split()) == "a 1.00 µs ±0% unknown reference"
+    assert text.endswith("The peak of a in 'a group' is unknown: it took too long\n")

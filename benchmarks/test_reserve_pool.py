@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from races import race
 from test_fixed_pool import thousand_times
 from turns import Contender
@@ -17,15 +19,30 @@ WAYS = {
 }
 
 
+class Pools:
+    """Each made when it is asked for."""
+
+    @cached_property
+    def fixed(self) -> numpool.FixedPool:
+        return numpool.FixedPool(4096, 16)
+
+    @cached_property
+    def slabs(self) -> numpool.SlabPool:
+        return numpool.SlabPool()
+
+    @cached_property
+    def reserve(self) -> numpool.ReservePool:
+        return numpool.ReservePool(self.fixed, 4096, 4)
+
+    @cached_property
+    def short(self) -> numpool.ReservePool:
+        return numpool.ReservePool(numpool.FixedPool(4096, 4), 4096, 4)
+
+    @cached_property
+    def on_slabs(self) -> numpool.ReservePool:
+        return numpool.ReservePool(self.slabs, 4096, 4)
+
+
 @race("1000 x acquire and release of 4KiB", WAYS, reference="FixedPool")
 def test_acquire_and_release(contender: str) -> Contender:
-    fixed = numpool.FixedPool(4096, 16)
-    slabs = numpool.SlabPool()
-    names = {
-        "fixed": fixed,
-        "slabs": slabs,
-        "reserve": numpool.ReservePool(numpool.FixedPool(4096, 16), 4096, 4),
-        "short": numpool.ReservePool(numpool.FixedPool(4096, 4), 4096, 4),
-        "on_slabs": numpool.ReservePool(slabs, 4096, 4),
-    }
-    return Contender(thousand_times(WAYS[contender], **names))
+    return Contender(thousand_times(WAYS[contender], Pools()))

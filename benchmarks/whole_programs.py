@@ -3,6 +3,7 @@
     python benchmarks/whole_programs.py                 # three rounds of all: about ten minutes
     python benchmarks/whole_programs.py --rounds 1 --programs "k-means" "bursts"
     python benchmarks/whole_programs.py --keep runs.json --rounds 1     # a round more each time
+    python benchmarks/whole_programs.py --keep runs.json --rounds 0 --plot programs.svg
 
 Contenders take turns, each run in a fresh process. Speed is how many times faster than default
 NumPy in the same round (above 1 is faster), memory the peak of resident memory to default's (below
@@ -23,7 +24,10 @@ from pathlib import Path
 from contenders import Contenders, Ratio, Run
 from markdown import mean, table
 from programs import PROGRAMS
+from programs_plot import Standing, draw
 from surroundings import busy, where
+
+from numpool.cli import bench_plot
 
 MORE_MEMORY = 1.02
 """Times default's: what the pool may take."""
@@ -94,16 +98,33 @@ def check_results(all_of: Contenders, works: Sequence[str]) -> None:
             raise SystemExit(f"{work}: contenders come to different results: {results}")
 
 
-def report(all_of: Contenders, clock: Clock, works: Sequence[str], place: str) -> str:
-    check_results(all_of, works)
+def counted(all_of: Contenders, works: Sequence[str]) -> str:
+    """How many rounds there were, and how busy the machine was."""
     rounds = {len(all_of.rounds[work]) for work in works}
     count = " to ".join(str(one) for one in sorted({min(rounds), max(rounds)}))
     count += " round, so no spread is known" if rounds == {1} else " rounds"
+    return f"{count}. {busy(all_of.share_of_others())}"
+
+
+def plot(all_of: Contenders, clock: Clock, works: Sequence[str], place: str, file: Path) -> None:
+    """The table's figures as a picture."""
+    standings = {
+        name: Standing(
+            [clock.gain(name, work).median for work in works],
+            [all_of.memory(name, work) for work in works],
+        )
+        for name in all_of.names[1:]
+    }
+    draw(works, standings, f"{place}\n{counted(all_of, works)}", file)
+
+
+def report(all_of: Contenders, clock: Clock, works: Sequence[str], place: str) -> str:
+    check_results(all_of, works)
     lost = list(losses(all_of, clock, works))
     return "\n".join(
         [
             place,
-            f"{count}. {busy(all_of.share_of_others())}",
+            counted(all_of, works),
             "",
             grid(all_of, clock, works),
             "Where the pool loses:" if lost else "The pool loses nowhere by more than the spread.",
@@ -121,7 +142,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, help="instead of what takes each about a second")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="add to the rounds in FILE")
     parser.add_argument("--processor-time", action="store_true", help="instead of time that passed")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a picture, too, by ending")
     options = parser.parse_args()
+    if options.plot:
+        try:
+            bench_plot.check(options.plot)
+        except ValueError as error:
+            parser.error(f"--plot: {error}")
 
     works = []
     for work in options.programs or PROGRAMS:
@@ -142,6 +169,8 @@ def main() -> None:
     if measured := [work for work in works if work in contenders.rounds]:
         clock = Clock(contenders, options.processor_time)
         print(report(contenders, clock, measured, place))
+        if options.plot:
+            plot(contenders, clock, measured, place, options.plot)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,20 @@ inline std::size_t resident_bytes() {
     return resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
+/// The most that this program had. What getrusage says is the process's, and older: whatever
+/// executed this program counts in it.
+inline std::size_t peak_resident_bytes() {
+    std::size_t kibibytes = 0;
+    if (std::FILE* file = std::fopen("/proc/self/status", "r")) {
+        char line[256];
+        while (std::fgets(line, sizeof line, file) != nullptr) {
+            if (std::sscanf(line, "VmHWM: %zu kB", &kibibytes) == 1) break;
+        }
+        std::fclose(file);
+    }
+    return kibibytes * 1024;
+}
+
 inline double median(std::vector<double> values) {
     std::sort(values.begin(), values.end());
     return values.empty() ? 0 : values[values.size() / 2];

@@ -12,7 +12,9 @@ namespace benchmark {
 /// that each allocator has its memory and its thread-local storage as a program linked to it has.
 ///
 /// A peer has `allocate(size)`, `release(block, size)` and `trim()`. What it can't do it says:
-/// `any_size` and `any_thread` choose the workloads that apply; others print nothing.
+/// `any_size` and `any_thread` choose the workloads that apply; others print nothing. What applies
+/// prints, last, the process's peak of resident memory: the program and the workload's own tables
+/// count in it, which are the same for all peers.
 template <class Peer>
 int run(int count, char** arguments) {
     if (count != 2) {
@@ -20,18 +22,24 @@ int run(int count, char** arguments) {
         return 2;
     }
     Peer peer;
-    const std::string workload = arguments[1];
-    if (workload == "pairs") pairs(peer);
-    if (workload == "batches") batches(peer);
+    const auto has = [&](const std::string& workload, auto work) {
+        if (arguments[1] != workload) return;
+        work(peer);
+        constexpr double mebibyte = 1 << 20;
+        report("peak RSS of " + workload + ", MiB",
+               static_cast<double>(peak_resident_bytes()) / mebibyte);
+    };
+    has("pairs", pairs<Peer>);
+    has("batches", batches<Peer>);
     if constexpr (Peer::any_size) {
-        if (workload == "large-pairs") large_pairs(peer);
-        if (workload == "churn") churn(peer);
-        if (workload == "overhead") overhead(peer);
-        if (workload == "bursts") bursts(peer);
+        has("large-pairs", large_pairs<Peer>);
+        has("churn", churn<Peer>);
+        has("overhead", overhead<Peer>);
+        has("bursts", bursts<Peer>);
     }
     if constexpr (Peer::any_thread) {
-        if (workload == "scaling") scaling(peer);
-        if (workload == "hand-over") producer_and_consumer(peer);
+        has("scaling", scaling<Peer>);
+        has("hand-over", producer_and_consumer<Peer>);
     }
     return 0;
 }

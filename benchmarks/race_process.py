@@ -1,0 +1,69 @@
+"""A process beside the run's own, which collects some of its tests and measures them.
+
+It is started with ``--NAME=FILE`` and writes to FILE, as JSON, what it measured. Beside that file
+it keeps where it is, for a process that doesn't live to tell.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from races import Entry
+
+PATIENCE = 60
+
+
+def measure(name: str, entries: Iterable[Entry], config: pytest.Config, **environment: str) -> Any:
+    """Start one, and read what it wrote. Raises RuntimeError where it ended before its time."""
+    patience = config.getoption("patience", PATIENCE)
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "measured.json")
+        own = [f"--{name}={file}", f"--patience={patience}", "--quiet", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", *own, *(entry.id for entry in entries)],
+            cwd=config.rootpath,
+            env={**os.environ, "PYTEST_ADDOPTS": "", **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            ended = (
+                f"took longer than {patience} s"
+                if done.returncode == -signal.SIGALRM
+                else f"ended with {done.returncode}"
+            )
+            kept = place(file)
+            where = f"in {kept.read_text()!r}" if kept.exists() else "before its first group"
+            raise RuntimeError(f"the process of --{name} {ended}, {where}:\n{done.stdout}")
+        return json.loads(file.read_text())
+
+
+def place(file: Path) -> Path:
+    return file.with_suffix(".place")
+
+
+def begin(group: str, file: Path, patience: int) -> None:
+    """In such a process: keep where it is, and have so many seconds from now on."""
+    place(file).write_text(group)
+    limit(patience)
+
+
+def limit(seconds: int) -> None:
+    """End this process then, unless told otherwise until then, with its stacks on standard error.
+
+    No second thread watches, which would make locks of what takes none in a single one.
+    """
+    faulthandler.register(signal.SIGALRM, file=2, chain=True)
+    signal.alarm(seconds)

@@ -72,8 +72,8 @@ __all__ = [
     "use",
 ]
 
-#What a program that only installs a pool has no use for is imported when it is first asked for:
-#with the modules that it needs itself, it would be a hundredth of a small program's memory.
+# What a program that only installs a pool has no use for is imported when it is first asked for:
+# with the modules that it needs itself, it would be a hundredth of a small program's memory.
 _LATE = {
     "ArrayPool": "_arrays",
     "ClassStats": "_stats",

@@ -3,7 +3,8 @@
 ``tracemalloc_domain`` is the domain in which tracemalloc records the blocks in use.
 """
 
-from numpool._arrays import ArrayPool
+import typing as _typing
+
 from numpool._core import (
     Arena,
     ArenaMark,
@@ -30,8 +31,11 @@ from numpool._core import (
     tracemalloc_domain,
 )
 from numpool._numpy import install, uninstall, use
-from numpool._objects import Loan, ObjectPool, ObjectStats
-from numpool._stats import ClassStats, PoolStats
+
+if _typing.TYPE_CHECKING:
+    from numpool._arrays import ArrayPool
+    from numpool._objects import Loan, ObjectPool, ObjectStats
+    from numpool._stats import ClassStats, PoolStats
 
 __all__ = [
     "Arena",
@@ -67,3 +71,30 @@ __all__ = [
     "uninstall",
     "use",
 ]
+
+# What a program that only installs a pool has no use for is imported when it is first asked for:
+# with the modules that it needs itself, it would be a hundredth of a small program's memory.
+_LATE = {
+    "ArrayPool": "_arrays",
+    "ClassStats": "_stats",
+    "Loan": "_objects",
+    "ObjectPool": "_objects",
+    "ObjectStats": "_objects",
+    "PoolStats": "_stats",
+}
+
+
+if not _typing.TYPE_CHECKING:  # There every name would be one of numpool's.
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        value = getattr(importlib.import_module(f"{__name__}.{_LATE[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})

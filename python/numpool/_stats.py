@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ClassStats:
-    """The figures of one size class, or of all blocks too large for any."""
+    """The figures of one size class, or of all blocks in spans: too large for any, or grown."""
 
     block_size: int
-    """Bytes in a block; 0 for blocks too large for a class."""
+    """Bytes in a block; 0 for blocks in spans."""
     requested: int
     """Bytes of live blocks, as they were asked for."""
     in_use: int
@@ -28,8 +28,7 @@ class ClassStats:
     asked: int
     """Their bytes, as they were asked for."""
     hits: int
-    """Of those, blocks that were at hand; of blocks too large for a class, those that needed no new
-    pages."""
+    """Of those, blocks that were at hand; of blocks in spans, those that needed no new pages."""
 
 
 @dataclass(frozen=True)
@@ -69,4 +68,4 @@ class PoolStats:
     classes: tuple[ClassStats, ...] = ()
     """The same by size class, of those that were ever used; a slab pool's."""
     spans: ClassStats | None = None
-    """The same of blocks too large for a class; a slab pool's."""
+    """The same of blocks in spans, too large for a class or grown; a slab pool's."""

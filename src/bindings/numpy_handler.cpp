@@ -74,9 +74,9 @@ Pool* NumpyHandler::owner(const void* address) const noexcept {
 }
 
 void* NumpyHandler::acquire_elsewhere(std::size_t bytes, bool zeroed) const noexcept {
-    if (fallback_source_ == nullptr) return nullptr;
-    return zeroed ? fallback_source_->try_acquire_zeroed(bytes)
-                  : fallback_source_->try_acquire(bytes);
+    if (fallback_source_ == nullptr) return passed_on(nullptr);
+    return passed_on(zeroed ? fallback_source_->try_acquire_zeroed(bytes)
+                            : fallback_source_->try_acquire(bytes));
 }
 
 void* NumpyHandler::acquire_here(std::size_t bytes) const noexcept {
@@ -94,7 +94,7 @@ void* NumpyHandler::reallocate_elsewhere(void* block, std::size_t bytes) const n
     if (owner == nullptr) return nullptr;
     if (owner == source_)
         return move_contents(*owner, block, acquire_elsewhere(bytes, false), bytes);
-    return owner->try_reallocate(block, bytes);
+    return passed_on(owner->try_reallocate(block, bytes));
 }
 
 void* move_contents(ByteSource& from, void* block, void* to, std::size_t bytes) noexcept {

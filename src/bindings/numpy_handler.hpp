@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 
 #include "bindings/numpy_api.hpp"
@@ -26,6 +27,9 @@ class NumpyHandler {
     /// Which of the two pools the address lies in; null where neither.
     threads::Pool* owner(const void* address) const noexcept;
 
+    /// Whether NumPy was ever told that there is no memory.
+    bool refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
+
     // For NumpyFunctions.
     template <class Source>
     Source& source() const noexcept {
@@ -47,10 +51,17 @@ class NumpyHandler {
     void* acquire_here(std::size_t bytes) const noexcept;
 
   private:
+    /// Every refusal passes through here.
+    void* passed_on(void* block) const noexcept {
+        if (block == nullptr) refused_.store(true, std::memory_order_relaxed);
+        return block;
+    }
+
     threads::PoolHandle<threads::Pool> pool_;
     threads::PoolHandle<threads::Pool> fallback_;
     threads::ByteSource* source_;
     threads::ByteSource* fallback_source_ = nullptr;
+    mutable std::atomic<bool> refused_ = false;
 };
 
 /// Copies what fits to the new block and releases the old one. Returns the new block; null, and

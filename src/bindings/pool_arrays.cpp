@@ -20,11 +20,11 @@ namespace {
 using threads::Pool;
 using threads::PoolFigures;
 
-/// Has NumPy allocate from the pool, and from nothing else, while it lives.
+/// Has NumPy allocate through a handler while it lives.
 class AllocatingFrom {
   public:
-    explicit AllocatingFrom(Pool& pool)
-        : before_{PyDataMem_SetHandler(NumpyHandler::capsule(pool, nullptr).ptr())} {
+    explicit AllocatingFrom(const py::object& handler)
+        : before_{PyDataMem_SetHandler(handler.ptr())} {
         if (before_ == nullptr) throw py::error_already_set{};
     }
     AllocatingFrom(const AllocatingFrom&) = delete;
@@ -121,8 +121,9 @@ PyObject* make(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObjec
         require_open(pool);
         const Arguments arguments{maker, given, count, names};
         PyObject* const function = function_of(maker);
+        const py::object handler = NumpyHandler::capsule(pool, nullptr);
         try {
-            const AllocatingFrom allocating{pool};
+            const AllocatingFrom allocating{handler};
             PyObject* const made = calling_python([&] {
                 return PyObject_Vectorcall(function, arguments.values.data(),
                                            static_cast<std::size_t>(arguments.count), nullptr);
@@ -130,7 +131,9 @@ PyObject* make(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObjec
             if (made == nullptr) throw py::error_already_set{};
             return made;
         } catch (py::error_already_set& error) {
-            if (!error.matches(PyExc_MemoryError)) throw;
+            // Code of the user's, an object's __array__ say, may raise it for reasons of its own.
+            const bool refused = NumpyHandler::in(handler.ptr())->refused();
+            if (!refused || !error.matches(PyExc_MemoryError)) throw;
             require_open(pool);  // Another thread may have closed it meanwhile.
             throw Exhausted{refusal(pool, std::string{py::str(error.value())} + ";")};
         }

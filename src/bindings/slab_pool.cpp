@@ -125,7 +125,8 @@ void register_slab_pool(py::module_& module) {
             py::pos_only(),
             "A buffer of another size with the contents of this one, as far as both reach; this "
             "one is "
-            "released. Large blocks grow in place or by moving their pages, without a copy. "
+            "released. Large blocks, and those that have grown to 16 KiB, grow in place or by "
+            "moving their pages, without a copy. "
             "Raises, "
             "and leaves the buffer as it was, while a view of it lives or where memory is refused.")
         .def("stats", &stats,

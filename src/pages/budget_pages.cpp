@@ -12,15 +12,6 @@ bool BudgetPages::spend(std::size_t bytes) noexcept {
     return true;
 }
 
-Extent BudgetPages::map(std::size_t bytes, std::size_t align) noexcept {
-    if (bytes > max_size) return {};
-    const std::size_t size = round_up(bytes, under_.unit());
-    if (!spend(size)) return {};
-    const Extent extent = under_.map(bytes, align);
-    if (!extent) refund(size);
-    return extent;
-}
-
 void BudgetPages::unmap(Extent extent) noexcept {
     under_.unmap(extent);
     refund(extent.bytes);

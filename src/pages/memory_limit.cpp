@@ -4,10 +4,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
+#include <charconv>
 #include <string>
 
 #include "base/size.hpp"
+#include "pages/system_file.hpp"
 
 namespace numpool::pages {
 namespace {
@@ -27,9 +28,11 @@ std::size_t resource_limit(decltype(RLIMIT_AS) resource) {
 
 /// The number in a cgroup's file; "max", or no such file, is no limit.
 std::size_t limit_in_file(const std::string& path) {
-    std::ifstream file{path};
+    const std::string text = read_system_file(path.c_str());
     std::size_t limit = 0;
-    if (!(file >> limit)) return max_size;
+    if (std::from_chars(text.data(), text.data() + text.size(), limit).ec != std::errc{}) {
+        return max_size;
+    }
     return std::min(limit, max_size);
 }
 
@@ -47,8 +50,10 @@ std::size_t limit_up_to_root(const std::string& root, std::string group, const c
 /// Lines of /proc/self/cgroup read "id:controllers:/path"; version 2 has id 0, no controllers.
 std::size_t cgroup_limit() {
     std::size_t limit = max_size;
-    std::ifstream groups{"/proc/self/cgroup"};
-    for (std::string line; std::getline(groups, line);) {
+    const std::string groups = read_system_file("/proc/self/cgroup");
+    for (std::size_t start = 0, end = 0; start < groups.size(); start = end + 1) {
+        end = std::min(groups.find('\n', start), groups.size());
+        const std::string line = groups.substr(start, end - start);
         const auto first = line.find(':');
         const auto second = line.find(':', first + 1);
         if (first == std::string::npos || second == std::string::npos) continue;

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <string>
 
 #include "base/size.hpp"
+#include "pages/system_file.hpp"
 
 namespace numpool::pages {
 
@@ -68,9 +68,9 @@ OsPages& os_pages() noexcept {
 bool huge_pages_offered() noexcept {
     static const bool offered = [] {
         try {
-            std::ifstream file{"/sys/kernel/mm/transparent_hugepage/enabled"};
-            std::string choices;
-            return std::getline(file, choices) && choices.find("[never]") == std::string::npos;
+            const std::string choices =
+                read_system_file("/sys/kernel/mm/transparent_hugepage/enabled");
+            return !choices.empty() && choices.find("[never]") == std::string::npos;
         } catch (...) {
             return false;
         }

@@ -55,6 +55,10 @@ class PageSource {
         return map(bytes, align);
     }
 
+    /// The same as `map`, and asks for huge pages wherever whole ones lie in the extent, or for
+    /// none, before any page comes: what is there already stays as small, or as large, as it is.
+    virtual Extent map_advised(std::size_t bytes, std::size_t align, bool huge) noexcept;
+
     /// Ends an extent that `map` gave.
     virtual void unmap(Extent extent) noexcept = 0;
 
@@ -97,12 +101,14 @@ class PageSource {
     virtual std::size_t given() const noexcept = 0;
 };
 
-/// Asks for huge pages wherever whole ones lie in an extent, or for none.
-inline void advise_huge_inside(PageSource& source, Extent extent, bool huge) noexcept {
+inline Extent PageSource::map_advised(std::size_t bytes, std::size_t align, bool huge) noexcept {
+    const Extent extent = map(bytes, align);
+    if (!extent) return extent;
     const auto address = reinterpret_cast<std::uintptr_t>(extent.start);
     const std::size_t before = round_up(address, huge_page) - address;
-    if (extent.bytes < before + huge_page) return;
-    source.advise_huge({extent.start + before, round_down(extent.bytes - before, huge_page)}, huge);
+    if (extent.bytes < before + huge_page) return extent;
+    advise_huge({extent.start + before, round_down(extent.bytes - before, huge_page)}, huge);
+    return extent;
 }
 
 }  // namespace numpool::pages

@@ -71,11 +71,18 @@ bool PreparedPages::prepare(Extent extent) const noexcept {
     return !preparation_.populated || populate(extent);
 }
 
-Extent PreparedPages::map(std::size_t bytes, std::size_t align) noexcept {
-    const Extent extent = under_.map(bytes, align);
+Extent PreparedPages::prepared(Extent extent) noexcept {
     if (!extent || prepare(extent)) return extent;
     under_.unmap(extent);
     return {};
+}
+
+Extent PreparedPages::map(std::size_t bytes, std::size_t align) noexcept {
+    return prepared(under_.map(bytes, align));
+}
+
+Extent PreparedPages::map_advised(std::size_t bytes, std::size_t align, bool huge) noexcept {
+    return prepared(under_.map_advised(bytes, align, huge));
 }
 
 Extent PreparedPages::grow(Extent extent, std::size_t bytes) noexcept {
@@ -85,7 +92,7 @@ Extent PreparedPages::grow(Extent extent, std::size_t bytes) noexcept {
     return grown;
 }
 
-std::string PreparedPages::refusal() const {
+[[gnu::cold]] std::string PreparedPages::refusal() const {
     std::string why = under_.refusal();
     const auto add = [&why](const std::string& reason) {
         why += (why.empty() ? "" : ", or ") + reason;

@@ -25,6 +25,8 @@ class PreparedPages final : public PageSource {
     PreparedPages(PageSource& under, const Preparation& preparation);
 
     Extent map(std::size_t bytes, std::size_t align) noexcept override;
+    /// The advice comes before the pages do.
+    Extent map_advised(std::size_t bytes, std::size_t align, bool huge) noexcept override;
     void unmap(Extent extent) noexcept override { under_.unmap(extent); }
     /// Populated pages that were purged come back at their next touch, as ordinary ones do.
     bool purge(Extent extent) noexcept override { return under_.purge(extent); }
@@ -38,6 +40,8 @@ class PreparedPages final : public PageSource {
 
   private:
     bool prepare(Extent extent) const noexcept;
+    /// What was mapped, prepared; nothing, and it is unmapped, where that is refused.
+    Extent prepared(Extent extent) noexcept;
 
     PageSource& under_;
     Preparation preparation_;

@@ -47,7 +47,7 @@ std::size_t Arena::used_since(const Mark& mark, std::span<Used>& first) const no
     return used;
 }
 
-void Arena::check_chunk(const Chunk& chunk) const {
+[[gnu::cold]] void Arena::check_chunk(const Chunk& chunk) const {
     if (chunk.top < chunk.pages.start || chunk.top > chunk.pages.end())
         throw Corrupted{"a chunk's top lies outside of it"};
     const std::byte* limit = chunk.top;
@@ -68,7 +68,7 @@ void Arena::check_chunk(const Chunk& chunk) const {
         throw Corrupted{"a chunk whose blocks are all dead was not given back"};
 }
 
-void Arena::check_chains() const {
+[[gnu::cold]] void Arena::check_chains() const {
     std::size_t chunks = 0;
     std::size_t larges = 0;
     std::size_t count = 0;
@@ -100,7 +100,7 @@ void Arena::check_chains() const {
         throw Corrupted{"the number of extents or of their bytes is wrong"};
 }
 
-void Arena::check() const {
+[[gnu::cold]] void Arena::check() const {
     check_chains();
     std::vector<Tally> found(levels_.size());
     for_each_block([&](const Chunk& chunk, const Header& header) {

@@ -234,7 +234,7 @@ std::size_t BuddyPool::trim() noexcept {
     return purged;
 }
 
-void BuddyPool::check() const {
+[[gnu::cold]] void BuddyPool::check() const {
     std::array<List, orders> free{};
     std::array<Live, orders> live{};
     std::size_t dirty = 0;

@@ -103,9 +103,10 @@ bool FixedPool::add_chunk(std::size_t blocks) try {
     if (!bytes) return false;
     chunks_.reserve(chunks_.size() + 1);
     Ledger ledger = ledger_ ? Ledger{blocks} : Ledger{};
-    const pages::Extent extent = source_.map(*bytes, align_);
+    const pages::Extent extent = stride() >= pages::huge_page
+                                     ? source_.map_advised(*bytes, align_, huge_pages_)
+                                     : source_.map(*bytes, align_);
     if (!extent) return false;
-    if (stride() >= pages::huge_page) pages::advise_huge_inside(source_, extent, huge_pages_);
     chunks_.push_back({extent, blocks, std::move(ledger)});
     blocks_ += blocks;
     fresh_ = extent.start;

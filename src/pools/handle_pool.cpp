@@ -88,7 +88,7 @@ std::size_t HandlePool::trim() noexcept {
     return bytes;
 }
 
-void HandlePool::check() const {
+[[gnu::cold]] void HandlePool::check() const {
     std::size_t in_use = 0;
     std::size_t committed = 0;
     for (const HandleTable& table : tables_) {

@@ -175,7 +175,7 @@ std::size_t HandleTable::trim() noexcept {
     return bytes;
 }
 
-void HandleTable::check() const {
+[[gnu::cold]] void HandleTable::check() const {
     const auto require = [this](bool sound, const char* what) {
         if (!sound) {
             throw Corrupted{"blocks of " + size_to_text(block_size_) + ": " + what};

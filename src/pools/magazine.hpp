@@ -26,9 +26,9 @@ class alignas(64) Magazine {
 
     constexpr Magazine() noexcept = default;
 
-    /// Puts an empty one over places, of which there is one more than it will ever hold blocks.
+    /// Puts an empty one over places, of which there is one more than it will ever hold blocks, and
+    /// the first is no block; it is not written, so memory that is zero stays untouched.
     void place_on(FreeBlock* places, std::size_t capacity) noexcept {
-        places[0] = {nullptr, false};
         bottom_ = places + 1;
         end_ = bottom_ + capacity;
         set_top(bottom_);

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <new>
 #include <span>
@@ -36,10 +38,13 @@ class Magazines {
         : bounds_{bounds}, magazines_{magazines} {
         std::size_t total = 0;
         for (const MagazineBounds& one : bounds) total += one.widest + 1;
-        // On cache lines of their own: whatever else shared one, another thread might read.
-        total = round_up(total, line / sizeof(FreeBlock));
-        places_.reset(new (std::align_val_t{line}) FreeBlock[total]);
-        FreeBlock* next = places_.get();
+        // On cache lines of their own: whatever else shared one, another thread might read. The
+        // zeroes are no blocks, and cost no memory before a magazine is used.
+        total = round_up(total, line / sizeof(FreeBlock)) + line / sizeof(FreeBlock);
+        places_.reset(std::calloc(total, sizeof(FreeBlock)));
+        if (places_ == nullptr) throw std::bad_alloc{};
+        auto* next = reinterpret_cast<FreeBlock*>(
+            round_up(reinterpret_cast<std::uintptr_t>(places_.get()), line));
         for (std::size_t i = 0; i < size(); ++i) {
             (new (magazines + i) Magazine)->place_on(next, bounds[i].at_first);
             next += bounds[i].widest + 1;
@@ -94,10 +99,8 @@ class Magazines {
   private:
     static constexpr std::size_t line = 64;
 
-    struct Delete {
-        void operator()(FreeBlock* places) const noexcept {
-            ::operator delete[](places, std::align_val_t{line});
-        }
+    struct Free {
+        void operator()(void* memory) const noexcept { std::free(memory); }
     };
 
     template <class Give>
@@ -120,7 +123,7 @@ class Magazines {
 
     std::span<const MagazineBounds> bounds_;
     Magazine* magazines_;
-    std::unique_ptr<FreeBlock[], Delete> places_;
+    std::unique_ptr<void, Free> places_;
     std::size_t spare_bytes_ = most_bytes_wide;
 };
 

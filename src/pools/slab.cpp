@@ -116,7 +116,7 @@ std::size_t Slab::count_touched(const SlabLayout& layout) const noexcept {
     return count;
 }
 
-void Slab::check(const SlabLayout& layout) const {
+[[gnu::cold]] void Slab::check(const SlabLayout& layout) const {
     const auto broken = [&](const std::string& what) {
         throw Corrupted{"a slab of " + std::to_string(layout.block_size) + "-byte blocks " + what};
     };

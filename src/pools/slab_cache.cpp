@@ -136,7 +136,7 @@ SlabFigures SlabCache::figures() const noexcept {
     return figures;
 }
 
-void SlabCache::check() const {
+[[gnu::cold]] void SlabCache::check() const {
     SlabFigures counted;
     for (const ListNumber number : {full, dense, sparse, empty}) check_list(number, counted);
     const std::string name = "the cache of " + std::to_string(layout_.block_size) + "-byte slabs ";
@@ -154,7 +154,7 @@ void SlabCache::check() const {
     }
 }
 
-void SlabCache::check_list(ListNumber number, SlabFigures& counted) const {
+[[gnu::cold]] void SlabCache::check_list(ListNumber number, SlabFigures& counted) const {
     for (const Slab* slab = lists_[number].first(); slab != nullptr; slab = slab->next) {
         slab->check(layout_);
         const std::string name =

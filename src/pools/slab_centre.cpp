@@ -128,11 +128,11 @@ void SlabCentre::note_peak() noexcept {
     peak_ = std::max(peak_, small_bytes_out_ + large_bytes());
 }
 
-std::string SlabCentre::title() const {
+[[gnu::cold]] std::string SlabCentre::title() const {
     return options_.name.empty() ? "SlabPool" : "SlabPool '" + options_.name + "'";
 }
 
-std::string SlabCentre::refusal_text(std::size_t bytes) const {
+[[gnu::cold]] std::string SlabCentre::refusal_text(std::size_t bytes) const {
     const std::size_t used = bank_.live();
     std::string text = title() + ": " + std::to_string(bytes) + " bytes";
     if (bytes >= 1024) text += " (" + size_to_text(bytes) + ")";

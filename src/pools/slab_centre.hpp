@@ -80,9 +80,9 @@ class SlabCentre {
     /// Takes blocks of a class back.
     void give(std::size_t size_class, const FreeBlock* blocks, std::size_t count) noexcept;
 
-    /// Large blocks: above the largest class. Null, and nothing has changed, where it is refused.
-    /// Of one that shall be zeroed, `dirty` bytes from the start are still to be written: by the
-    /// caller, when it has let go of the lock.
+    /// Large blocks: above the largest class, or in a span nevertheless. Null, and nothing has
+    /// changed, where it is refused. Of one that shall be zeroed, `dirty` bytes from the start are
+    /// still to be written: by the caller, when it has let go of the lock.
     struct LargeBlock {
         std::byte* start = nullptr;
         std::size_t dirty = 0;

@@ -48,9 +48,12 @@ struct SlabLayout {
         return std::min<std::size_t>((pages - 1) | 1, 9) * 64;
     }
 
-    /// At least eight blocks, and an eighth at the most left over (which nobody touches).
+    /// At least eight blocks, four from 32 KiB up: a program uses few of such a size at a time, and
+    /// each slab keeps what it has of memory from all others. An eighth at the most is left over
+    /// (which nobody touches).
     static constexpr std::size_t bytes_for(std::size_t stride) noexcept {
-        std::size_t bytes = round_up(8 * stride, pages::granule);
+        const std::size_t blocks = stride < std::size_t{32} << 10 ? 8 : 4;
+        std::size_t bytes = round_up(blocks * stride, pages::granule);
         while (bytes % stride > bytes / 8) bytes += pages::granule;
         return bytes;
     }

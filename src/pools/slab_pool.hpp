@@ -56,15 +56,23 @@ class SlabPool {
 
     /// A block of `bytes` with the contents of this one, as far as both reach; this one is gone.
     /// In place where the size class stays, or is at most twice too large; spans grow in place or
-    /// by moving their pages. Null where that is refused, or the address is not this pool's: the
-    /// old block is then as it was. What is new is not zeroed. A null block is acquired.
+    /// by moving their pages, and a small block that grows to 16 KiB or more becomes one. Null
+    /// where that is refused, or the address is not this pool's: the old block is then as it was.
+    /// What is new is not zeroed. A null block is acquired.
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept {
         return reallocate_in(*this, static_cast<std::byte*>(block), bytes);
     }
     /// The same; throws Exhausted, or BadArgument for an address that is not this pool's.
     std::byte* reallocate(void* block, std::size_t bytes);
 
-    /// The same for a block and a size above the largest class.
+    /// A span for a block whatever its size, which can then grow in place; null where the bank
+    /// refuses.
+    std::byte* try_acquire_span(std::size_t bytes) noexcept {
+        return centre_.acquire_large(bytes, false).start;
+    }
+
+    /// The same as `try_reallocate` for a span, and a size that is no smaller or above the largest
+    /// class.
     std::byte* try_reallocate_large(std::byte* block, std::size_t bytes) noexcept {
         return centre_.reallocate_large(block, bytes);
     }

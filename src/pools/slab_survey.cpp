@@ -74,7 +74,7 @@ SlabPoolFigures SlabCentre::figures(const std::vector<const Magazines*>& magazin
     return figures;
 }
 
-void SlabCentre::check(const std::vector<const Magazines*>& magazines) const {
+[[gnu::cold]] void SlabCentre::check(const std::vector<const Magazines*>& magazines) const {
     bank_.check();
     for (std::size_t number = 0; number < classes_.count(); ++number) {
         caches_[number].check();

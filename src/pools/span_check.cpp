@@ -33,7 +33,7 @@ void check_marks(const Span& span, pages::Tag tag) {
 
 }  // namespace
 
-void SpanBank::check() const {
+[[gnu::cold]] void SpanBank::check() const {
     std::vector<const Span*> spans;
     std::size_t live = 0;
     std::size_t resting = 0;

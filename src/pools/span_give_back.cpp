@@ -15,8 +15,8 @@ using pages::page_map;
 namespace {
 
 /// The most that may be cached for what lies in the wrong place: a quarter of what was ever live,
-/// and no more than this.
-constexpr std::size_t most_slack = std::size_t{8} << 20;
+/// which a loop of unlike sizes may need to fault nothing in, and no more than this.
+constexpr std::size_t most_slack = std::size_t{4} << 20;
 
 }  // namespace
 

@@ -86,7 +86,7 @@ void PoolPages::note(std::size_t more, std::size_t less) noexcept {
     if (before != 0 && after == 0) pool_->end_drawing();
 }
 
-std::string PoolPages::refusal() const {
+[[gnu::cold]] std::string PoolPages::refusal() const {
     if (pool_->closed()) return "its source " + pool_->title() + " is closed";
     const PoolFigures figures = pool_->figures();
     std::string text = "its source " + pool_->title() + " has " + size_to_text(figures.in_use);

@@ -86,7 +86,7 @@ void SharedArena::require_open() const {
     if (closed_) throw Closed{title() + " is closed and takes no more requests"};
 }
 
-std::string SharedArena::refusal(std::size_t bytes) const {
+[[gnu::cold]] std::string SharedArena::refusal(std::size_t bytes) const {
     return title() + ": " + size_to_text(bytes) + " requested, " + size_to_text(arena_->mapped()) +
            " taken so far" + source_->refusal_clause();
 }
@@ -152,7 +152,7 @@ std::size_t SharedArena::uses_since(const Mark& mark) const noexcept {
     return arena_ && arena_->knows(mark.place) ? arena_->uses_since(mark.place) : 0;
 }
 
-std::string SharedArena::text_of(const Usage& usage) {
+[[gnu::cold]] std::string SharedArena::text_of(const Usage& usage) {
     std::string text = std::to_string(usage.blocks) +
                        (usage.blocks == 1 ? " block is" : " blocks are") +
                        " still in use by arrays or views";
@@ -258,7 +258,7 @@ void SharedArena::drop_handle() noexcept {
     settle(lock);
 }
 
-std::string SharedArena::title() const {
+[[gnu::cold]] std::string SharedArena::title() const {
     return name_.empty() ? "Arena" : "Arena '" + name_ + "'";
 }
 
@@ -300,7 +300,7 @@ std::size_t SharedArena::trim() {
     return arena_ ? arena_->trim() : 0;
 }
 
-void SharedArena::check() const {
+[[gnu::cold]] void SharedArena::check() const {
     const Lock lock{mutex_};
     if (arena_) arena_->check();
 }

@@ -157,7 +157,7 @@ void SharedBuddyPool::drop_handle() noexcept {
     settle(lock);
 }
 
-std::string SharedBuddyPool::title() const {
+[[gnu::cold]] std::string SharedBuddyPool::title() const {
     return name_.empty() ? "BuddyPool" : "BuddyPool '" + name_ + "'";
 }
 
@@ -211,7 +211,7 @@ std::size_t SharedBuddyPool::trim() {
     return bytes;
 }
 
-void SharedBuddyPool::check() const {
+[[gnu::cold]] void SharedBuddyPool::check() const {
     const Lock lock{mutex_};
     if (pool_) pool_->check();
 }

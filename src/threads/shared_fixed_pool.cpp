@@ -174,7 +174,7 @@ void SharedFixedPool::settle(Lock& lock) noexcept {
     delete this;
 }
 
-std::string SharedFixedPool::refuse(std::size_t wanted) {
+[[gnu::cold]] std::string SharedFixedPool::refuse(std::size_t wanted) {
     const Lock lock{mutex_};
     ++failures_;
     const std::size_t blocks = pool_ ? pool_->blocks() : 0;
@@ -229,7 +229,7 @@ void SharedFixedPool::drop_handle() noexcept {
     settle(lock);
 }
 
-std::string SharedFixedPool::title() const {
+[[gnu::cold]] std::string SharedFixedPool::title() const {
     return name_.empty() ? "FixedPool" : "FixedPool '" + name_ + "'";
 }
 
@@ -283,12 +283,12 @@ std::size_t SharedFixedPool::trim() {
     return bytes;
 }
 
-void SharedFixedPool::check() const {
+[[gnu::cold]] void SharedFixedPool::check() const {
     const Lock lock{mutex_};
     if (pool_) check_all();
 }
 
-void SharedFixedPool::check_all() const {
+[[gnu::cold]] void SharedFixedPool::check_all() const {
     const PoolThreads::AllOutside outside{threads_};
     std::vector<pools::FreeBlock> at_hand;
     threads_.for_each([&](const pools::Magazines& magazines) {

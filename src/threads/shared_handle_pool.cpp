@@ -76,7 +76,7 @@ SharedHandlePool::Handle SharedHandlePool::acquire(std::size_t bytes) {
     return handle;
 }
 
-void SharedHandlePool::throw_exhausted(std::size_t bytes) {
+[[gnu::cold]] void SharedHandlePool::throw_exhausted(std::size_t bytes) {
     const std::size_t largest = sizes_.back().first;
     if (bytes > largest) {
         throw BadArgument{title() + ": asked for " + std::to_string(bytes) +
@@ -195,7 +195,7 @@ void SharedHandlePool::drop_handle() noexcept {
     settle(lock);
 }
 
-std::string SharedHandlePool::title() const {
+[[gnu::cold]] std::string SharedHandlePool::title() const {
     return name_.empty() ? "HandlePool" : "HandlePool '" + name_ + "'";
 }
 
@@ -252,7 +252,7 @@ std::size_t SharedHandlePool::trim() {
     return bytes;
 }
 
-void SharedHandlePool::check() const {
+[[gnu::cold]] void SharedHandlePool::check() const {
     const Lock lock{mutex_};
     if (!pool_) return;
     pool_->check();

@@ -222,7 +222,7 @@ void SharedReservePool::resize(std::size_t reserve) {
     fill();
 }
 
-std::string SharedReservePool::refuse() {
+[[gnu::cold]] std::string SharedReservePool::refuse() {
     const Lock lock{mutex_};
     ++failures_;
     return title() + ": " + backing_->title() + " has no " + size_to_text(bytes_) +
@@ -250,7 +250,7 @@ void SharedReservePool::drop_handle() noexcept {
     settle(lock);
 }
 
-std::string SharedReservePool::title() const {
+[[gnu::cold]] std::string SharedReservePool::title() const {
     return name_.empty() ? "ReservePool" : "ReservePool '" + name_ + "'";
 }
 
@@ -272,7 +272,7 @@ PoolFigures SharedReservePool::figures() const {
     return figures;
 }
 
-void SharedReservePool::check() const {
+[[gnu::cold]] void SharedReservePool::check() const {
     const Lock lock{mutex_};
     std::vector<std::byte*> blocks = at_hand_;
     std::ranges::sort(blocks);

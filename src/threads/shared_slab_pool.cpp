@@ -159,6 +159,13 @@ bool SharedSlabPool::release_large(std::byte* block) noexcept {
     return true;
 }
 
+std::byte* SharedSlabPool::try_acquire_span(std::size_t bytes) noexcept {
+    // In a pool that wipes, spans do not grow in place.
+    if (wipe_) return nullptr;
+    const Lock lock{mutex_};
+    return closed_ ? nullptr : centre_.acquire_large(bytes, false).start;
+}
+
 std::byte* SharedSlabPool::try_reallocate_large(std::byte* block, std::size_t bytes) noexcept {
     if (wipe_) return reallocate_wiped(block, bytes);
     const Lock lock{mutex_};

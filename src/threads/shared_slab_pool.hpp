@@ -92,6 +92,8 @@ class SharedSlabPool final : public Pool,
     std::byte* reallocate(std::byte* block, std::size_t bytes) {
         return checked(try_reallocate(block, bytes), bytes);
     }
+    /// For `reallocate_in`.
+    std::byte* try_acquire_span(std::size_t bytes) noexcept;
     std::byte* try_reallocate_large(std::byte* block, std::size_t bytes) noexcept;
 
     /// What fits into the live block at this address without moving it; 0 where none is.
@@ -158,8 +160,8 @@ class SharedSlabPool final : public Pool,
         own.gate.leave();
         return block;
     }
-    bool push_to(ThreadMagazines& own, std::size_t offset, std::byte* block,
-                 std::size_t bytes, std::uint64_t key) const noexcept {
+    bool push_to(ThreadMagazines& own, std::size_t offset, std::byte* block, std::size_t bytes,
+                 std::uint64_t key) const noexcept {
         if (!own.gate.enter(key)) [[unlikely]]
             return false;
         const bool pushed = own.magazine_at(offset).push({block, false}, bytes);

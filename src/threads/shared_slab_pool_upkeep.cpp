@@ -92,7 +92,7 @@ void SharedSlabPool::settle(Lock& lock) noexcept {
     delete this;
 }
 
-std::string SharedSlabPool::title() const {
+[[gnu::cold]] std::string SharedSlabPool::title() const {
     return centre_.title();
 }
 
@@ -120,7 +120,7 @@ PoolFigures SharedSlabPool::figures() const {
     return figures;
 }
 
-void SharedSlabPool::check() const {
+[[gnu::cold]] void SharedSlabPool::check() const {
     const Lock lock{mutex_};
     const PoolThreads::AllOutside outside{threads_};
     centre_.check(threads_.all_magazines());

@@ -120,7 +120,7 @@ def test_every_public_name_is_documented(name: str) -> None:
 def test_every_public_thing_is_listed() -> None:
     public = {
         name
-        for name, value in vars(numpool).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
+        for name in dir(numpool)
+        if not name.startswith("_") and not inspect.ismodule(getattr(numpool, name))
     }
     assert public == set(numpool.__all__) - {"__version__"}

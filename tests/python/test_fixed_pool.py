@@ -173,7 +173,14 @@ def test_an_unbounded_pool_keeps_growing() -> None:
 
 
 @pytest.mark.skipif(not try_for_huge_pages(), reason="the system gives no huge pages now")
-@pytest.mark.parametrize(("options", "huge"), [({}, True), ({"huge_pages": False}, False)])
+@pytest.mark.parametrize(
+    ("options", "huge"),
+    [
+        ({}, True),
+        ({"huge_pages": False}, False),
+        ({"source": numpool.Pages(populated=True)}, True),
+    ],
+)
 def test_large_blocks_lie_in_huge_pages_unless_that_is_not_wanted(
     options: dict[str, Any], huge: bool
 ) -> None:

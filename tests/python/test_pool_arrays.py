@@ -61,6 +61,18 @@ def test_an_array_that_the_limit_refuses_says_so() -> None:
     assert numpool.current() is None
 
 
+def test_a_memory_error_of_the_users_own_passes_unchanged(slabs: numpool.SlabPool) -> None:
+    own = MemoryError("of the device")
+
+    class OnDevice:
+        def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+            raise own
+
+    with pytest.raises(MemoryError) as caught:
+        slabs.array(OnDevice())
+    assert caught.value is own
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

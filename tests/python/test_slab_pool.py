@@ -203,6 +203,34 @@ def test_reallocate_keeps_the_contents_and_releases_the_old_buffer(slabs: numpoo
     assert slabs.stats().blocks == 1
 
 
+def test_an_array_that_grows_in_steps_stays_where_it_is(slabs: numpool.SlabPool) -> None:
+    array = slabs.full(512, 7.0)
+    places = {}
+    for kib in range(8, 60, 4):
+        array.resize(kib * 128, refcheck=False)
+        places[kib] = array.ctypes.data
+    assert len({place for kib, place in places.items() if kib >= 16}) == 1
+    assert (array[:512] == 7).all()
+    stats = slabs.stats()
+    assert stats.requested == array.nbytes
+    # What the span is larger than the array is told as rounding.
+    assert stats.in_use == 64 * 1024
+    array.resize(2000, refcheck=False)
+    assert slabs.stats().in_use == 16384
+    assert (array[:512] == 7).all()
+
+
+def test_arrays_that_grew_before_they_were_cut_to_their_size_take_no_span(
+    slabs: numpool.SlabPool,
+) -> None:
+    with numpool.use(slabs):
+        array = np.fromiter((float(i) for i in range(3000)), "f8")
+    stats = slabs.stats()
+    assert stats.spans is not None
+    assert stats.spans.blocks == 0
+    assert array.nbytes <= stats.in_use < 1.15 * array.nbytes
+
+
 def test_reallocate_refuses_what_is_not_safe(slabs: numpool.SlabPool) -> None:
     buffer = slabs.acquire(100)
     view = memoryview(buffer)

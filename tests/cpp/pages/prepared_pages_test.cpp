@@ -35,6 +35,35 @@ TEST("populated pages are there before they are touched") {
     pages.unmap(extent);
 }
 
+TEST("the advice for huge pages comes before the pages do") {
+    class Watching final : public PageSource {
+      public:
+        Extent map(std::size_t bytes, std::size_t align) noexcept override {
+            return os_pages().map(bytes, align);
+        }
+        void unmap(Extent extent) noexcept override { os_pages().unmap(extent); }
+        bool purge(Extent extent) noexcept override { return os_pages().purge(extent); }
+        bool advise_huge(Extent extent, bool huge) noexcept override {
+            advised += extent.bytes;
+            there_already += resident_pages(extent);
+            return os_pages().advise_huge(extent, huge);
+        }
+        std::size_t given() const noexcept override { return 0; }
+
+        std::size_t advised = 0;
+        std::size_t there_already = 0;
+    };
+    Watching under;
+    PreparedPages pages{under, {.populated = true}};
+    for (const bool huge : {true, false}) {
+        const Extent extent = pages.map_advised(2 * huge_page, huge_page, huge);
+        CHECK_EQUAL(resident_pages(extent), 2 * huge_page / page_size());
+        pages.unmap(extent);
+    }
+    CHECK_EQUAL(under.advised, 4 * huge_page);
+    CHECK_EQUAL(under.there_already, 0U);
+}
+
 TEST("locked pages are there and stay, and where locking is refused there are none") {
     FakePages under;
     PreparedPages pages{under, {.locked = true}};

@@ -1,5 +1,6 @@
 #include "pools/slab_pool.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <thread>
@@ -131,6 +132,53 @@ TEST("a block that is reallocated keeps its contents, in place where it fits") {
         CHECK_EQUAL(pool.figures().total.blocks, 1U);
     }
     CHECK(pool.try_release(block, 10));
+}
+
+TEST("a small block that grows to 16 KiB becomes a span, and grows on where it is") {
+    SlabPool pool;
+    const std::size_t span = pages::granule;
+    std::byte* block = pool.acquire(4 << 10);
+    std::memset(block, 7, 4 << 10);
+    block = pool.reallocate(block, 8 << 10);
+    CHECK_EQUAL(pool.figures().spans.blocks, 0U);
+    block = pool.reallocate(block, 16 << 10);
+    for (std::size_t size = 16 << 10; size <= 60 << 10; size += 4 << 10) {
+        CHECK_EQUAL(pool.reallocate(block, size), block);
+        CHECK_EQUAL(pool.usable_size(block), size);
+        const auto figures = pool.figures();
+        CHECK_EQUAL(figures.spans.blocks, 1U);
+        CHECK_EQUAL(figures.total.requested, size);
+        CHECK_EQUAL(figures.total.in_use, span);
+        pool.check();
+    }
+    CHECK(std::all_of(block, block + (4 << 10), [](std::byte b) { return b == std::byte{7}; }));
+    // What is smaller than it was is of a class again: a span would be too much for it.
+    block = pool.reallocate(block, 20 << 10);
+    CHECK_EQUAL(pool.figures().spans.blocks, 0U);
+    CHECK(std::all_of(block, block + (4 << 10), [](std::byte b) { return b == std::byte{7}; }));
+    CHECK(pool.try_release(block, 20 << 10));
+    CHECK_EQUAL(pool.figures().total.blocks, 0U);
+    pool.check();
+}
+
+TEST("where there is no span for it a growing block is of the next class, or stays as it was") {
+    SlabPool pool{limited(128 << 10)};
+    std::byte* const block = pool.acquire(8 << 10);
+    std::memset(block, 7, 8 << 10);
+    CHECK_EQUAL(pool.figures().total.mapped >= 128U << 10, true);
+    CHECK(pool.try_reallocate(block, 16 << 10) == nullptr);
+    CHECK(block[(8 << 10) - 1] == std::byte{7});
+    pool.check();
+
+    SlabPool roomier{limited(512 << 10)};
+    roomier.acquire(16 << 10);
+    std::byte* const other = roomier.acquire(8 << 10);
+    while (roomier.try_acquire(1 << 10) != nullptr) continue;
+    const auto failures = roomier.figures().failures;
+    CHECK(roomier.try_reallocate(other, 16 << 10) != nullptr);
+    CHECK_EQUAL(roomier.figures().spans.blocks, 0U);
+    CHECK_EQUAL(roomier.figures().failures, failures);
+    roomier.check();
 }
 
 TEST("a shrinking block stays while more than half of it is needed") {

@@ -112,6 +112,19 @@ TEST("trim reaches what idle threads have at hand, and so does decay") {
     }
 }
 
+TEST("a growing block that became a span is released like others, by any thread") {
+    const Handle pool = SharedSlabPool::create();
+    std::byte* block = pool->acquire(10 << 10);
+    block[0] = std::byte{7};
+    block = pool->reallocate(block, 20 << 10);
+    CHECK_EQUAL(pool->class_figures().spans.requested, std::size_t{20} << 10);
+    CHECK_EQUAL(pool->try_reallocate(block, 40 << 10), block);
+    CHECK(block[0] == std::byte{7});
+    in_a_thread([&] { CHECK(pool->try_release(block, 40 << 10)); });
+    CHECK_EQUAL(pool->figures().blocks, 0U);
+    pool->check();
+}
+
 TEST("live blocks keep the pool when its last handle is gone, whoever releases them") {
     pages::FakePages pages{pages::range_pages()};
     pages::FakePages records;

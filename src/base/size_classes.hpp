@@ -36,9 +36,7 @@ class SizeClasses {
     std::size_t size(std::size_t number) const noexcept { return sizes_[number]; }
 
     /// The class of the smallest blocks that hold `bytes`, `largest` at most.
-    std::size_t class_of(std::size_t bytes) const noexcept {
-        return number_of(offset_of(bytes));
-    }
+    std::size_t class_of(std::size_t bytes) const noexcept { return number_of(offset_of(bytes)); }
     /// The same as an offset.
     std::size_t offset_of(std::size_t bytes) const noexcept { return offsets_[(bytes + 15) / 16]; }
 

@@ -22,7 +22,7 @@ TEST("sizes are read with and without units") {
 
 TEST("what is not a size is named, with what is allowed") {
     for (const std::string text : {"", "KiB", "-1", "-0", "12 parsecs", "1e3", "0x10", "nan", "inf",
-                             "101%", "1 2", "64K", "5%%", "--5"}) {
+                                   "101%", "1 2", "64K", "5%%", "--5"}) {
         CHECK_THROWS(BadArgument, "'" + text + "' is not a size", parse(text));
         CHECK_THROWS(BadArgument, "like '64KiB'", parse(text));
     }

@@ -220,6 +220,8 @@ class SpanBank {
     std::size_t mapped_ = 0;
     std::size_t fresh_ = 0;
     std::size_t purged_ = 0;
+    /// See `hold_to_bounds`.
+    std::size_t gone_for_bounds_ = 0;
     std::size_t slack_ = 0;
 };
 

@@ -15,8 +15,9 @@ using pages::page_map;
 namespace {
 
 /// The most that may be cached for what lies in the wrong place: a quarter of what was ever live,
-/// which a loop of unlike sizes may need to fault nothing in, and no more than this.
+/// and no more than this; in a loop half of it, and no more than that.
 constexpr std::size_t most_slack = std::size_t{4} << 20;
+constexpr std::size_t most_slack_in_loops = std::size_t{12} << 20;
 
 }  // namespace
 
@@ -106,15 +107,20 @@ void SpanBank::purge_oldest(std::size_t bytes) noexcept {
 
 /// Called after pages were promised that are not there yet. What is live and what is cached stay,
 /// together, hardly above what was ever live at once: that much the program has shown to need.
-/// Where pages lie apart from where requests need them they would go and come in turns, so each
-/// time that some must go the bank allows itself more slack, half as much as went.
+/// Where pages lie apart from where requests need them they go and come in turns, so each time that
+/// some must go the bank allows itself more slack, half as much as went. Once as many went as were
+/// ever live, sizes do not just drift, for which much slack would be of little use: that is a loop.
 void SpanBank::hold_to_bounds() noexcept {
     const std::size_t committed = live_ + cached();
     const std::size_t bound = std::min(limit_, peak_ + peak_ / 512 + slack_);
     if (committed <= bound || cached() == 0) return;
     settle();
     purge_oldest(committed - bound);
-    slack_ = std::min({slack_ + (committed - bound) / 2, peak_ / 4, most_slack});
+    gone_for_bounds_ += committed - bound;
+    const bool loops = gone_for_bounds_ >= peak_;
+    const std::size_t most =
+        loops ? std::min(peak_ / 2, most_slack_in_loops) : std::min(peak_ / 4, most_slack);
+    slack_ = std::min(slack_ + (committed - bound) / 2, most);
 }
 
 std::size_t SpanBank::decay_until(std::uint64_t now) noexcept {

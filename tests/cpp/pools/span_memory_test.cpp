@@ -215,6 +215,42 @@ TEST("a loop of unlike sizes faults nothing in once it has gone round a few time
     for (std::byte* block : {kept, batch, hidden}) pool.release(block);
 }
 
+TEST("a loop whose arrays are a good part of all that is live comes to rest, too") {
+    // Frames, what differs from a background, and the background: a video of 1280 x 720 points.
+    Fixture fixture;
+    SpanPool& pool = fixture.pool;
+    constexpr std::size_t points = 1280 * 720;
+    std::byte* frame = nullptr;
+    std::byte* difference = nullptr;
+    std::byte* mask = nullptr;
+    std::byte* learnt = pool.acquire(8 * points);
+    const auto replace = [&](std::byte*& block, std::byte* newer) {
+        if (block != nullptr) pool.release(block);
+        block = newer;
+    };
+    std::size_t fresh = 0;
+    for (int round = 0; round < 100; ++round) {
+        if (round == 50) fresh = fixture.bank.fresh();
+        replace(frame, pool.acquire(points));
+        std::byte* const single = pool.acquire(4 * points);
+        std::byte* const distance = pool.acquire(8 * points);
+        pool.release(single);
+        std::byte* const absolute = pool.acquire(8 * points);
+        pool.release(distance);
+        replace(difference, absolute);
+        replace(mask, pool.acquire(points));
+        std::byte* const sum = pool.acquire(8 * points);
+        pool.release(pool.acquire(8 * points));
+        std::byte* const newer = pool.acquire(8 * points);
+        pool.release(sum);
+        replace(learnt, newer);
+    }
+    CHECK_EQUAL(fixture.bank.fresh(), fresh);
+    const SpanFigures figures = fixture.bank.figures();
+    CHECK(figures.committed <= figures.peak + 13 * mebibyte);
+    for (std::byte* block : {frame, difference, mask, learnt}) pool.release(block);
+}
+
 TEST("untouched zeroes cost no memory, however often") {
     Fixture fixture;
     for (int i = 0; i < 20; ++i) {

@@ -132,6 +132,7 @@ void SpanBank::zero(Span* span) noexcept {
 void SpanBank::make_live(Span* span) noexcept {
     std::uint8_t* const warm = page_map.warm(span->start);
     fresh_ += (span->granules - warm_granules(span->start, span->granules)) << granule_shift;
+    cut_ += span->bytes();
     std::size_t zero = 0;
     while (zero < span->granules && warm[span->granules - 1 - zero] == 0) ++zero;
     span->zero_bytes = zero << granule_shift;

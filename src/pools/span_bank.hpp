@@ -195,6 +195,7 @@ class SpanBank {
     std::size_t purge(Span* span, std::size_t granules) noexcept;
     void purge_oldest(std::size_t bytes) noexcept;
     void hold_to_bounds() noexcept;
+    std::size_t most_slack() const noexcept;
     std::size_t decay_until(std::uint64_t now) noexcept;
     void shrink_cache() noexcept;
     void give_regions_back() noexcept;
@@ -220,8 +221,9 @@ class SpanBank {
     std::size_t mapped_ = 0;
     std::size_t fresh_ = 0;
     std::size_t purged_ = 0;
-    /// See `hold_to_bounds`.
+    /// Bytes given back to stay within bounds, and those of all places that were cut out.
     std::size_t gone_for_bounds_ = 0;
+    std::size_t cut_ = 0;
     std::size_t slack_ = 0;
 };
 

@@ -12,15 +12,6 @@ namespace numpool::pools {
 using pages::granule_shift;
 using pages::page_map;
 
-namespace {
-
-/// The most that may be cached for what lies in the wrong place: a quarter of what was ever live,
-/// and no more than this; in a loop half of it, and no more than that.
-constexpr std::size_t most_slack = std::size_t{4} << 20;
-constexpr std::size_t most_slack_in_loops = std::size_t{12} << 20;
-
-}  // namespace
-
 /// Merges what rests into the free spans. All of it was released since the last time, so it was
 /// used just now, as near as matters. Says what time it is.
 std::uint64_t SpanBank::settle() noexcept {
@@ -108,8 +99,7 @@ void SpanBank::purge_oldest(std::size_t bytes) noexcept {
 /// Called after pages were promised that are not there yet. What is live and what is cached stay,
 /// together, hardly above what was ever live at once: that much the program has shown to need.
 /// Where pages lie apart from where requests need them they go and come in turns, so each time that
-/// some must go the bank allows itself more slack, half as much as went. Once as many went as were
-/// ever live, sizes do not just drift, for which much slack would be of little use: that is a loop.
+/// some must go the bank allows itself more slack, half as much as went.
 void SpanBank::hold_to_bounds() noexcept {
     const std::size_t committed = live_ + cached();
     const std::size_t bound = std::min(limit_, peak_ + peak_ / 512 + slack_);
@@ -117,10 +107,17 @@ void SpanBank::hold_to_bounds() noexcept {
     settle();
     purge_oldest(committed - bound);
     gone_for_bounds_ += committed - bound;
-    const bool loops = gone_for_bounds_ >= peak_;
-    const std::size_t most =
-        loops ? std::min(peak_ / 2, most_slack_in_loops) : std::min(peak_ / 4, most_slack);
-    slack_ = std::min(slack_ + (committed - bound) / 2, most);
+    slack_ = std::min(slack_ + (committed - bound) / 2, most_slack());
+}
+
+/// Slack is memory, and pays where pages would come again and again. Where sizes drift little goes
+/// of all that is cut out, and nothing is allowed for it; in a loop of unlike sizes a good part of
+/// it does, and soon more than was ever live.
+std::size_t SpanBank::most_slack() const noexcept {
+    constexpr std::size_t mebibyte = std::size_t{1} << 20;
+    if (gone_for_bounds_ < cut_ / 64) return 0;
+    const bool loops = gone_for_bounds_ >= cut_ / 32 && gone_for_bounds_ >= peak_;
+    return loops ? std::min(peak_ / 2, 12 * mebibyte) : std::min(peak_ / 4, 4 * mebibyte);
 }
 
 std::size_t SpanBank::decay_until(std::uint64_t now) noexcept {

@@ -87,7 +87,10 @@ void PageMap::dismiss() noexcept {
 void PageMap::mark(Extent extent, Tag tag, void* note) noexcept {
     const std::size_t first = index_of(extent.start);
     const std::size_t last = first + (extent.bytes >> granule_shift);
+    // A gibibyte has 16384 granules, and compilers unroll no loop of atomic stores by themselves.
+#pragma GCC unroll 8
     for (std::size_t i = first; i < last; ++i) notes_[i].store(note, std::memory_order_relaxed);
+#pragma GCC unroll 8
     for (std::size_t i = first; i < last; ++i) tags_[i].store(tag, std::memory_order_relaxed);
 }
 

@@ -110,31 +110,35 @@ Span* SpanBank::try_take(std::size_t granules, bool cold) noexcept {
 
 void SpanBank::zero(Span* span) noexcept {
     const bool purges = span->granules >= lazy_granules;
-    for (std::byte* at = span->start; at < span->end();) {
-        if (*page_map.warm(at) == 0) {
-            at += pages::granule;
-            continue;
-        }
-        std::byte* end = at;
-        while (end < span->end() && *page_map.warm(end) != 0) end += pages::granule;
-        const auto bytes = static_cast<std::size_t>(end - at);
-        if (purges && source_.purge({at, bytes})) {
-            std::memset(page_map.warm(at), 0, bytes >> granule_shift);
+    std::uint8_t* const warm = page_map.warm(span->start);
+    std::uint8_t* const last = warm + span->granules;
+    // Not a granule at a time, of which a gibibyte has 16384.
+    const auto next = [last](std::uint8_t* from, int kind) {
+        void* const found = std::memchr(from, kind, static_cast<std::size_t>(last - from));
+        return found == nullptr ? last : static_cast<std::uint8_t*>(found);
+    };
+    for (std::uint8_t* at = next(warm, 1); at != last;) {
+        std::uint8_t* const end = next(at, 0);
+        std::byte* const start = span->start + ((at - warm) << granule_shift);
+        const std::size_t bytes = static_cast<std::size_t>(end - at) << granule_shift;
+        if (purges && source_.purge({start, bytes})) {
+            std::memset(at, 0, static_cast<std::size_t>(end - at));
             purged_ += bytes;
         } else {
-            std::memset(at, 0, bytes);
+            std::memset(start, 0, bytes);
         }
-        at = end;
+        at = next(end, 1);
     }
 }
 
 /// Makes a span that was cut somebody's.
 void SpanBank::make_live(Span* span) noexcept {
     std::uint8_t* const warm = page_map.warm(span->start);
-    fresh_ += (span->granules - warm_granules(span->start, span->granules)) << granule_shift;
+    const std::size_t fresh = span->granules - warm_granules(span->start, span->granules);
+    fresh_ += fresh << granule_shift;
     cut_ += span->bytes();
-    std::size_t zero = 0;
-    while (zero < span->granules && warm[span->granules - 1 - zero] == 0) ++zero;
+    std::size_t zero = fresh == span->granules ? fresh : 0;
+    while (zero < fresh && warm[span->granules - 1 - zero] == 0) ++zero;
     span->zero_bytes = zero << granule_shift;
     std::memset(warm, 1, span->granules);
     span->state = Span::State::live;

@@ -38,8 +38,10 @@ ENDINGS = {
 }
 
 
-if not getattr(sys, "_is_gil_enabled", lambda: True)():
-    # As Python ends, a lock of pybind11's may have been handed to a thread that hangs for ever.
+if not getattr(sys, "_is_gil_enabled", lambda: True)() or sys.version_info < (3, 11):
+    # As Python ends, a lock of pybind11's may have been handed to a thread that hangs for ever. And
+    # CPython 3.10 itself, without numpool as well, crashes now and then: a thread that waits for
+    # the GIL looks at an interpreter that is gone.
     del ENDINGS["daemon threads that work and reset"]
 
 

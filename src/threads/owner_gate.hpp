@@ -21,9 +21,12 @@ namespace numpool::threads {
 /// one whose look comes after it finds the gate shut.
 ///
 /// The gate opens for a key, so that one comparison tells whether it is open and whether what lies
-/// behind it is what the owner came for. 0 is nobody's key.
+/// behind it is what the owner came for. 0 is nobody's key: it is what a shut gate has instead.
 class OwnerGate {
   public:
+    /// For an owner who is to find every gate shut: no gate is ever opened for it.
+    static constexpr std::uint64_t opens_nothing = ~std::uint64_t{0};
+
     constexpr OwnerGate() noexcept = default;
 
     /// The owner's. True: it is inside, and leaves soon; it never waits.

@@ -32,7 +32,7 @@ SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::Page
       wipe_{options.wipe},
       background_{options.background},
       threads_{pools::Magazines::bounds_for(centre_.classes())},
-      key_as_it_is_{wipe_ ? 0 : threads_.key()},
+      key_as_it_is_{wipe_ ? OwnerGate::opens_nothing : threads_.key()},
       name_{options.name} {
     guard_range_for_fork();
     guard();

@@ -200,7 +200,8 @@ class SharedSlabPool final : public Pool,
     mutable BriefMutex mutex_;
     /// A walk through all magazines keeps their threads outside meanwhile.
     mutable PoolThreads threads_;
-    /// With this a block is released as it is: the gates' key, or none where it is wiped first.
+    /// With this a block is released as it is: the gates' key, or one that opens none where it is
+    /// wiped first.
     const std::uint64_t key_as_it_is_;
     std::size_t handles_ = 0;
     std::atomic<bool> closed_ = false;

@@ -18,6 +18,16 @@ TEST("a gate opens for its key only, and not while it is shut") {
     gate.wait_outside();
 }
 
+TEST("who is to find every gate shut enters neither an open one nor a shut one") {
+    OwnerGate gate;
+    CHECK(!gate.enter(OwnerGate::opens_nothing));
+    gate.open(7);
+    CHECK(!gate.enter(OwnerGate::opens_nothing));
+    gate.shut();
+    CHECK(!gate.enter(OwnerGate::opens_nothing));
+    gate.wait_outside();
+}
+
 TEST("an owner and one who shuts the gate are never inside together") {
     OwnerGate gate;
     gate.open(1);

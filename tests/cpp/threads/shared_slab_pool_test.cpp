@@ -168,6 +168,22 @@ TEST("a closed pool refuses requests, keeps its blocks, and gives all back with 
     pool->check();
 }
 
+TEST("a wiping pool's block comes home where the gates are shut, too") {
+    SharedSlabPoolOptions options;
+    options.wipe = true;
+    const Handle pool = SharedSlabPool::create(options);
+    std::byte* const block = pool->acquire(100);
+    std::byte* const other = pool->acquire(100);
+    // A thread that has no magazines finds those at hand whose gate nobody ever opens.
+    in_a_thread([&] { CHECK(pool->try_release(block, 100)); });
+    CHECK_EQUAL(pool->figures().blocks, 1U);
+    pool->close();
+    CHECK(pool->try_release(other, 100));
+    CHECK_EQUAL(pool->figures().blocks, 0U);
+    CHECK_EQUAL(pool->figures().committed, 0U);
+    pool->check();
+}
+
 TEST("a thread uses many pools by turns, and what it knows of dead ones opens nothing") {
     std::vector<Handle> alive;
     for (int round = 0; round < 5; ++round) {

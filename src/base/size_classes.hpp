@@ -20,6 +20,8 @@ class SizeClasses {
     static constexpr std::size_t largest = std::size_t{64} << 10;
     /// How many one's own list may name.
     static constexpr std::size_t most = 128;
+    /// How many classes there are at most, with the default ones beyond one's own.
+    static constexpr std::size_t most_in_all = most + 64;
     /// A class's offset is its number times this: the size of what its users keep for each class
     /// in a row, so that whoever has an offset finds its own by adding it, without multiplying.
     static constexpr std::size_t offset_step = 64;
@@ -54,7 +56,7 @@ class SizeClasses {
     void fill_table() noexcept;
 
     std::array<std::uint16_t, largest / 16 + 1> offsets_{};
-    std::array<std::uint32_t, most + 64> sizes_{};
+    std::array<std::uint32_t, most_in_all> sizes_{};
     std::size_t count_ = 0;
 };
 

@@ -51,9 +51,15 @@ bool PageMap::reserve(std::byte* base, std::size_t bytes) noexcept {
     const Layout layout{granules};
     auto* const arrays = static_cast<std::byte*>(map_memory(layout.end, PROT_NONE));
     if (arrays == nullptr) return false;
-    base_ = reinterpret_cast<std::uintptr_t>(base);
-    granules_ = granules;
-    tags_ = reinterpret_cast<std::atomic<Tag>*>(arrays + layout.tags);
+    // Tags may be read from the start, for all of the range: so there is one bound to check, which
+    // never changes. Memory that can't be written is no more accounted for than what has no access.
+    if (mprotect(arrays + layout.tags, layout.notes - layout.tags, PROT_READ) != 0) {
+        munmap(arrays, layout.end);
+        return false;
+    }
+    tags_.base_ = reinterpret_cast<std::uintptr_t>(base);
+    tags_.granules_ = granules;
+    tags_.tags_ = reinterpret_cast<std::atomic<Tag>*>(arrays + layout.tags);
     notes_ = reinterpret_cast<std::atomic<void*>*>(arrays + layout.notes);
     warm_ = reinterpret_cast<std::uint8_t*>(arrays + layout.warm);
     seam_ = reinterpret_cast<std::uint8_t*>(arrays + layout.seam);
@@ -63,13 +69,13 @@ bool PageMap::reserve(std::byte* base, std::size_t bytes) noexcept {
 bool PageMap::cover(std::size_t bytes) noexcept {
     // In large steps, each a few system calls; what is not touched costs nothing.
     constexpr std::size_t step = std::size_t{4} << 30;
-    const std::size_t granules = std::min(granules_, round_up(bytes, step) >> granule_shift);
+    const std::size_t granules = std::min(tags_.granules_, round_up(bytes, step) >> granule_shift);
     if (granules <= covered_.load(std::memory_order_relaxed)) return true;
     const auto open = [granules](void* array, std::size_t size) {
         return mprotect(array, round_up((granules + 1) * size, page_size()),
                         PROT_READ | PROT_WRITE) == 0;
     };
-    if (!open(tags_, sizeof *tags_) || !open(notes_, sizeof *notes_) || !open(warm_, 1) ||
+    if (!open(tags_.tags_, sizeof(Tag)) || !open(notes_, sizeof *notes_) || !open(warm_, 1) ||
         !open(seam_, 1)) {
         return false;
     }
@@ -78,10 +84,10 @@ bool PageMap::cover(std::size_t bytes) noexcept {
 }
 
 void PageMap::dismiss() noexcept {
-    if (granules_ == 0) return;
+    if (tags_.granules_ == 0) return;
     covered_.store(0, std::memory_order_release);
-    munmap(tags_, Layout{granules_}.end);
-    granules_ = 0;
+    munmap(tags_.tags_, Layout{tags_.granules_}.end);
+    tags_ = {};
 }
 
 void PageMap::mark(Extent extent, Tag tag, void* note) noexcept {
@@ -91,7 +97,7 @@ void PageMap::mark(Extent extent, Tag tag, void* note) noexcept {
 #pragma GCC unroll 8
     for (std::size_t i = first; i < last; ++i) notes_[i].store(note, std::memory_order_relaxed);
 #pragma GCC unroll 8
-    for (std::size_t i = first; i < last; ++i) tags_[i].store(tag, std::memory_order_relaxed);
+    for (std::size_t i = first; i < last; ++i) tags_.tags_[i].store(tag, std::memory_order_relaxed);
 }
 
 Tag PageMap::enrol(void* owner) {

@@ -31,6 +31,38 @@ constexpr Tag owner_of(Tag tag) noexcept {
     return tag & ~((Tag{1} << kind_bits) - 1);
 }
 
+/// The tags of a reserved range, for who reads them again and again.
+class Tags {
+  public:
+    constexpr Tags() = default;
+
+    /// False where the address lies outside the range.
+    bool find(const void* address, Tag& tag) const noexcept {
+        const std::size_t index = index_of(address);
+        if (index >= granules_) [[unlikely]]
+            return false;
+        tag = tags_[index].load(std::memory_order_relaxed);
+        return true;
+    }
+
+    /// The tag of the granule that holds this address; 0 where it is nobody's or foreign.
+    Tag tag(const void* address) const noexcept {
+        Tag tag;
+        return find(address, tag) ? tag : 0;
+    }
+
+  private:
+    friend class PageMap;
+
+    std::size_t index_of(const void* address) const noexcept {
+        return (reinterpret_cast<std::uintptr_t>(address) - base_) >> granule_shift;
+    }
+
+    std::uintptr_t base_ = 0;
+    std::size_t granules_ = 0;
+    std::atomic<Tag>* tags_ = nullptr;
+};
+
 /// Answers "whose is this address, and of what kind?" in constant time for any address at all.
 ///
 /// Flat arrays over the granules of the reserved range, beside the range: no write of a user
@@ -44,12 +76,12 @@ class PageMap {
 
     /// The tag of the granule that holds this address; 0 where it is nobody's or foreign.
     Tag tag(const void* address) const noexcept {
-        const std::size_t index = index_of(address);
         // `covered_` is 0 until the range is reserved: everything is foreign then.
-        if (index >= covered_.load(std::memory_order_acquire)) [[unlikely]]
-            return 0;
-        return tags_[index].load(std::memory_order_relaxed);
+        const bool reserved = covered_.load(std::memory_order_acquire) != 0;
+        return reserved ? tags_.tag(address) : 0;
     }
+    /// All of them, once the range is reserved.
+    Tags tags() const noexcept { return tags_; }
 
     /// What the owner noted of the granule: its span, or its slab. Null where `tag` is 0.
     void* note(const void* address) const noexcept {
@@ -57,6 +89,11 @@ class PageMap {
         if (index >= covered_.load(std::memory_order_acquire)) [[unlikely]]
             return nullptr;
         return notes_[index].load(std::memory_order_relaxed);
+    }
+
+    /// The same for an address whose tag is not 0.
+    void* known_note(const void* address) const noexcept {
+        return notes_[index_of(address)].load(std::memory_order_relaxed);
     }
 
     /// Marks every granule of an extent.
@@ -90,17 +127,13 @@ class PageMap {
     void dismiss() noexcept;
 
   private:
-    std::size_t index_of(const void* address) const noexcept {
-        return (reinterpret_cast<std::uintptr_t>(address) - base_) >> granule_shift;
-    }
+    std::size_t index_of(const void* address) const noexcept { return tags_.index_of(address); }
 
-    std::uintptr_t base_ = 0;
+    Tags tags_;
     std::atomic<std::size_t> covered_ = 0;
-    std::atomic<Tag>* tags_ = nullptr;
     std::atomic<void*>* notes_ = nullptr;
     std::uint8_t* warm_ = nullptr;
     std::uint8_t* seam_ = nullptr;
-    std::size_t granules_ = 0;
     std::atomic<std::atomic<void*>*> owners_ = nullptr;
     Tag last_owner_ = 0;
 };

@@ -2,24 +2,30 @@
 
 #include <algorithm>
 #include <atomic>
+#include <concepts>
 #include <cstddef>
 #include <cstring>
 
 #include "base/counter.hpp"
+#include "base/owner_gate.hpp"
 #include "base/size_classes.hpp"
 #include "pools/free_block.hpp"
 
 namespace numpool::pools {
 
 /// Unused blocks of one class at hand, the one released last on top, and what was asked of them.
-/// One thread changes it; the counts may be read by others.
 ///
 /// The blocks themselves are not touched: their addresses lie in an array, so a block that comes
 /// back stays out of the processor's cache if its user left it so, and a fresh one stays fresh.
-/// Below the first place of the array is one that holds no block: a pop that finds it has nothing
-/// to compare a count with, which is one load less.
+///
+/// One thread, the owner, puts blocks on top and takes them from there: through the gate where the
+/// magazine is shared, at once where nobody else is at it. Others, behind the shut gate, take from
+/// the bottom, where they leave nothing: no block, which is also what lies below the first place.
+/// So a pop that finds no block has no count to compare; and the top is the owner's alone.
 class alignas(64) Magazine {
   public:
+    using Gate = OwnerGate<FreeBlock>;
+
     /// A batch: enough to make the slow path rare, not so many that one request for a block
     /// waits long, or takes what other threads could use.
     static constexpr std::size_t most_at_once = 64;
@@ -29,12 +35,69 @@ class alignas(64) Magazine {
     /// Puts an empty one over places, of which there is one more than it will ever hold blocks, and
     /// the first is no block; it is not written, so memory that is zero stays untouched.
     void place_on(FreeBlock* places, std::size_t capacity) noexcept {
-        bottom_ = places + 1;
-        end_ = bottom_ + capacity;
-        set_top(bottom_);
+        end_ = places + 1;
+        widen(capacity);
+        set_top(bottom());
     }
 
-    /// The top block into `block`; false where there is none.
+    /// Opened and shut by whoever shares it out.
+    Gate& gate() noexcept { return top_; }
+
+    /// The owner's way: the top block, or none where the key opens nothing, or there is none.
+    /// `note(block)` is called before it leaves.
+    template <std::invocable<FreeBlock> Note>
+    FreeBlock pop_by(Gate::Key key, Note note) noexcept {
+        FreeBlock* top;
+        if (!top_.enter(key, top)) [[unlikely]]
+            return {nullptr, false};
+        const FreeBlock block = top[-1];
+        if (!block) [[unlikely]] {
+            top_.leave(top);
+            return block;
+        }
+        note(block);
+        requests_.add(1);
+        top_.leave(top - 1);
+        return block;
+    }
+    /// The same for a request of so many bytes.
+    FreeBlock pop_by(Gate::Key key, std::size_t bytes) noexcept {
+        return pop_by(key, [&](FreeBlock) { asked_.add(static_cast<std::int64_t>(bytes)); });
+    }
+
+    /// The owner's way: false where the key opens nothing, or it is full, as one without places is.
+    template <std::invocable<FreeBlock> Note>
+    bool push_by(Gate::Key key, FreeBlock block, Note note) noexcept {
+        FreeBlock* top;
+        if (!top_.enter(key, top)) [[unlikely]]
+            return false;
+        if (top >= end_) [[unlikely]] {
+            top_.leave(top);
+            return false;
+        }
+        *top = block;
+        note(block);
+        top_.leave(top + 1);
+        return true;
+    }
+    /// The same for a request that was for so many bytes.
+    bool push_by(Gate::Key key, FreeBlock block, std::size_t bytes) noexcept {
+        return push_by(key, block, [&](FreeBlock) { note_release(bytes); });
+    }
+
+    /// Does something else behind the gate; false where the key does not open it.
+    template <class Work>
+    bool enter_by(Gate::Key key, Work work) noexcept {
+        FreeBlock* top;
+        if (!top_.enter(key, top)) [[unlikely]]
+            return false;
+        work();
+        top_.leave(top);
+        return true;
+    }
+
+    /// The top block into `block`; false where there is none. This and what follows is for those
+    /// who have the magazine for themselves.
     bool pop(FreeBlock& block) noexcept {
         FreeBlock* const top = this->top();
         block = top[-1];
@@ -56,7 +119,7 @@ class alignas(64) Magazine {
     /// False where it is full.
     bool push(FreeBlock block) noexcept {
         FreeBlock* const top = this->top();
-        if (top == end_) [[unlikely]]
+        if (top >= end_) [[unlikely]]
             return false;
         *top = block;
         set_top(top + 1);
@@ -81,24 +144,41 @@ class alignas(64) Magazine {
     /// address comes out first.
     template <class Take>
     void refill(Take take) noexcept {
-        const std::size_t taken = take(bottom_, batch());
-        std::reverse(bottom_, bottom_ + taken);
-        set_top(bottom_ + taken);
+        const std::size_t taken = take(bottom(), batch());
+        std::reverse(bottom(), bottom() + taken);
+        set_first(bottom());
+        set_top(bottom() + taken);
+    }
+
+    /// Makes room in one that is full, without passing on a block: what others took from the bottom
+    /// left places. False where there are none.
+    bool close_up() noexcept {
+        if (first() == bottom()) return false;
+        const std::size_t held = count();
+        std::memmove(bottom(), first(), held * sizeof(FreeBlock));
+        set_first(bottom());
+        set_top(bottom() + held);
+        return top() < end_;
     }
 
     /// Passes a batch of a full one, the oldest, to `give(blocks, count)`.
     template <class Give>
     void flush(Give give) noexcept {
-        flush(batch(), give);
+        take_oldest(batch(), give);
+        close_up();
     }
 
-    void widen(std::size_t capacity) noexcept { end_ = bottom_ + capacity; }
+    void widen(std::size_t capacity) noexcept {
+        end_ = bottom() + capacity;
+        capacity_ = static_cast<std::uint32_t>(capacity);
+    }
 
-    /// Passes the oldest blocks to `give(blocks, count)` where it holds more than that.
+    /// For others, too: passes the oldest blocks to `give(blocks, count)` where it holds more than
+    /// that.
     template <class Give>
     void narrow(std::size_t capacity, Give give) noexcept {
-        if (count() > capacity) flush(count() - capacity, give);
-        end_ = bottom_ + capacity;
+        if (count() > capacity) take_oldest(count() - capacity, give);
+        widen(capacity);
     }
 
     /// Goes on with another's counts, of which nobody else will ask.
@@ -109,9 +189,10 @@ class alignas(64) Magazine {
         misses_.add(other.misses());
     }
 
-    std::size_t count() const noexcept { return static_cast<std::size_t>(top() - bottom_); }
-    std::size_t capacity() const noexcept { return static_cast<std::size_t>(end_ - bottom_); }
-    const FreeBlock* begin() const noexcept { return bottom_; }
+    /// For any thread: what was true a moment ago.
+    std::size_t count() const noexcept { return static_cast<std::size_t>(top() - first()); }
+    std::size_t capacity() const noexcept { return capacity_; }
+    const FreeBlock* begin() const noexcept { return first(); }
     const FreeBlock* end() const noexcept { return top(); }
 
     std::int64_t requests() const noexcept { return requests_.read(); }
@@ -122,24 +203,34 @@ class alignas(64) Magazine {
 
   private:
     template <class Give>
-    void flush(std::size_t oldest, Give give) noexcept {
-        give(bottom_, oldest);
-        std::memmove(bottom_, bottom_ + oldest, (count() - oldest) * sizeof(FreeBlock));
-        set_top(top() - oldest);
+    void take_oldest(std::size_t oldest, Give give) noexcept {
+        FreeBlock* const taken = first();
+        give(taken, oldest);
+        std::fill_n(taken, oldest, FreeBlock{nullptr, false});
+        set_first(taken + oldest);
     }
 
     /// Half of what fits, or `most_at_once`: between a refill and a flush lie as many operations.
-    std::size_t batch() const noexcept { return std::min((capacity() + 1) / 2, most_at_once); }
-    FreeBlock* top() const noexcept { return top_.load(std::memory_order_relaxed); }
-    void set_top(FreeBlock* top) noexcept { top_.store(top, std::memory_order_relaxed); }
+    std::size_t batch() const noexcept {
+        return std::min<std::size_t>((capacity_ + 1) / 2, most_at_once);
+    }
+    FreeBlock* top() const noexcept { return top_.pointer(); }
+    void set_top(FreeBlock* top) noexcept { top_.set_pointer(top); }
+    FreeBlock* bottom() const noexcept { return end_ - capacity_; }
+    /// The oldest block's place, or the top.
+    FreeBlock* first() const noexcept { return bottom() + first_.load(std::memory_order_relaxed); }
+    void set_first(FreeBlock* first) noexcept {
+        first_.store(static_cast<std::uint32_t>(first - bottom()), std::memory_order_relaxed);
+    }
 
-    std::atomic<FreeBlock*> top_ = nullptr;
+    Gate top_;
     FreeBlock* end_ = nullptr;
     Counter requests_;
     Counter asked_;
     Counter given_up_;
-    FreeBlock* bottom_ = nullptr;
     Counter misses_;
+    std::uint32_t capacity_ = 0;
+    std::atomic<std::uint32_t> first_ = 0;
 };
 static_assert(sizeof(Magazine) == SizeClasses::offset_step);
 

@@ -75,7 +75,8 @@ class Magazines {
     /// Makes room in a full one: a batch of it may go to `give(blocks, count)`.
     template <class Give>
     void make_room(std::size_t number, Give give) noexcept {
-        if (!widen(number)) magazines_[number].flush(give);
+        Magazine& magazine = magazines_[number];
+        if (!magazine.close_up() && !widen(number)) magazine.flush(give);
     }
 
     /// Whether any is wider than they all begin.

@@ -5,6 +5,7 @@
 #include "base/clock.hpp"
 #include "base/error.hpp"
 #include "base/size_text.hpp"
+#include "pages/address_range.hpp"
 
 namespace numpool::pools {
 namespace {
@@ -12,11 +13,17 @@ namespace {
 /// So large a block is not written to be zero: the bank has cheaper ways.
 constexpr std::size_t zeroed_by_bank = std::size_t{32} << 20;
 
+pages::Tags tags_of_range() {
+    pages::address_range();
+    return pages::page_map.tags();
+}
+
 }  // namespace
 
 SlabCentre::SlabCentre(const SlabPoolOptions& options, void* owner, pages::PageSource& source,
                        pages::PageSource& record_source)
     : classes_{options.classes.empty() ? SizeClasses{} : SizeClasses{options.classes}},
+      tags_{tags_of_range()},
       enrolment_{owner},
       options_{options},
       bank_{options.spans, mine(), source},

@@ -45,9 +45,13 @@ class SlabCentre {
 
     const SizeClasses& classes() const noexcept { return classes_; }
 
+    /// What the page map's tags of this pool's addresses are, less their kinds.
+    pages::Tag mine() const noexcept { return enrolment_.tag; }
+    pages::Tags tags() const noexcept { return tags_; }
+
     /// What lies at this address; any thread may ask without the lock.
     Place place_of(const void* address) const noexcept {
-        const pages::Tag kind = pages::page_map.tag(address) - mine();
+        const pages::Tag kind = tags_.tag(address) - mine();
         if (kind < classes_.end_offset()) [[likely]]
             return {Place::Kind::small, SizeClasses::number_of(kind)};
         if (kind == pages::span_kind) return {Place::Kind::large, 0};
@@ -61,7 +65,7 @@ class SlabCentre {
     /// either case, but where both agree its answer is only compared, so the processor goes on
     /// with the class it has from `bytes` while the map's entry is still on its way.
     bool is_small(const void* address, std::size_t bytes, std::size_t& offset) const noexcept {
-        const pages::Tag kind = pages::page_map.tag(address) - mine();
+        const pages::Tag kind = tags_.tag(address) - mine();
         if (bytes <= SizeClasses::largest) [[likely]] {
             offset = classes_.offset_of(bytes);
             if (kind == offset) [[likely]] {
@@ -133,7 +137,6 @@ class SlabCentre {
         const pages::Tag tag;
     };
 
-    pages::Tag mine() const noexcept { return enrolment_.tag; }
     std::size_t give_back_empty() noexcept;
     void decay_now_and_then() noexcept;
     void note_peak() noexcept;
@@ -143,6 +146,8 @@ class SlabCentre {
                                const std::vector<const Magazines*>& magazines) const;
 
     SizeClasses classes_;
+    /// A copy beside the table of classes: a release reads both.
+    const pages::Tags tags_;
     Enrolment enrolment_;
     SlabPoolOptions options_;
     SpanBank bank_;

@@ -121,7 +121,7 @@ class SpanBank {
     /// Spans that are marked as something else are not found.
     Span* find(const void* address) const noexcept {
         if (pages::page_map.tag(address) != owner_ + pages::span_kind) return nullptr;
-        auto* const span = static_cast<Span*>(pages::page_map.note(address));
+        auto* const span = static_cast<Span*>(pages::page_map.known_note(address));
         return span->state == Span::State::live ? span : nullptr;
     }
 
@@ -143,6 +143,9 @@ class SpanBank {
 
     SpanFigures figures() const noexcept;
     std::size_t live() const noexcept { return live_; }
+    std::size_t cached() const noexcept {
+        return resting_bytes_ + (free_.warm() << pages::granule_shift);
+    }
     /// Bytes handed out without pages so far: where it stands still, pages were reused.
     std::size_t fresh() const noexcept { return fresh_; }
 
@@ -155,9 +158,6 @@ class SpanBank {
         return (granules ^ granules >> 6) % slots;
     }
 
-    std::size_t cached() const noexcept {
-        return resting_bytes_ + (free_.warm() << pages::granule_shift);
-    }
     void count_live(std::size_t bytes) noexcept {
         live_ += bytes;
         if (live_ > peak_) peak_ = live_;

@@ -1,28 +1,48 @@
 #include "threads/pool_threads.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <new>
+
+#include "threads/heavy_barrier.hpp"
 
 namespace numpool::threads {
 namespace {
 
-std::uint64_t next_key() noexcept {
+std::uint64_t next_number() noexcept {
     static std::atomic<std::uint64_t> last = 0;
     return ++last;
 }
 
+/// 0 where there is none left. Behind `shut_key` come those that open.
+pools::Magazine::Gate::Key key_for(std::uint64_t number) noexcept {
+    using Gate = pools::Magazine::Gate;
+    constexpr std::uint64_t most = std::numeric_limits<Gate::Key>::max() - Gate::shut_key;
+    return number > most ? 0 : Gate::shut_key + static_cast<Gate::Key>(number);
+}
+
+template <class Visit>
+void for_each_gate(ThreadMagazines& magazines, Visit visit) noexcept {
+    for (std::size_t i = 0; i < magazines.all->size(); ++i)
+        visit(magazines.magazines()[i].gate(), i);
+}
+
 }  // namespace
 
-PoolThreads::PoolThreads(std::vector<pools::MagazineBounds> bounds)
-    : key_{next_key()},
+PoolThreads::PoolThreads(Shelf shelf, std::vector<pools::MagazineBounds> bounds, Key first_key)
+    : shelf_{shelf},
+      number_{next_number()},
+      first_key_{first_key != 0 ? first_key : key_for(number_)},
       bounds_{std::move(bounds)},
+      open_{first_key_ != 0},
+      retired_{first_key_ == 0},
       room_for_gone_{new pools::Magazine[bounds_.size()]},
       gone_{bounds_, room_for_gone_.get()} {}
 
 bool PoolThreads::join(ThreadMagazines& magazines) noexcept try {
     if (retired_) return false;
     threads_.push_back(&magazines);
-    if (open()) magazines.gate.open(key_);
+    if (open()) open_gates_of(magazines);
     return true;
 } catch (const std::bad_alloc&) {
     return false;
@@ -34,18 +54,30 @@ void PoolThreads::shut_gates() noexcept {
     // The caller is not behind its own gate, so while it is the only one nobody has to be stopped.
     bool others = false;
     for (ThreadMagazines* const thread : threads_) {
-        thread->gate.shut();
+        shut_gates_of(*thread);
         others |= !belongs_to_caller(*thread);
     }
     if (!others) return;
     heavy_barrier();
-    for (ThreadMagazines* const thread : threads_) thread->gate.wait_outside();
+    for (ThreadMagazines* const thread : threads_) {
+        for_each_gate(*thread, [](auto& gate, std::size_t) { gate.wait_outside(); });
+    }
 }
 
 void PoolThreads::open_gates() noexcept {
     if (retired_) return;
     open_.store(true, std::memory_order_relaxed);
-    for (ThreadMagazines* const thread : threads_) thread->gate.open(key_);
+    for (ThreadMagazines* const thread : threads_) open_gates_of(*thread);
+}
+
+void PoolThreads::shut_gates_of(ThreadMagazines& magazines) noexcept {
+    for_each_gate(magazines, [](auto& gate, std::size_t) { gate.shut(); });
+}
+
+void PoolThreads::open_gates_of(ThreadMagazines& magazines) const noexcept {
+    for_each_gate(magazines, [&](auto& gate, std::size_t number) {
+        gate.open(first_key_ + static_cast<Key>(number * SizeClasses::offset_step));
+    });
 }
 
 void PoolThreads::forget(ThreadMagazines& magazines) noexcept {

@@ -16,35 +16,42 @@ namespace numpool::threads {
 /// lock, so a pool whose gates are shut is an ordinary locked one.
 class PoolThreads {
   public:
-    /// `bounds` are those of a thread's magazines. Throws std::bad_alloc.
-    explicit PoolThreads(std::vector<pools::MagazineBounds> bounds);
+    using Key = pools::Magazine::Gate::Key;
+
+    /// `bounds` are those of a thread's magazines. `first_key` opens the first one's gate, and each
+    /// next one that follows it by the step of size classes' offsets. They must not open any gate
+    /// of another pool on the same shelf while both live; 0 asks for one that no other pool asking
+    /// so has: they last for four billion pools, and those that come after have no magazines.
+    /// Throws std::bad_alloc.
+    PoolThreads(Shelf shelf, std::vector<pools::MagazineBounds> bounds, Key first_key = 0);
     PoolThreads(const PoolThreads&) = delete;
     PoolThreads& operator=(const PoolThreads&) = delete;
 
-    /// What opens the gates. No other pool's key ever was or will be the same, so that what a
-    /// thread remembers of a pool that is gone opens nothing.
-    std::uint64_t key() const noexcept { return key_; }
+    /// What opens the first magazine's gate. A pool that has gone leaves its gates shut, so that
+    /// what a thread remembers of it opens to nobody.
+    Key first_key() const noexcept { return first_key_; }
 
     /// Whether the gates are open; others may change it meanwhile.
     bool open() const noexcept { return open_.load(std::memory_order_relaxed); }
 
     /// The calling thread's magazines, at hand from now on; null where it has none.
-    ThreadMagazines* find_own() const noexcept { return find_thread_magazines(key_); }
+    ThreadMagazines* find_own() const noexcept { return find_thread_magazines(shelf_, number_); }
 
     /// The same; where it has none and the gates are open, new ones that join `pool`, this one's.
     ThreadMagazines* own(MagazineOwner& pool) noexcept {
         ThreadMagazines* const known = find_own();
         if (known != nullptr || !open()) return known;
-        return make_thread_magazines(key_, bounds_, pool);
+        return make_thread_magazines(shelf_, number_, bounds_, pool);
     }
 
     /// What `MagazineOwner::thread_joins` does. False where memory is short, or after `retire`.
     bool join(ThreadMagazines& magazines) noexcept;
 
-    /// Ends a thread's magazines: it is outside, and `links_mutex` is held. Their blocks go to
-    /// `give(number, blocks, count)`, as in all that follows.
+    /// Ends a thread's magazines: it is outside, and `links_mutex` is held. Their gates are shut
+    /// for good. Their blocks go to `give(number, blocks, count)`, as in all that follows.
     template <class Give>
     void let_go(ThreadMagazines& magazines, Give give) noexcept {
+        shut_gates_of(magazines);
         magazines.all->empty(give);
         forget(magazines);
     }
@@ -127,14 +134,19 @@ class PoolThreads {
     std::vector<const pools::Magazines*> all_magazines() const;
 
   private:
+    static void shut_gates_of(ThreadMagazines& magazines) noexcept;
+    void open_gates_of(ThreadMagazines& magazines) const noexcept;
     void forget(ThreadMagazines& magazines) noexcept;
     std::size_t idle_to_the_front() noexcept;
     bool any_wide() const noexcept;
 
-    const std::uint64_t key_;
+    const Shelf shelf_;
+    /// By which threads know their magazines of this pool: no other ever has the same.
+    const std::uint64_t number_;
+    const Key first_key_;
     const std::vector<pools::MagazineBounds> bounds_;
-    std::atomic<bool> open_ = true;
-    bool retired_ = false;
+    std::atomic<bool> open_;
+    bool retired_;
     /// Of every thread that used the pool and lives.
     std::vector<ThreadMagazines*> threads_;
     std::unique_ptr<pools::Magazine[]> room_for_gone_;

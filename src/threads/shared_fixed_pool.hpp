@@ -48,7 +48,7 @@ class SharedFixedPool : public WaitingPool,
                                               pages::SourceHandle source = pages::os_pages());
 
     Block try_acquire() final {
-        const Block block = pop_from(*magazines_at_hand);
+        const Block block = pop_from(own_at_hand());
         if (block) [[likely]]
             return block;
         return acquire_slowly_or_throw();
@@ -67,7 +67,7 @@ class SharedFixedPool : public WaitingPool,
     void release(std::byte* block, std::size_t = 0) noexcept final {
         if (wipe_) [[unlikely]]
             return release_wiped(block);
-        if (!push_to(*magazines_at_hand, block)) [[unlikely]]
+        if (!push_to(own_at_hand(), block)) [[unlikely]]
             release_slowly(block);
     }
 
@@ -113,23 +113,18 @@ class SharedFixedPool : public WaitingPool,
     /// From a thread's magazine; empty where it is not this pool's, or is empty, or others are at
     /// it.
     Block pop_from(ThreadMagazines& own) noexcept {
-        pools::FreeBlock block{nullptr, false};
-        if (!own.gate.enter(threads_.key())) [[unlikely]]
-            return {};
-        if (own.magazines()->pop(block)) [[likely]]
-            enter(block.start());
-        own.gate.leave();
+        const pools::FreeBlock block = own.magazines()->pop_by(
+            threads_.first_key(), [this](pools::FreeBlock popped) { enter(popped.start()); });
         return {block.start(), static_cast<bool>(block), wipe_};
     }
     bool push_to(ThreadMagazines& own, std::byte* block) noexcept {
-        if (!own.gate.enter(threads_.key())) [[unlikely]]
-            return false;
-        const bool pushed = own.magazines()->push({block, false});
-        if (pushed && !pool_->strike(block)) [[unlikely]]
-            stop_at(block);
-        own.gate.leave();
-        return pushed;
+        return own.magazines()->push_by(threads_.first_key(), {block, false},
+                                        [this, block](pools::FreeBlock) {
+                                            if (!pool_->strike(block)) [[unlikely]]
+                                                stop_at(block);
+                                        });
     }
+    static ThreadMagazines& own_at_hand() noexcept { return *at_hand(Shelf::equal_blocks); }
     void enter(const std::byte* block) noexcept {
         if (!pool_->enter(block)) [[unlikely]]
             stop_at(block);

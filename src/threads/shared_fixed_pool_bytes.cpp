@@ -22,7 +22,7 @@ void SharedFixedPool::note_failure() noexcept {
 SharedFixedPool::Block SharedFixedPool::take_for(std::size_t bytes) noexcept {
     Block block;
     if (fits(bytes)) {
-        block = pop_from(*magazines_at_hand);
+        block = pop_from(own_at_hand());
         if (!block) [[unlikely]]
             block = acquire_slowly();
     }
@@ -43,10 +43,10 @@ std::byte* SharedFixedPool::try_acquire_zeroed(std::size_t bytes) noexcept {
 
 std::size_t SharedFixedPool::usable_size(const void* block) const noexcept {
     const auto* const address = static_cast<const std::byte*>(block);
-    OwnerGate& gate = magazines_at_hand->gate;
-    if (gate.enter(threads_.key())) [[likely]] {
-        const bool known = pool_->place_of(address).has_value();
-        gate.leave();
+    bool known = false;
+    if (own_at_hand().magazines()->enter_by(threads_.first_key(), [&] {
+            known = pool_->place_of(address).has_value();
+        })) [[likely]] {
         return known ? block_size_ : 0;
     }
     const Lock lock{mutex_};

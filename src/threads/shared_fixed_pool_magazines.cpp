@@ -48,7 +48,7 @@ SharedFixedPool::Block SharedFixedPool::acquire_slowly() noexcept {
 
 void SharedFixedPool::release_wiped(std::byte* block) noexcept {
     std::memset(block, 0, block_size_);
-    if (!push_to(*magazines_at_hand, block)) release_slowly(block);
+    if (!push_to(own_at_hand(), block)) release_slowly(block);
 }
 
 void SharedFixedPool::release_slowly(std::byte* block) noexcept {
@@ -59,10 +59,12 @@ void SharedFixedPool::release_slowly(std::byte* block) noexcept {
     if (own == nullptr || !threads_.open()) return hand_on(lock, Block{block, true, wipe_});
     if (!pool_->strike(block)) stop_at(block);
     pools::Magazine& magazine = *own->magazines();
-    if (magazine.count() == magazine.capacity()) {
-        magazine.flush([&](const FreeBlock* all, std::size_t count) { take_home(all, count); });
+    const FreeBlock unused{block, false};
+    if (!magazine.push(unused)) {
+        const auto home = [&](const FreeBlock* all, std::size_t count) { take_home(all, count); };
+        own->all->make_room(0, home);
+        magazine.push(unused);
     }
-    magazine.push({block, false});
     check_each_time();
 }
 
@@ -121,7 +123,6 @@ bool SharedFixedPool::thread_joins(ThreadMagazines& magazines) noexcept {
 
 void SharedFixedPool::thread_ends(ThreadMagazines& magazines) noexcept {
     const Lock lock{mutex_};
-    magazines.gate.shut();
     threads_.let_go(magazines, give());
 }
 

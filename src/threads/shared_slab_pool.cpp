@@ -12,6 +12,12 @@ namespace {
 using pools::FreeBlock;
 using pools::Magazine;
 
+/// The key of a magazine's gate is the tag that the page map has for its blocks; or, where no block
+/// is to come in just because its tag fits, the number behind it, which is no tag of a slab's.
+PoolThreads::Key first_key(pages::Tag tag, bool wipe) noexcept {
+    return wipe ? tag + 1 : tag;
+}
+
 /// An address that is not the pool's was released to it: its owner's records and ours differ.
 [[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
     std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
@@ -31,8 +37,8 @@ SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::Page
     : centre_{options, static_cast<Pool*>(this), source, record_source},
       wipe_{options.wipe},
       background_{options.background},
-      threads_{pools::Magazines::bounds_for(centre_.classes())},
-      key_as_it_is_{wipe_ ? OwnerGate::opens_nothing : threads_.key()},
+      threads_{Shelf::size_classes, pools::Magazines::bounds_for(centre_.classes()),
+               first_key(centre_.mine(), wipe_)},
       name_{options.name} {
     guard_range_for_fork();
     guard();
@@ -107,12 +113,19 @@ bool SharedSlabPool::refill(Magazine& magazine, std::size_t size_class) noexcept
     return magazine.count() != 0;
 }
 
-bool SharedSlabPool::release_slowly(std::size_t offset, std::byte* block,
-                                    std::size_t bytes) noexcept {
-    const std::size_t size_class = SizeClasses::number_of(offset);
+bool SharedSlabPool::release_slowly(std::byte* block, std::size_t bytes) noexcept {
+    const pools::SlabCentre::Place place = centre_.place_of(block);
+    if (place.kind != pools::SlabCentre::Place::Kind::small) {
+        return block == nullptr || release_large(block);
+    }
+    const std::size_t size_class = place.size_class;
     if (wipe_) std::memset(block, 0, classes().size(size_class));
     ThreadMagazines* const own = threads_.own(*this);
-    if (own != nullptr && push_to(*own, offset, block, bytes, threads_.key())) return true;
+    if (own != nullptr) {
+        // Another pool's were at hand, or the size was wrong.
+        const std::size_t offset = size_class * SizeClasses::offset_step;
+        if (push_to(*own, offset, block, bytes, key_of(offset))) return true;
+    }
     const FreeBlock unused{block, false};
     const auto give = [&](const FreeBlock* blocks, std::size_t count) {
         centre_.give(size_class, blocks, count);

@@ -56,13 +56,19 @@ class SharedSlabPool final : public Pool,
     pools::FreeBlock acquire_at_hand(std::size_t bytes) const noexcept {
         if (bytes > SizeClasses::largest) [[unlikely]]
             return {nullptr, false};
-        return pop_from(*magazines_at_hand, centre_.classes().offset_of(bytes), bytes);
+        return pop_from(own_at_hand(), centre_.classes().offset_of(bytes), bytes);
     }
+    /// The magazine is looked for by the size that was asked for, as the caller has it, and opens
+    /// for the tag that the page map has for the address: one comparison tells that the block is
+    /// of the magazine's pool and class, and that the gate is open. A wrong size opens nothing, as
+    /// does any size where blocks are to be wiped first: no tag is a key there. The processor goes
+    /// on with the magazine while the tag is still on its way.
     bool release_at_hand(void* address, std::size_t bytes) const noexcept {
-        auto* const block = static_cast<std::byte*>(address);
-        std::size_t offset;
-        return centre_.is_small(block, bytes, offset) &&
-               push_to(*magazines_at_hand, offset, block, bytes, key_as_it_is_);
+        pages::Tag tag;
+        if (bytes > SizeClasses::largest || !centre_.tags().find(address, tag)) [[unlikely]]
+            return false;
+        return push_to(own_at_hand(), centre_.classes().offset_of(bytes),
+                       static_cast<std::byte*>(address), bytes, tag);
     }
 
     /// A block. Throws Exhausted, which says what was asked of which pool, its limit and its use;
@@ -71,16 +77,13 @@ class SharedSlabPool final : public Pool,
     std::byte* acquire_zeroed(std::size_t bytes);
 
     /// Takes a block back; null is none. False, and nothing has changed, where the address is not
-    /// this pool's. `bytes` is what was asked for, as far as the caller knows. Afterwards the pool
-    /// may be gone.
+    /// this pool's; but a block of a pool like this one whose magazines the thread has at hand goes
+    /// home to that one. `bytes` is what was asked for, as far as the caller knows. Afterwards the
+    /// pool may be gone.
     bool try_release(void* address, std::size_t bytes = 0) noexcept override {
-        auto* const block = static_cast<std::byte*>(address);
-        std::size_t offset;
-        if (!centre_.is_small(block, bytes, offset)) [[unlikely]]
-            return block == nullptr || release_large(block);
-        if (push_to(*magazines_at_hand, offset, block, bytes, key_as_it_is_)) [[likely]]
+        if (release_at_hand(address, bytes)) [[likely]]
             return true;
-        return release_slowly(offset, block, bytes);
+        return release_slowly(static_cast<std::byte*>(address), bytes);
     }
 
     /// As SlabPool's. Null for a foreign address, too, and once the pool is closed, unless the
@@ -138,7 +141,7 @@ class SharedSlabPool final : public Pool,
         if (bytes > SizeClasses::largest) [[unlikely]]
             return acquire_large(bytes, zeroed);
         const std::size_t offset = centre_.classes().offset_of(bytes);
-        const pools::FreeBlock block = pop_from(*magazines_at_hand, offset, bytes);
+        const pools::FreeBlock block = pop_from(own_at_hand(), offset, bytes);
         if (!block) [[unlikely]]
             return acquire_slowly(offset, bytes, zeroed);
         return prepared(block, bytes, zeroed);
@@ -153,26 +156,21 @@ class SharedSlabPool final : public Pool,
     /// following know a size class by its offset.
     pools::FreeBlock pop_from(ThreadMagazines& own, std::size_t offset,
                               std::size_t bytes) const noexcept {
-        pools::FreeBlock block{nullptr, false};
-        if (!own.gate.enter(threads_.key())) [[unlikely]]
-            return block;
-        own.magazine_at(offset).pop(block, bytes);
-        own.gate.leave();
-        return block;
+        return own.magazine_at(offset).pop_by(key_of(offset), bytes);
     }
     bool push_to(ThreadMagazines& own, std::size_t offset, std::byte* block, std::size_t bytes,
-                 std::uint64_t key) const noexcept {
-        if (!own.gate.enter(key)) [[unlikely]]
-            return false;
-        const bool pushed = own.magazine_at(offset).push({block, false}, bytes);
-        own.gate.leave();
-        return pushed;
+                 PoolThreads::Key key) const noexcept {
+        return own.magazine_at(offset).push_by(key, {block, false}, bytes);
     }
+    PoolThreads::Key key_of(std::size_t offset) const noexcept {
+        return threads_.first_key() + static_cast<PoolThreads::Key>(offset);
+    }
+    static ThreadMagazines& own_at_hand() noexcept { return *at_hand(Shelf::size_classes); }
 
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
     bool release_large(std::byte* block) noexcept;
     std::byte* acquire_slowly(std::size_t offset, std::size_t bytes, bool zeroed) noexcept;
-    bool release_slowly(std::size_t offset, std::byte* block, std::size_t bytes) noexcept;
+    bool release_slowly(std::byte* block, std::size_t bytes) noexcept;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
 
     std::byte* reallocate_wiped(std::byte* block, std::size_t bytes) noexcept;
@@ -200,9 +198,6 @@ class SharedSlabPool final : public Pool,
     mutable BriefMutex mutex_;
     /// A walk through all magazines keeps their threads outside meanwhile.
     mutable PoolThreads threads_;
-    /// With this a block is released as it is: the gates' key, or one that opens none where it is
-    /// wiped first.
-    const std::uint64_t key_as_it_is_;
     std::size_t handles_ = 0;
     std::atomic<bool> closed_ = false;
     std::optional<PoolThreads::AllOutside> paused_for_fork_;

@@ -12,7 +12,6 @@ bool SharedSlabPool::thread_joins(ThreadMagazines& magazines) noexcept {
 
 void SharedSlabPool::thread_ends(ThreadMagazines& magazines) noexcept {
     const Lock lock{mutex_};
-    magazines.gate.shut();
     threads_.let_go(magazines, give());
 }
 

@@ -2,8 +2,9 @@
 
 #include <pthread.h>
 
-#include <array>
 #include <memory>
+
+#include "pages/os_pages.hpp"
 
 namespace numpool::threads {
 /// What a thread has of all pools.
@@ -17,14 +18,24 @@ struct Thread {
 
 namespace {
 
+constexpr std::size_t most_magazines = SizeClasses::most_in_all;
+
 /// At hand in threads that have none yet, and in those that have none any more. No key opens their
 /// gates, and nothing but the gates is ever used.
-constinit ThreadMagazines none_yet;
-constinit ThreadMagazines none_any_more;
+struct None {
+    ThreadMagazines record;
+    std::array<pools::Magazine, most_magazines> magazines;
+};
+constinit None none_yet;
+constinit None none_any_more;
+
+void have_at_hand(None& none) noexcept {
+    magazines_at_hand.fill(&none.record);
+}
 
 void end_thread(void* address) {
     auto* const thread = static_cast<Thread*>(address);
-    magazines_at_hand = &none_any_more;
+    have_at_hand(none_any_more);
     const std::lock_guard lock{links_mutex()};
     while (ThreadMagazines* const magazines = thread->first) {
         if (magazines->pool != nullptr) magazines->pool->thread_ends(*magazines);
@@ -45,12 +56,22 @@ pthread_key_t end_key() {
     return key;
 }
 
+bool thread_has_ended() noexcept {
+    return magazines_at_hand.front() == &none_any_more.record;
+}
+
+/// Null where the calling thread has had no magazines.
+Thread* known_thread() noexcept {
+    if (thread_has_ended()) return nullptr;
+    for (const ThreadMagazines* const magazines : magazines_at_hand) {
+        if (magazines->thread != nullptr) return magazines->thread;
+    }
+    return static_cast<Thread*>(pthread_getspecific(end_key()));
+}
+
 Thread* calling_thread() {
-    if (magazines_at_hand == &none_any_more) return nullptr;
-    if (magazines_at_hand != &none_yet) return magazines_at_hand->thread;
-    auto* thread = static_cast<Thread*>(pthread_getspecific(end_key()));
-    if (thread != nullptr) return thread;
-    thread = new Thread;
+    if (Thread* const known = known_thread(); known != nullptr || thread_has_ended()) return known;
+    auto* const thread = new Thread;
     if (pthread_setspecific(end_key(), thread) == 0) return thread;
     delete thread;
     return nullptr;
@@ -58,7 +79,6 @@ Thread* calling_thread() {
 
 /// Ends magazines of pools that have closed.
 void forget_closed(Thread& thread) {
-    bool at_hand = false;
     for (ThreadMagazines** link = &thread.first; *link != nullptr;) {
         ThreadMagazines* const magazines = *link;
         if (magazines->pool != nullptr) {
@@ -67,10 +87,9 @@ void forget_closed(Thread& thread) {
         }
         *link = magazines->next;
         thread.recent_for(magazines->key) = nullptr;
-        at_hand |= magazines_at_hand == magazines;
+        if (at_hand(magazines->shelf) == magazines) at_hand(magazines->shelf) = &none_yet.record;
         ThreadMagazines::end(magazines);
     }
-    if (at_hand) magazines_at_hand = thread.first != nullptr ? thread.first : &none_yet;
 }
 
 class LinksGuard final : public ForkGuarded {
@@ -85,19 +104,34 @@ class LinksGuard final : public ForkGuarded {
 
 }  // namespace
 
-thread_local constinit ThreadMagazines* magazines_at_hand = &none_yet;
+thread_local constinit std::array<ThreadMagazines*, 2> magazines_at_hand = {&none_yet.record,
+                                                                            &none_yet.record};
 
-ThreadMagazines* ThreadMagazines::make(std::size_t count) {
-    const std::size_t bytes = sizeof(ThreadMagazines) + count * sizeof(pools::Magazine);
-    return new (::operator new(bytes, std::align_val_t{alignof(ThreadMagazines)})) ThreadMagazines;
+ThreadMagazines* ThreadMagazines::make(Shelf shelf) {
+    void* room = nullptr;
+    if (shelf == Shelf::size_classes) {
+        room = pages::os_pages().map(sizeof(None), pages::page_size()).start;
+        if (room == nullptr) throw std::bad_alloc{};
+    } else {
+        constexpr std::size_t bytes = sizeof(ThreadMagazines) + sizeof(pools::Magazine);
+        room = ::operator new(bytes, std::align_val_t{alignof(ThreadMagazines)});
+    }
+    auto* const magazines = new (room) ThreadMagazines;
+    magazines->shelf = shelf;
+    return magazines;
 }
 
 void ThreadMagazines::end(ThreadMagazines* magazines) noexcept {
-    ::operator delete(magazines, std::align_val_t{alignof(ThreadMagazines)});
+    if (magazines->shelf == Shelf::size_classes) {
+        const std::size_t bytes = round_up(sizeof(None), pages::page_size());
+        pages::os_pages().unmap({reinterpret_cast<std::byte*>(magazines), bytes});
+    } else {
+        ::operator delete(magazines, std::align_val_t{alignof(ThreadMagazines)});
+    }
 }
 
-ThreadMagazines* find_thread_magazines(std::uint64_t key) noexcept {
-    Thread* const thread = magazines_at_hand->thread;
+ThreadMagazines* find_thread_magazines(Shelf shelf, std::uint64_t key) noexcept {
+    Thread* const thread = known_thread();
     if (thread == nullptr) return nullptr;
     ThreadMagazines*& recent = thread->recent_for(key);
     if (recent == nullptr || recent->key != key) {
@@ -106,17 +140,17 @@ ThreadMagazines* find_thread_magazines(std::uint64_t key) noexcept {
         if (magazines == nullptr) return nullptr;
         recent = magazines;
     }
-    magazines_at_hand = recent;
+    at_hand(shelf) = recent;
     return recent;
 }
 
-ThreadMagazines* make_thread_magazines(std::uint64_t key,
+ThreadMagazines* make_thread_magazines(Shelf shelf, std::uint64_t key,
                                        std::span<const pools::MagazineBounds> bounds,
                                        MagazineOwner& pool) noexcept try {
     Thread* const thread = calling_thread();
     if (thread == nullptr) return nullptr;
     std::unique_ptr<ThreadMagazines, void (*)(ThreadMagazines*)> magazines{
-        ThreadMagazines::make(bounds.size()), &ThreadMagazines::end};
+        ThreadMagazines::make(shelf), &ThreadMagazines::end};
     auto all = std::make_unique<pools::Magazines>(bounds, magazines->magazines());
     const std::lock_guard lock{links_mutex()};
     forget_closed(*thread);
@@ -128,7 +162,7 @@ ThreadMagazines* make_thread_magazines(std::uint64_t key,
     static_cast<void>(all.release());
     magazines->next = thread->first;
     thread->first = magazines.get();
-    magazines_at_hand = magazines.get();
+    at_hand(shelf) = magazines.get();
     return magazines.release();
 } catch (const std::bad_alloc&) {
     return nullptr;

@@ -200,6 +200,40 @@ TEST("a thread uses many pools by turns, and what it knows of dead ones opens no
     }
 }
 
+TEST("pools with few, with the usual and with most classes take turns in one thread") {
+    SharedSlabPoolOptions few;
+    few.classes = {SizeClasses::largest};
+    SharedSlabPoolOptions most;
+    for (std::size_t i = 1; i <= SizeClasses::most; ++i) most.classes.push_back(i * 64);
+    std::vector<Handle> pools;
+    for (const SharedSlabPoolOptions& options : {few, SharedSlabPoolOptions{}, most}) {
+        pools.push_back(SharedSlabPool::create(options));
+    }
+    struct Live {
+        SharedSlabPool* pool;
+        std::byte* block;
+        std::size_t bytes;
+    };
+    std::vector<Live> live;
+    for (std::size_t turn = 0; turn < 2000; ++turn) {
+        const std::size_t size = turn * 997 % SizeClasses::largest;
+        live.push_back({pools[turn % 3].get(), pools[turn % 3]->acquire(size), size});
+        if (turn % 7 != 0) continue;
+        // The thread has the last one's at hand, and is to find the others'.
+        for (const auto& [pool, block, bytes] : live) CHECK(pool->try_release(block, bytes));
+        live.clear();
+    }
+    // A pool that is asked by mistake refuses, or the block goes home; no other has it then.
+    for (const auto& [pool, block, bytes] : live) {
+        SharedSlabPool* const other = pool == pools[0].get() ? pools[1].get() : pools[0].get();
+        if (!other->try_release(block, bytes)) CHECK(pool->try_release(block, bytes));
+    }
+    for (const Handle& pool : pools) {
+        pool->check();
+        CHECK_EQUAL(pool->figures().blocks, 0U);
+    }
+}
+
 TEST("blocks may be released after the thread's own storage is gone") {
     static const Handle pool = SharedSlabPool::create();
     struct Late {

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <sched.h>
+
+#include <atomic>
+#include <cstdint>
+
+namespace numpool {
+
+/// A pointer that one thread, the owner, moves, and a gate before what belongs to it: the owner
+/// passes for the price of one plain store, and another thread, now and then, can keep it out for
+/// the price of stopping every thread for a moment.
+///
+/// It is Dekker's algorithm with the owner's barrier moved to the other side. The owner says that
+/// it is inside, then looks whether the gate is shut; who shuts it says so, then looks whether the
+/// owner is inside. A processor may let the owner's look overtake its word, so that both would
+/// miss each other: an ordinary lock pays a locked instruction for that, several times what a
+/// block costs. Here who shuts makes every thread run a barrier between its word and its look
+/// (`heavy_barrier`): an owner whose look came before it has spoken before it, too, and is seen;
+/// one whose look comes after it finds the gate shut.
+///
+/// That the owner is inside stands in the pointer's highest byte, which no address uses, and the
+/// pointer's next value is the last that it stores: one store both moves the pointer and leaves.
+/// Others never move it. So the owner may read it before it asks the gate, and what it read is
+/// right: a read behind the gate would wait until the word before it has reached the cache.
+///
+/// The gate opens for a key, so that one comparison tells whether it is open and whether what lies
+/// behind it is what the owner came for. `shut_key` is nobody's key. 0 opens those gates only that
+/// were never opened or shut: there the pointer is still null.
+template <class T>
+class OwnerGate {
+  public:
+    using Key = std::uint32_t;
+    /// What a shut gate has instead of a key.
+    static constexpr Key shut_key = 1;
+
+    constexpr OwnerGate() noexcept = default;
+
+    /// The owner's. True: it has the pointer, is inside, and leaves soon. False: the key does not
+    /// open the gate. It never waits.
+    bool enter(Key key, T*& pointer) noexcept {
+        const std::uintptr_t word = word_.load(std::memory_order_relaxed);
+        pointer = reinterpret_cast<T*>(word);
+        note_inside(word);
+        // Here the compiler, for its part, must keep the order.
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        if (key_.load(std::memory_order_acquire) == key) [[likely]]
+            return true;
+        word_.store(word, std::memory_order_release);
+        return false;
+    }
+    void leave(T* pointer) noexcept {
+        word_.store(reinterpret_cast<std::uintptr_t>(pointer), std::memory_order_release);
+    }
+
+    /// For any thread.
+    T* pointer() const noexcept {
+        return reinterpret_cast<T*>(word_.load(std::memory_order_relaxed) & ~(inside * 0xff));
+    }
+    /// For the owner where others can't be at it meanwhile: they hold a lock that it holds.
+    void set_pointer(T* pointer) noexcept {
+        word_.store(reinterpret_cast<std::uintptr_t>(pointer), std::memory_order_relaxed);
+    }
+
+    /// For others, one at a time: they hold a lock. First `shut` as many gates as needed, then one
+    /// `heavy_barrier`, then `wait_outside` for each. What the owner did inside has happened then.
+    void shut() noexcept { key_.store(shut_key, std::memory_order_relaxed); }
+    void wait_outside() const noexcept {
+        while (word_.load(std::memory_order_acquire) >= inside) sched_yield();
+    }
+    /// What was done behind the shut gate has happened for an owner that enters.
+    void open(Key key) noexcept { key_.store(key, std::memory_order_release); }
+
+  private:
+    static_assert(sizeof(std::uintptr_t) == 8, "a shorter address may use all of its bytes");
+    static constexpr unsigned highest_byte = sizeof(std::uintptr_t) - 1;
+    static constexpr std::uintptr_t inside = std::uintptr_t{1} << 8 * highest_byte;
+
+    void note_inside([[maybe_unused]] std::uintptr_t word) noexcept {
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+        // One byte is enough, and needs neither the pointer nor a register.
+        asm volatile("movb $1, %0" : "=m"(reinterpret_cast<unsigned char*>(&word_)[highest_byte]));
+#else
+        word_.store(word | inside, std::memory_order_relaxed);
+#endif
+    }
+
+    std::atomic<std::uintptr_t> word_ = 0;
+    std::atomic<Key> key_ = 0;
+};
+
+}  // namespace numpool

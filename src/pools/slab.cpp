@@ -29,24 +29,37 @@ Slab::Slab(const SlabLayout& layout, Span& span) noexcept
     if (count % 64 != 0) touched_bits[count / 64] = (std::uint64_t{1} << count % 64) - 1;
 }
 
-std::size_t Slab::take(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept {
+/// `choose(unused, touched)` says which of a word's blocks may be taken.
+template <class Choose>
+std::size_t Slab::take_where(Choose choose, const SlabLayout& layout, FreeBlock* blocks,
+                             std::size_t most) noexcept {
     std::uint64_t* const unused_bits = unused_words();
     const std::uint64_t* const touched_bits = unused_bits + layout.words();
-    const std::size_t wanted = std::min<std::size_t>(most, unused_count_);
     std::size_t taken = 0;
-    for (std::size_t word = first_word_; taken < wanted; ++word) {
-        std::uint64_t bits = unused_bits[word];
+    for (std::size_t word = first_word_; taken < most && word < layout.words(); ++word) {
+        std::uint64_t bits = choose(unused_bits[word], touched_bits[word]);
         std::byte* const base = block_at(layout, word * 64);
-        for (; bits != 0 && taken < wanted; bits &= bits - 1) {
+        for (; bits != 0 && taken < most; bits &= bits - 1) {
             const auto bit = static_cast<std::size_t>(std::countr_zero(bits));
             const bool fresh = (touched_bits[word] >> bit & 1) == 0;
             blocks[taken++] = {base + bit * layout.stride.bytes(), fresh};
+            unused_bits[word] &= ~(std::uint64_t{1} << bit);
         }
-        unused_bits[word] = bits;
-        first_word_ = static_cast<std::uint32_t>(word);
+        if (unused_bits[first_word_] == 0) first_word_ = static_cast<std::uint32_t>(word);
     }
     unused_count_ -= static_cast<std::uint32_t>(taken);
     return taken;
+}
+
+std::size_t Slab::take(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept {
+    const auto any = [](std::uint64_t unused, std::uint64_t) { return unused; };
+    return take_where(any, layout, blocks, std::min<std::size_t>(most, unused_count_));
+}
+
+std::size_t Slab::take_touched(const SlabLayout& layout, FreeBlock* blocks,
+                               std::size_t most) noexcept {
+    const auto both = [](std::uint64_t unused, std::uint64_t touched) { return unused & touched; };
+    return take_where(both, layout, blocks, most);
 }
 
 Slab::Run Slab::unused_run(const SlabLayout& layout, std::size_t from) const noexcept {

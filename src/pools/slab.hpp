@@ -32,6 +32,10 @@ class Slab {
     /// Takes up to `most` unused blocks, the lowest addresses first; says how many it took.
     std::size_t take(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept;
 
+    /// The same of touched ones only.
+    std::size_t take_touched(const SlabLayout& layout, FreeBlock* blocks,
+                             std::size_t most) noexcept;
+
     /// Takes a block back. False, and nothing has changed, where no block starts at the address
     /// or the block is unused already.
     bool give(const SlabLayout& layout, FreeBlock block) noexcept {
@@ -90,6 +94,10 @@ class Slab {
     Slab* previous = nullptr;
 
   private:
+    template <class Choose>
+    std::size_t take_where(Choose choose, const SlabLayout& layout, FreeBlock* blocks,
+                           std::size_t most) noexcept;
+
     std::uint64_t* unused_words() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
     const std::uint64_t* unused_words() const noexcept {
         return reinterpret_cast<const std::uint64_t*>(this + 1);

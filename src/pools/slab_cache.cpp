@@ -32,22 +32,42 @@ std::size_t SlabCache::take_from_slabs(FreeBlock* blocks, std::size_t most) noex
     std::size_t taken = 0;
     while (taken < most) {
         Slab* slab = slab_with_blocks();
-        if (slab == nullptr) {
-            if (taken != 0) break;
-            slab = store_.create(layout_, kind_, spare_records_);
-            if (slab == nullptr) break;
-            ++slabs_;
-            touched_blocks_ += slab->count_touched(layout_);
-            lists_[empty].push(*slab);
-        }
-        const ListNumber from = list_for(slab->unused());
-        taken += slab->take(layout_, blocks + taken, most - taken);
-        move(*slab, from, list_for(slab->unused()));
+        if (slab == nullptr && taken == 0) slab = slab_for_one();
+        if (slab == nullptr) break;
+        const ListNumber from = list_for(*slab);
+        const std::size_t more = take_from(*slab, blocks + taken, most - taken, taken == 0);
+        if (more == 0) break;
+        taken += more;
+        move(*slab, from, list_for(*slab));
         idle_slabs_ = std::min(idle_slabs_, lists_[empty].size());
     }
     blocks_out_ += taken;
     for (std::size_t i = 0; i < taken; ++i) touched_blocks_ -= blocks[i].fresh() ? 0 : 1;
     return taken;
+}
+
+std::size_t SlabCache::take_from(Slab& slab, FreeBlock* blocks, std::size_t most,
+                                 bool first) noexcept {
+    if (!layout_.has_pages) return slab.take(layout_, blocks, most);
+    const std::size_t touched = slab.take_touched(layout_, blocks, most);
+    return touched == 0 && first ? slab.take(layout_, blocks, 1) : touched;
+}
+
+Slab* SlabCache::new_slab() noexcept {
+    Slab* const slab = store_.create(layout_, kind_, spare_records_);
+    if (slab == nullptr) return nullptr;
+    ++slabs_;
+    touched_blocks_ += slab->count_touched(layout_);
+    lists_[empty].push(*slab);
+    return slab;
+}
+
+/// A new one, or one with a fresh block where a new one would bring fresh ones, too.
+Slab* SlabCache::slab_for_one() noexcept {
+    Slab* const partial = lists_[fresh].first();
+    if (partial != nullptr && !store_.has_touched(layout_.bytes)) return partial;
+    Slab* const slab = new_slab();
+    return slab != nullptr ? slab : partial;
 }
 
 Slab* SlabCache::slab_with_blocks() noexcept {
@@ -62,15 +82,21 @@ void SlabCache::give_to_slabs(const FreeBlock* blocks, std::size_t count) noexce
     while (i < count) {
         // Blocks that come back together often lie in one slab.
         auto& slab = *static_cast<Slab*>(pages::page_map.note(blocks[i].start()));
-        const ListNumber from = list_for(slab.unused());
+        const ListNumber from = list_for(slab);
         do {
             give(slab, blocks[i]);
         } while (++i < count && slab.holds(blocks[i].start()));
-        move(slab, from, list_for(slab.unused()));
+        move(slab, from, list_for(slab));
     }
-    while (lists_[empty].size() > std::max<std::size_t>(1, slabs_ / 8)) {
-        end_slab(*lists_[empty].first());
-    }
+    while (lists_[empty].size() > std::max<std::size_t>(1, slabs_ / 8)) end_slab(one_to_end());
+}
+
+/// An empty slab, not one with fresh blocks if it can be helped: the bank, where it joins its
+/// memory with others', soon knows no more which of it was touched.
+Slab& SlabCache::one_to_end() noexcept {
+    Slab& first = *lists_[empty].first();
+    const bool whole = first.count_touched(layout_) == layout_.blocks;
+    return whole || first.next == nullptr ? first : *first.next;
 }
 
 void SlabCache::give(Slab& slab, FreeBlock block) noexcept {
@@ -117,8 +143,10 @@ std::size_t SlabCache::purge_partial() noexcept {
     settle();
     std::size_t purged = 0;
     for (const ListNumber number : {dense, sparse}) {
-        for (Slab* slab = lists_[number].first(); slab != nullptr; slab = slab->next) {
+        for (Slab *slab = lists_[number].first(), *next; slab != nullptr; slab = next) {
+            next = slab->next;
             purged += store_.purge(*slab, layout_);
+            move(*slab, number, list_for(*slab));
         }
     }
     touched_blocks_ -= purged;
@@ -138,7 +166,7 @@ SlabFigures SlabCache::figures() const noexcept {
 
 [[gnu::cold]] void SlabCache::check() const {
     SlabFigures counted;
-    for (const ListNumber number : {full, dense, sparse, empty}) check_list(number, counted);
+    for (const ListNumber number : {full, dense, sparse, empty, fresh}) check_list(number, counted);
     const std::string name = "the cache of " + std::to_string(layout_.block_size) + "-byte slabs ";
     if (counted.slabs != slabs_ || counted.blocks_out != blocks_out_ ||
         counted.touched_blocks != touched_blocks_) {
@@ -159,7 +187,7 @@ SlabFigures SlabCache::figures() const noexcept {
         slab->check(layout_);
         const std::string name =
             "a slab of " + std::to_string(layout_.block_size) + "-byte blocks ";
-        if (list_for(slab->unused()) != number) throw Corrupted{name + "is in the wrong list"};
+        if (list_for(*slab) != number) throw Corrupted{name + "is in the wrong list"};
         const std::byte* const last = slab->span().start + layout_.bytes - 1;
         for (const std::byte* address : {static_cast<const std::byte*>(slab->span().start), last}) {
             if (pages::page_map.note(address) != slab ||

@@ -51,7 +51,8 @@ class SlabCache {
     const SlabLayout& layout() const noexcept { return layout_; }
 
     /// Up to `most` blocks, one at least, or none where the store refuses a slab. A new slab is
-    /// made for the first block only.
+    /// made for the first block only. A fresh block that has pages of its own comes alone, and
+    /// where no touched one can be had: what waits at hand has its pages.
     std::size_t take(FreeBlock* blocks, std::size_t most) noexcept;
 
     /// Takes blocks back that lie in slabs of this class. What is no block, or not out, is counted
@@ -89,17 +90,24 @@ class SlabCache {
     void check() const;
 
   private:
-    enum ListNumber : std::size_t { full, dense, sparse, empty, list_count };
+    /// `fresh`: slabs in use whose unused blocks are fresh and have pages of their own.
+    enum ListNumber : std::size_t { full, dense, sparse, empty, fresh, list_count };
 
-    ListNumber list_for(std::size_t unused) const noexcept {
+    ListNumber list_for(const Slab& slab) const noexcept {
+        const std::size_t unused = slab.unused();
         if (unused == 0) return full;
         if (unused == layout_.blocks) return empty;
+        if (layout_.has_pages && slab.count_touched(layout_) == 0) return fresh;
         return unused * 2 < layout_.blocks ? dense : sparse;
     }
     void settle(std::size_t oldest) noexcept;
     std::size_t take_from_slabs(FreeBlock* blocks, std::size_t most) noexcept;
+    std::size_t take_from(Slab& slab, FreeBlock* blocks, std::size_t most, bool first) noexcept;
+    Slab* new_slab() noexcept;
+    Slab* slab_for_one() noexcept;
     void give_to_slabs(const FreeBlock* blocks, std::size_t count) noexcept;
     Slab* slab_with_blocks() noexcept;
+    Slab& one_to_end() noexcept;
     void give(Slab& slab, FreeBlock block) noexcept;
     void move(Slab& slab, ListNumber from, ListNumber to) noexcept;
     void end_slab(Slab& slab) noexcept;

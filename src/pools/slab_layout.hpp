@@ -7,6 +7,7 @@
 #include "base/size.hpp"
 #include "base/stride.hpp"
 #include "pages/page_map.hpp"
+#include "pages/page_source.hpp"
 
 namespace numpool::pools {
 
@@ -36,6 +37,8 @@ struct SlabLayout {
     /// Whole granules of the page map, so that an address tells its slab.
     std::size_t bytes;
     std::size_t blocks;
+    /// No block shares all of its pages with others.
+    bool has_pages = stride.bytes() >= pages::page_size();
 
   private:
     /// Blocks of a multiple of 2 KiB would all start at the same one or two places modulo 4096,

@@ -45,14 +45,15 @@ void bursts(Peer& peer) {
             for (void* const block : blocks) peer.release(block, size);
         };
         round();
-        const std::size_t faults = page_faults();
         const double start = nanoseconds_now();
+        const std::size_t faults = page_faults();
         constexpr int rounds = 3;
         for (int i = 0; i < rounds; ++i) round();
         const double time = (nanoseconds_now() - start) / (rounds * count);
+        // Before anything is printed: what prints for the first time faults, too.
+        const auto faulted = static_cast<double>(page_faults() - faults);
         report("burst of 1000 x " + size_name(size) + ", ns a block", time);
-        report("burst of 1000 x " + size_name(size) + ", faults a round",
-               static_cast<double>(page_faults() - faults) / rounds);
+        report("burst of 1000 x " + size_name(size) + ", faults a round", faulted / rounds);
     }
 }
 

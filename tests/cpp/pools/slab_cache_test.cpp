@@ -60,6 +60,54 @@ TEST("a cache makes a slab for the first block only, and marks its memory") {
     lone.cache.check();
 }
 
+TEST("a fresh block with pages of its own comes alone, and when no touched one is left") {
+    LoneCache lone{16384};
+    const std::size_t in_slab = lone.cache.layout().blocks;
+    auto touched = lone.take_all(5);
+    CHECK_EQUAL(lone.cache.figures().slabs, 1U);
+    CHECK_EQUAL(lone.take(8).size(), 1U);
+    for (FreeBlock& block : touched) block = {block.start(), false};
+    lone.give(touched);
+    lone.cache.settle();
+    lone.cache.check();
+    // What is left of the slab is fresh: five touched ones and no more.
+    const auto again = lone.take(8);
+    CHECK_EQUAL(again.size(), 5U);
+    for (const FreeBlock block : again) CHECK(!block.fresh());
+    const auto last = lone.take_all(in_slab - 6);
+    for (const FreeBlock block : last) CHECK(block.fresh());
+    CHECK_EQUAL(lone.cache.figures().slabs, 1U);
+    lone.cache.check();
+    CHECK_EQUAL(lone.take(8).size(), 1U);
+    CHECK_EQUAL(lone.cache.figures().slabs, 2U);
+}
+
+TEST("a slab of memory that was touched is made rather than a fresh block taken") {
+    LoneCache lone{16384};
+    auto first = lone.take_all(3 * lone.cache.layout().blocks);
+    for (FreeBlock& block : first) block = {block.start(), false};
+    const auto other = lone.take(1);
+    lone.give(first);
+    lone.cache.settle();
+    CHECK(lone.bank->figures().cached >= lone.cache.layout().bytes);
+    for (const FreeBlock block : lone.take_all(first.size())) CHECK(!block.fresh());
+    CHECK(lone.take(1)[0].fresh());
+    lone.cache.check();
+}
+
+TEST("a trim that leaves fresh blocks only has their slab come last") {
+    LoneCache lone{16384};
+    auto blocks = lone.take_all(lone.cache.layout().blocks);
+    for (FreeBlock& block : blocks) block = {block.start(), false};
+    lone.give({blocks.begin() + 1, blocks.end()});
+    CHECK(lone.cache.purge_partial() > 0);
+    lone.cache.check();
+    CHECK(lone.cache.figures().touched_blocks * 2 < blocks.size());
+    const auto after = lone.take_all(blocks.size() - 1);
+    lone.cache.check();
+    CHECK_EQUAL(lone.cache.figures().slabs, 1U);
+}
+
 TEST("blocks come from the fuller of two partial slabs, so that the other can empty") {
     LoneCache lone{1024};
     auto first = lone.take(64);

@@ -1,5 +1,6 @@
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <vector>
 
 #include "pages/page_source.hpp"
@@ -55,6 +56,24 @@ TEST("a million blocks of 64 bytes take a hundredth more than themselves, and tr
     for (std::byte* const block : blocks) pool.try_release(block, 64);
     CHECK(pool.trim() >= count * 64 / 100 * 99);
     CHECK(grown_since(before) <= during / 100 + once);
+}
+
+TEST("a burst that comes again and again touches no block that the first did not") {
+    constexpr std::size_t count = 1000;
+    for (const std::size_t size : {4096, 5000, 12288, 16384, 40000, 65536}) {
+        SlabPool pool;
+        std::set<const std::byte*> touched;
+        auto blocks = room_for(count);
+        for (int round = 0; round < 6; ++round) {
+            for (std::byte*& block : blocks) {
+                block = pool.acquire(size);
+                const bool first = touched.insert(block).second;
+                CHECK(!first || round == 0);
+            }
+            for (std::byte* const block : blocks) CHECK(pool.try_release(block, size));
+        }
+        pool.check();
+    }
 }
 
 TEST("a program that holds a megabyte in blocks of every size takes little more") {

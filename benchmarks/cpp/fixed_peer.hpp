@@ -9,7 +9,8 @@ namespace benchmark {
 constexpr std::size_t fixed_blocks = 4096;
 
 /// A pool of equal blocks as a peer, called through function pointers; made anew for each size.
-/// `Pool` is constructed with a block size and has `acquire` and `release`.
+/// `Pool` is constructed with a block size and has `context()`, which is what its static functions
+/// `acquire` and `release` are given: as a C handler has it, with nothing to follow.
 template <class Pool>
 class FixedPeer {
   public:
@@ -20,26 +21,23 @@ class FixedPeer {
     void* allocate(std::size_t size) {
         if (size != size_) [[unlikely]]
             start(size);
-        return acquire_(pool_.get());
+        return acquire_(context_);
     }
-    void release(void* block, std::size_t) {
-        release_(pool_.get(), static_cast<std::byte*>(block));
-    }
+    void release(void* block, std::size_t) { release_(context_, static_cast<std::byte*>(block)); }
     void trim() {}
 
   private:
-    static std::byte* acquire(Pool* pool) { return pool->acquire(); }
-    static void give(Pool* pool, std::byte* block) { pool->release(block); }
-
     void start(std::size_t size) {
         pool_ = std::make_unique<Pool>(size);
+        context_ = pool_->context();
         size_ = size;
     }
 
     std::size_t size_ = 0;
+    void* context_ = nullptr;
     std::unique_ptr<Pool> pool_;
-    std::byte* (*acquire_)(Pool*) = opaque(&acquire);
-    void (*release_)(Pool*, std::byte*) = opaque(&give);
+    std::byte* (*acquire_)(void*) = opaque(&Pool::acquire);
+    void (*release_)(void*, std::byte*) = opaque(&Pool::release);
 };
 
 }  // namespace benchmark

@@ -7,6 +7,13 @@
 
 namespace numpool {
 
+/// What opens a gate.
+using GateKey = std::uint32_t;
+/// What a shut gate has instead: nobody's key.
+inline constexpr GateKey shut_gate = 1;
+/// For who is to find every gate shut: none is ever opened for it.
+inline constexpr GateKey opens_nothing = ~GateKey{0};
+
 /// A pointer that one thread, the owner, moves, and a gate before what belongs to it: the owner
 /// passes for the price of one plain store, and another thread, now and then, can keep it out for
 /// the price of stopping every thread for a moment.
@@ -25,20 +32,15 @@ namespace numpool {
 /// right: a read behind the gate would wait until the word before it has reached the cache.
 ///
 /// The gate opens for a key, so that one comparison tells whether it is open and whether what lies
-/// behind it is what the owner came for. `shut_key` is nobody's key. 0 opens those gates only that
-/// were never opened or shut: there the pointer is still null.
+/// behind it is what the owner came for. 0 opens those gates only that were never opened or shut.
 template <class T>
 class OwnerGate {
   public:
-    using Key = std::uint32_t;
-    /// What a shut gate has instead of a key.
-    static constexpr Key shut_key = 1;
-
     constexpr OwnerGate() noexcept = default;
 
     /// The owner's. True: it has the pointer, is inside, and leaves soon. False: the key does not
     /// open the gate. It never waits.
-    bool enter(Key key, T*& pointer) noexcept {
+    bool enter(GateKey key, T*& pointer) noexcept {
         const std::uintptr_t word = word_.load(std::memory_order_relaxed);
         pointer = reinterpret_cast<T*>(word);
         note_inside(word);
@@ -64,12 +66,12 @@ class OwnerGate {
 
     /// For others, one at a time: they hold a lock. First `shut` as many gates as needed, then one
     /// `heavy_barrier`, then `wait_outside` for each. What the owner did inside has happened then.
-    void shut() noexcept { key_.store(shut_key, std::memory_order_relaxed); }
+    void shut() noexcept { key_.store(shut_gate, std::memory_order_relaxed); }
     void wait_outside() const noexcept {
         while (word_.load(std::memory_order_acquire) >= inside) sched_yield();
     }
     /// What was done behind the shut gate has happened for an owner that enters.
-    void open(Key key) noexcept { key_.store(key, std::memory_order_release); }
+    void open(GateKey key) noexcept { key_.store(key, std::memory_order_release); }
 
   private:
     static_assert(sizeof(std::uintptr_t) == 8, "a shorter address may use all of its bytes");
@@ -86,7 +88,7 @@ class OwnerGate {
     }
 
     std::atomic<std::uintptr_t> word_ = 0;
-    std::atomic<Key> key_ = 0;
+    std::atomic<GateKey> key_ = 0;
 };
 
 }  // namespace numpool

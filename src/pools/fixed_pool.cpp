@@ -108,12 +108,18 @@ bool FixedPool::add_chunk(std::size_t blocks) try {
                                      : source_.map(*bytes, align_);
     if (!extent) return false;
     chunks_.push_back({extent, blocks, std::move(ledger)});
+    note_newest();
     blocks_ += blocks;
     fresh_ = extent.start;
     fresh_end_ = extent.start + *bytes;
     return true;
 } catch (const std::bad_alloc&) {  // For its records, before its pages.
     return false;
+}
+
+void FixedPool::note_newest() noexcept {
+    const Chunk& newest = chunks_.back();
+    newest_ = {newest.pages.start, newest.blocks, newest.ledger.marks()};
 }
 
 bool FixedPool::owns(const std::byte* address) const noexcept {

@@ -10,7 +10,6 @@
 #include "base/bitmap.hpp"
 #include "base/stride.hpp"
 #include "pages/os_pages.hpp"
-#include "pools/free_block.hpp"
 #include "pools/ledger.hpp"
 
 namespace numpool::pools {
@@ -96,45 +95,55 @@ class FixedPool {
         return true;
     }
 
-    /// Up to `most` constructed blocks, the one released last first; says how many.
-    std::size_t take(FreeBlock* blocks, std::size_t most) noexcept {
+    /// A block's mark in the ledger; null where the address is no block's start. This and the other
+    /// verbs of the ledger need `options.ledger`.
+    Ledger::Mark* mark_of(const std::byte* block) const noexcept {
+        std::size_t index = 0;
+        const Chunk* const chunk = find(block, index);
+        return chunk == nullptr ? nullptr : &chunk->ledger.marks()[index];
+    }
+    /// Strikes a block of the newest chunk, which is as large as all before it, out of the ledger.
+    /// False, and nothing has changed, where no live block starts there.
+    bool strike_in_newest(std::byte* block, RecordedBlock& struck_out) const noexcept {
+        const std::size_t index =
+            stride_.exact_quotient(static_cast<std::size_t>(block - newest_.start));
+        if (index >= newest_.blocks) [[unlikely]]
+            return false;
+        struck_out = {block, &newest_.marks[index]};
+        return struck_out.mark->strike();
+    }
+
+    /// Up to `most` constructed blocks, the one released last first; says how many. They are not
+    /// in the ledger.
+    std::size_t take(RecordedBlock* blocks, std::size_t most) noexcept {
         std::size_t taken = 0;
         for (; taken < most && free_ != nullptr; free_ = next_of(free_)) {
-            blocks[taken++] = {free_, false};
+            blocks[taken++] = {free_, mark_of(free_)};
         }
         return taken;
     }
 
     /// Takes such blocks back.
-    void give(const FreeBlock* blocks, std::size_t count) noexcept {
-        for (std::size_t i = 0; i < count; ++i) push(blocks[i].start());
+    void give(const RecordedBlock* blocks, std::size_t count) noexcept {
+        for (std::size_t i = 0; i < count; ++i) push(blocks[i].start);
     }
 
-    /// Enters a block in the ledger. False, and nothing has changed, where the address is no unused
-    /// block's start. This and the other verbs of the ledger need `options.ledger`.
-    bool enter(const std::byte* block) noexcept {
-        std::size_t index = 0;
-        const Chunk* const chunk = find(block, index);
-        return chunk != nullptr && chunk->ledger.enter(index);
+    bool is_live(const std::byte* block) const noexcept {
+        const Ledger::Mark* const mark = mark_of(block);
+        return mark != nullptr && mark->is_live();
     }
 
     /// Strikes a block out of the ledger. False, and nothing has changed, where the address is no
     /// live block's start.
     bool strike(const std::byte* block) noexcept {
-        std::size_t index = 0;
-        const Chunk* const chunk = find(block, index);
-        return chunk != nullptr && chunk->ledger.strike(index);
-    }
-
-    bool is_live(const std::byte* block) const noexcept {
-        const std::optional<Place> place = place_of(block);
-        return place && chunks_[place->chunk].ledger.is_live(place->index);
+        Ledger::Mark* const mark = mark_of(block);
+        return mark != nullptr && mark->strike();
     }
 
     /// `acquire` that enters the block in the ledger.
     Block acquire_recorded() {
         const Block block = acquire();
-        if (block) enter(block.start);
+        if (block) mark_of(block.start)->enter();
         return block;
     }
 
@@ -175,7 +184,7 @@ class FixedPool {
 
     /// Throws Corrupted where the pool's records contradict each other; `at_hand` are blocks that
     /// were taken and not used. Returns how many blocks are in use.
-    std::size_t check(std::span<const FreeBlock> at_hand = {}) const;
+    std::size_t check(std::span<const RecordedBlock> at_hand = {}) const;
 
     std::size_t block_size() const noexcept { return block_size_; }
     /// The distance from one block to the next.
@@ -195,6 +204,13 @@ class FixedPool {
         pages::Extent pages;
         std::size_t blocks;
         Ledger ledger;
+    };
+
+    /// What of the newest chunk is looked at again and again.
+    struct Newest {
+        std::byte* start = nullptr;
+        std::size_t blocks = 0;
+        Ledger::Marks marks;
     };
 
     /// Blocks from `start` up to `end` that were never used.
@@ -238,6 +254,8 @@ class FixedPool {
         return nullptr;
     }
 
+    void note_newest() noexcept;
+
     std::byte* next_of(const std::byte* block) const noexcept {
         std::byte* next;
         std::memcpy(&next, block + link_offset_, sizeof next);
@@ -263,7 +281,7 @@ class FixedPool {
     BlockSet empty_set() const;
     void add_list(BlockSet& set, const std::byte* list) const;
     void add_fresh(BlockSet& set) const;
-    BlockSet set_of(std::span<const FreeBlock> at_hand) const;
+    BlockSet set_of(std::span<const RecordedBlock> at_hand) const;
     Survey survey() const;
     std::vector<Run> plan_trim(const Survey& survey) const;
     bool loses_bytes(const Run& run, std::size_t index) const noexcept;
@@ -276,6 +294,7 @@ class FixedPool {
     std::byte* fresh_ = nullptr;
     std::byte* fresh_end_ = nullptr;
     Stride stride_;
+    Newest newest_;
     std::vector<Chunk> chunks_;
     std::size_t link_offset_;
 

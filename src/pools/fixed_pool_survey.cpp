@@ -48,11 +48,16 @@ FixedPool::Survey FixedPool::survey() const {
     return survey;
 }
 
-FixedPool::BlockSet FixedPool::set_of(std::span<const FreeBlock> at_hand) const {
+FixedPool::BlockSet FixedPool::set_of(std::span<const RecordedBlock> at_hand) const {
     BlockSet set = empty_set();
-    for (const FreeBlock& block : at_hand) {
-        const auto place = place_of(block.start());
+    for (const RecordedBlock& block : at_hand) {
+        const auto place = place_of(block.start);
         if (!place) throw Corrupted{"a magazine holds an address that is no block"};
+        if (block.mark != mark_of(block.start)) {
+            throw Corrupted{"a magazine has another block's mark for block " +
+                            std::to_string(place->index) + " of chunk " +
+                            std::to_string(place->chunk)};
+        }
         if (!set[place->chunk].set(place->index)) {
             throw Corrupted{"block " + std::to_string(place->index) + " of chunk " +
                             std::to_string(place->chunk) + " is in magazines twice"};
@@ -61,7 +66,7 @@ FixedPool::BlockSet FixedPool::set_of(std::span<const FreeBlock> at_hand) const 
     return set;
 }
 
-std::size_t FixedPool::check(std::span<const FreeBlock> at_hand) const {
+std::size_t FixedPool::check(std::span<const RecordedBlock> at_hand) const {
     const Survey survey = this->survey();
     const BlockSet in_magazines = set_of(at_hand);
     std::size_t blocks = 0;
@@ -69,7 +74,7 @@ std::size_t FixedPool::check(std::span<const FreeBlock> at_hand) const {
     for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
         blocks += chunks_[chunk].blocks;
         for (std::size_t index = 0; index < chunks_[chunk].blocks; ++index) {
-            const bool live = ledger_ && chunks_[chunk].ledger.is_live(index);
+            const bool live = ledger_ && chunks_[chunk].ledger.marks()[index].is_live();
             const int free = int{survey.constructed[chunk].test(index)} +
                              int{survey.unconstructed[chunk].test(index)} +
                              int{survey.fresh[chunk].test(index)} +
@@ -115,6 +120,7 @@ std::size_t FixedPool::trim() {
         blocks_ -= chunks_[run->chunk].blocks;
         chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(run->chunk));
     }
+    note_newest();
     return bytes;
 }
 

@@ -12,8 +12,7 @@
 namespace numpool::pools {
 
 /// Which of a chunk's blocks are live: a byte each, so that whoever has a block marks it without a
-/// lock and without a locked instruction, while other threads mark theirs. Nobody but the one who
-/// has the block may.
+/// lock and without a locked instruction, while other threads mark theirs.
 ///
 /// Neighbours' bytes lie in different cache lines: two threads with a block each, as like as not
 /// neighbours, would otherwise take the line from each other with every operation. Within each
@@ -29,22 +28,45 @@ class Ledger {
         if (memory_ == nullptr) throw std::bad_alloc{};
         // A whole line away from whatever else is on the heap.
         const auto start = reinterpret_cast<std::uintptr_t>(memory_.get());
-        live_ = reinterpret_cast<Mark*>(round_up(start + line, line));
+        marks_.first_ = reinterpret_cast<Mark*>(round_up(start + line, line));
     }
 
-    bool is_live(std::size_t block) const noexcept {
-        return live_[place_of(block)].load(std::memory_order_relaxed);
-    }
+    /// One block's byte. Nobody but the one who has the block may change it.
+    class Mark {
+      public:
+        bool is_live() const noexcept { return live_.load(std::memory_order_relaxed); }
 
-    /// Enters a block as live. False, and nothing has changed, where it is live already.
-    bool enter(std::size_t block) const noexcept { return change(block, true); }
+        /// Enters the block as live. False, and nothing has changed, where it is live already.
+        bool enter() noexcept { return change(true); }
+        /// Strikes the block out. False, and nothing has changed, where it is not live.
+        bool strike() noexcept { return change(false); }
 
-    /// Strikes a block out. False, and nothing has changed, where it is not live.
-    bool strike(std::size_t block) const noexcept { return change(block, false); }
+      private:
+        bool change(bool live) noexcept {
+            if (is_live() == live) [[unlikely]]
+                return false;
+            live_.store(live, std::memory_order_relaxed);
+            return true;
+        }
+
+        std::atomic<bool> live_;
+    };
+
+    /// All of them, by the blocks' numbers.
+    class Marks {
+      public:
+        Mark& operator[](std::size_t block) const noexcept {
+            return first_[block ^ (block % 64) << 6];
+        }
+
+      private:
+        friend class Ledger;
+        Mark* first_ = nullptr;
+    };
+    Marks marks() const noexcept { return marks_; }
 
   private:
-    using Mark = std::atomic<bool>;
-    static_assert(sizeof(Mark) == 1 && Mark::is_always_lock_free);
+    static_assert(sizeof(Mark) == 1 && std::atomic<bool>::is_always_lock_free);
 
     static constexpr std::size_t line = 64;
     static constexpr std::size_t shuffled = 64 * line;
@@ -53,19 +75,17 @@ class Ledger {
         void operator()(void* memory) const noexcept { std::free(memory); }
     };
 
-    static constexpr std::size_t place_of(std::size_t block) noexcept {
-        return block ^ (block % 64) << 6;
-    }
-    bool change(std::size_t block, bool live) const noexcept {
-        Mark& mark = live_[place_of(block)];
-        if (mark.load(std::memory_order_relaxed) == live) [[unlikely]]
-            return false;
-        mark.store(live, std::memory_order_relaxed);
-        return true;
-    }
-
     std::unique_ptr<void, Free> memory_;
-    Mark* live_ = nullptr;
+    Marks marks_;
+};
+
+/// An unused block of a pool with a ledger, on its way to a user or back: who has this need not
+/// look for its mark.
+struct RecordedBlock {
+    std::byte* start = nullptr;
+    Ledger::Mark* mark = nullptr;
+
+    explicit operator bool() const noexcept { return start != nullptr; }
 };
 
 }  // namespace numpool::pools

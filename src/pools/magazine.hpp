@@ -22,35 +22,34 @@ namespace numpool::pools {
 /// magazine is shared, at once where nobody else is at it. Others, behind the shut gate, take from
 /// the bottom, where they leave nothing: no block, which is also what lies below the first place.
 /// So a pop that finds no block has no count to compare; and the top is the owner's alone.
-class alignas(64) Magazine {
+template <class Block>
+class alignas(64) MagazineOf {
   public:
-    using Gate = OwnerGate<FreeBlock>;
-
     /// A batch: enough to make the slow path rare, not so many that one request for a block
     /// waits long, or takes what other threads could use.
     static constexpr std::size_t most_at_once = 64;
 
-    constexpr Magazine() noexcept = default;
+    constexpr MagazineOf() noexcept = default;
 
     /// Puts an empty one over places, of which there is one more than it will ever hold blocks, and
     /// the first is no block; it is not written, so memory that is zero stays untouched.
-    void place_on(FreeBlock* places, std::size_t capacity) noexcept {
+    void place_on(Block* places, std::size_t capacity) noexcept {
         end_ = places + 1;
         widen(capacity);
         set_top(bottom());
     }
 
     /// Opened and shut by whoever shares it out.
-    Gate& gate() noexcept { return top_; }
+    OwnerGate<Block>& gate() noexcept { return top_; }
 
     /// The owner's way: the top block, or none where the key opens nothing, or there is none.
     /// `note(block)` is called before it leaves.
-    template <std::invocable<FreeBlock> Note>
-    FreeBlock pop_by(Gate::Key key, Note note) noexcept {
-        FreeBlock* top;
+    template <std::invocable<Block> Note>
+    Block pop_by(GateKey key, Note note) noexcept {
+        Block* top;
         if (!top_.enter(key, top)) [[unlikely]]
-            return {nullptr, false};
-        const FreeBlock block = top[-1];
+            return {};
+        const Block block = top[-1];
         if (!block) [[unlikely]] {
             top_.leave(top);
             return block;
@@ -61,34 +60,44 @@ class alignas(64) Magazine {
         return block;
     }
     /// The same for a request of so many bytes.
-    FreeBlock pop_by(Gate::Key key, std::size_t bytes) noexcept {
-        return pop_by(key, [&](FreeBlock) { asked_.add(static_cast<std::int64_t>(bytes)); });
+    Block pop_by(GateKey key, std::size_t bytes) noexcept {
+        return pop_by(key, [&](Block) { asked_.add(static_cast<std::int64_t>(bytes)); });
     }
 
     /// The owner's way: false where the key opens nothing, or it is full, as one without places is.
-    template <std::invocable<FreeBlock> Note>
-    bool push_by(Gate::Key key, FreeBlock block, Note note) noexcept {
-        FreeBlock* top;
+    /// What goes on top is what `make(block)` makes of it, called where it is inside and there is
+    /// room; where that says false, nothing does, and this is false, too.
+    template <std::invocable<Block&> Make>
+    bool push_by(GateKey key, Make make) noexcept {
+        Block* top;
         if (!top_.enter(key, top)) [[unlikely]]
             return false;
         if (top >= end_) [[unlikely]] {
             top_.leave(top);
             return false;
         }
+        Block block;
+        if (!make(block)) [[unlikely]] {
+            top_.leave(top);
+            return false;
+        }
         *top = block;
-        note(block);
         top_.leave(top + 1);
         return true;
     }
     /// The same for a request that was for so many bytes.
-    bool push_by(Gate::Key key, FreeBlock block, std::size_t bytes) noexcept {
-        return push_by(key, block, [&](FreeBlock) { note_release(bytes); });
+    bool push_by(GateKey key, Block block, std::size_t bytes) noexcept {
+        return push_by(key, [&](Block& pushed) {
+            note_release(bytes);
+            pushed = block;
+            return true;
+        });
     }
 
     /// Does something else behind the gate; false where the key does not open it.
     template <class Work>
-    bool enter_by(Gate::Key key, Work work) noexcept {
-        FreeBlock* top;
+    bool enter_by(GateKey key, Work work) noexcept {
+        Block* top;
         if (!top_.enter(key, top)) [[unlikely]]
             return false;
         work();
@@ -98,8 +107,8 @@ class alignas(64) Magazine {
 
     /// The top block into `block`; false where there is none. This and what follows is for those
     /// who have the magazine for themselves.
-    bool pop(FreeBlock& block) noexcept {
-        FreeBlock* const top = this->top();
+    bool pop(Block& block) noexcept {
+        Block* const top = this->top();
         block = top[-1];
         if (!block) [[unlikely]]
             return false;
@@ -109,7 +118,7 @@ class alignas(64) Magazine {
     }
 
     /// The same for a request of so many bytes.
-    bool pop(FreeBlock& block, std::size_t bytes) noexcept {
+    bool pop(Block& block, std::size_t bytes) noexcept {
         if (!pop(block)) [[unlikely]]
             return false;
         asked_.add(static_cast<std::int64_t>(bytes));
@@ -117,8 +126,8 @@ class alignas(64) Magazine {
     }
 
     /// False where it is full.
-    bool push(FreeBlock block) noexcept {
-        FreeBlock* const top = this->top();
+    bool push(Block block) noexcept {
+        Block* const top = this->top();
         if (top >= end_) [[unlikely]]
             return false;
         *top = block;
@@ -127,7 +136,7 @@ class alignas(64) Magazine {
     }
 
     /// The same for a request that was for so many bytes.
-    bool push(FreeBlock block, std::size_t bytes) noexcept {
+    bool push(Block block, std::size_t bytes) noexcept {
         if (!push(block)) [[unlikely]]
             return false;
         note_release(bytes);
@@ -155,7 +164,7 @@ class alignas(64) Magazine {
     bool close_up() noexcept {
         if (first() == bottom()) return false;
         const std::size_t held = count();
-        std::memmove(bottom(), first(), held * sizeof(FreeBlock));
+        std::memmove(bottom(), first(), held * sizeof(Block));
         set_first(bottom());
         set_top(bottom() + held);
         return top() < end_;
@@ -182,7 +191,7 @@ class alignas(64) Magazine {
     }
 
     /// Goes on with another's counts, of which nobody else will ask.
-    void inherit(const Magazine& other) noexcept {
+    void inherit(const MagazineOf& other) noexcept {
         requests_.add(other.requests());
         asked_.add(other.asked());
         given_up_.add(other.given_up_.read());
@@ -192,8 +201,8 @@ class alignas(64) Magazine {
     /// For any thread: what was true a moment ago.
     std::size_t count() const noexcept { return static_cast<std::size_t>(top() - first()); }
     std::size_t capacity() const noexcept { return capacity_; }
-    const FreeBlock* begin() const noexcept { return first(); }
-    const FreeBlock* end() const noexcept { return top(); }
+    const Block* begin() const noexcept { return first(); }
+    const Block* end() const noexcept { return top(); }
 
     std::int64_t requests() const noexcept { return requests_.read(); }
     /// Bytes of all requests, and of those whose blocks are live.
@@ -204,9 +213,9 @@ class alignas(64) Magazine {
   private:
     template <class Give>
     void take_oldest(std::size_t oldest, Give give) noexcept {
-        FreeBlock* const taken = first();
+        Block* const taken = first();
         give(taken, oldest);
-        std::fill_n(taken, oldest, FreeBlock{nullptr, false});
+        std::fill_n(taken, oldest, Block{});
         set_first(taken + oldest);
     }
 
@@ -214,17 +223,17 @@ class alignas(64) Magazine {
     std::size_t batch() const noexcept {
         return std::min<std::size_t>((capacity_ + 1) / 2, most_at_once);
     }
-    FreeBlock* top() const noexcept { return top_.pointer(); }
-    void set_top(FreeBlock* top) noexcept { top_.set_pointer(top); }
-    FreeBlock* bottom() const noexcept { return end_ - capacity_; }
+    Block* top() const noexcept { return top_.pointer(); }
+    void set_top(Block* top) noexcept { top_.set_pointer(top); }
+    Block* bottom() const noexcept { return end_ - capacity_; }
     /// The oldest block's place, or the top.
-    FreeBlock* first() const noexcept { return bottom() + first_.load(std::memory_order_relaxed); }
-    void set_first(FreeBlock* first) noexcept {
+    Block* first() const noexcept { return bottom() + first_.load(std::memory_order_relaxed); }
+    void set_first(Block* first) noexcept {
         first_.store(static_cast<std::uint32_t>(first - bottom()), std::memory_order_relaxed);
     }
 
-    Gate top_;
-    FreeBlock* end_ = nullptr;
+    OwnerGate<Block> top_;
+    Block* end_ = nullptr;
     Counter requests_;
     Counter asked_;
     Counter given_up_;
@@ -232,6 +241,8 @@ class alignas(64) Magazine {
     std::uint32_t capacity_ = 0;
     std::atomic<std::uint32_t> first_ = 0;
 };
+
+using Magazine = MagazineOf<FreeBlock>;
 static_assert(sizeof(Magazine) == SizeClasses::offset_step);
 
 }  // namespace numpool::pools

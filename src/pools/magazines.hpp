@@ -27,26 +27,27 @@ struct MagazineBounds {
 ///
 /// One that is full is made wider first and flushed later, as far as the bytes go that all of them
 /// may be wider by: a program that releases many blocks at once will have had them at once.
-class Magazines {
+template <class Block>
+class MagazinesOf {
   public:
     static constexpr std::size_t most_blocks = 1024;
     static constexpr std::size_t most_bytes = std::size_t{256} << 10;
     static constexpr std::size_t most_bytes_wide = std::size_t{4} << 20;
 
     /// `bounds` are kept by the pool; `magazines` is room for one each. Throws std::bad_alloc.
-    Magazines(std::span<const MagazineBounds> bounds, Magazine* magazines)
+    MagazinesOf(std::span<const MagazineBounds> bounds, MagazineOf<Block>* magazines)
         : bounds_{bounds}, magazines_{magazines} {
         std::size_t total = 0;
         for (const MagazineBounds& one : bounds) total += one.widest + 1;
         // On cache lines of their own: whatever else shared one, another thread might read. The
         // zeroes are no blocks, and cost no memory before a magazine is used.
-        total = round_up(total, line / sizeof(FreeBlock)) + line / sizeof(FreeBlock);
-        places_.reset(std::calloc(total, sizeof(FreeBlock)));
+        total = round_up(total, line / sizeof(Block)) + line / sizeof(Block);
+        places_.reset(std::calloc(total, sizeof(Block)));
         if (places_ == nullptr) throw std::bad_alloc{};
-        auto* next = reinterpret_cast<FreeBlock*>(
+        auto* next = reinterpret_cast<Block*>(
             round_up(reinterpret_cast<std::uintptr_t>(places_.get()), line));
         for (std::size_t i = 0; i < size(); ++i) {
-            (new (magazines + i) Magazine)->place_on(next, bounds[i].at_first);
+            (new (magazines + i) MagazineOf<Block>)->place_on(next, bounds[i].at_first);
             next += bounds[i].widest + 1;
         }
     }
@@ -64,18 +65,21 @@ class Magazines {
         return bounds;
     }
 
-    Magazine& operator[](std::size_t number) noexcept { return magazines_[number]; }
-    const Magazine& operator[](std::size_t number) const noexcept { return magazines_[number]; }
+    MagazineOf<Block>& operator[](std::size_t number) noexcept { return magazines_[number]; }
+    const MagazineOf<Block>& operator[](std::size_t number) const noexcept {
+        return magazines_[number];
+    }
     std::size_t size() const noexcept { return bounds_.size(); }
     /// That of the size class with this offset.
-    Magazine& at(std::size_t offset) noexcept {
-        return *reinterpret_cast<Magazine*>(reinterpret_cast<std::byte*>(magazines_) + offset);
+    MagazineOf<Block>& at(std::size_t offset) noexcept {
+        return *reinterpret_cast<MagazineOf<Block>*>(reinterpret_cast<std::byte*>(magazines_) +
+                                                     offset);
     }
 
     /// Makes room in a full one: a batch of it may go to `give(blocks, count)`.
     template <class Give>
     void make_room(std::size_t number, Give give) noexcept {
-        Magazine& magazine = magazines_[number];
+        MagazineOf<Block>& magazine = magazines_[number];
         if (!magazine.close_up() && !widen(number)) magazine.flush(give);
     }
 
@@ -106,9 +110,8 @@ class Magazines {
 
     template <class Give>
     void shrink(std::size_t number, std::size_t capacity, Give give) noexcept {
-        magazines_[number].narrow(capacity, [&](const FreeBlock* blocks, std::size_t count) {
-            give(number, blocks, count);
-        });
+        magazines_[number].narrow(
+            capacity, [&](const Block* blocks, std::size_t count) { give(number, blocks, count); });
     }
 
     /// False where it is as wide as it may be.
@@ -123,9 +126,11 @@ class Magazines {
     }
 
     std::span<const MagazineBounds> bounds_;
-    Magazine* magazines_;
+    MagazineOf<Block>* magazines_;
     std::unique_ptr<void, Free> places_;
     std::size_t spare_bytes_ = most_bytes_wide;
 };
+
+using Magazines = MagazinesOf<FreeBlock>;
 
 }  // namespace numpool::pools

@@ -5,13 +5,12 @@
 #include <vector>
 
 #include "base/size_classes.hpp"
+#include "pools/magazines.hpp"
 #include "pools/slab_cache.hpp"
 #include "pools/slab_figures.hpp"
 #include "pools/span_pool.hpp"
 
 namespace numpool::pools {
-
-class Magazines;
 
 struct SlabPoolOptions {
     std::string name = {};

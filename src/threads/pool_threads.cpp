@@ -1,7 +1,6 @@
 #include "threads/pool_threads.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <new>
 
 #include "threads/heavy_barrier.hpp"
@@ -14,73 +13,83 @@ std::uint64_t next_number() noexcept {
     return ++last;
 }
 
-/// 0 where there is none left. Behind `shut_key` come those that open.
-pools::Magazine::Gate::Key key_for(std::uint64_t number) noexcept {
-    using Gate = pools::Magazine::Gate;
-    constexpr std::uint64_t most = std::numeric_limits<Gate::Key>::max() - Gate::shut_key;
-    return number > most ? 0 : Gate::shut_key + static_cast<Gate::Key>(number);
+/// 0 where there is none left. Behind `shut_gate` come those that open.
+GateKey key_for(std::uint64_t number) noexcept {
+    const bool left = number < opens_nothing - shut_gate;
+    return left ? shut_gate + static_cast<GateKey>(number) : 0;
 }
 
-template <class Visit>
-void for_each_gate(ThreadMagazines& magazines, Visit visit) noexcept {
+template <class Block, class Visit>
+void for_each_gate(ThreadMagazines<Block>& magazines, Visit visit) noexcept {
     for (std::size_t i = 0; i < magazines.all->size(); ++i)
         visit(magazines.magazines()[i].gate(), i);
 }
 
 }  // namespace
 
-PoolThreads::PoolThreads(Shelf shelf, std::vector<pools::MagazineBounds> bounds, Key first_key)
-    : shelf_{shelf},
-      number_{next_number()},
+template <class Block>
+PoolThreads<Block>::PoolThreads(std::vector<pools::MagazineBounds> bounds, GateKey first_key)
+    : number_{next_number()},
       first_key_{first_key != 0 ? first_key : key_for(number_)},
       bounds_{std::move(bounds)},
       open_{first_key_ != 0},
       retired_{first_key_ == 0},
-      room_for_gone_{new pools::Magazine[bounds_.size()]},
+      room_for_gone_{new pools::MagazineOf<Block>[bounds_.size()]},
       gone_{bounds_, room_for_gone_.get()} {}
 
-bool PoolThreads::join(ThreadMagazines& magazines) noexcept try {
+template <class Block>
+bool PoolThreads<Block>::join(ThreadRecord& record) noexcept try {
+    auto& magazines = static_cast<ThreadMagazines<Block>&>(record);
     if (retired_) return false;
     threads_.push_back(&magazines);
-    if (open()) open_gates_of(magazines);
+    if (open()) {
+        open_gates_of(magazines);
+    } else {
+        shut_gates_of(magazines);
+    }
     return true;
 } catch (const std::bad_alloc&) {
     return false;
 }
 
-void PoolThreads::shut_gates() noexcept {
+template <class Block>
+void PoolThreads<Block>::shut_gates() noexcept {
     if (!open()) return;
     open_.store(false, std::memory_order_relaxed);
     // The caller is not behind its own gate, so while it is the only one nobody has to be stopped.
     bool others = false;
-    for (ThreadMagazines* const thread : threads_) {
+    for (ThreadMagazines<Block>* const thread : threads_) {
         shut_gates_of(*thread);
         others |= !belongs_to_caller(*thread);
     }
     if (!others) return;
     heavy_barrier();
-    for (ThreadMagazines* const thread : threads_) {
+    for (ThreadMagazines<Block>* const thread : threads_) {
         for_each_gate(*thread, [](auto& gate, std::size_t) { gate.wait_outside(); });
     }
 }
 
-void PoolThreads::open_gates() noexcept {
+template <class Block>
+void PoolThreads<Block>::open_gates() noexcept {
     if (retired_) return;
     open_.store(true, std::memory_order_relaxed);
-    for (ThreadMagazines* const thread : threads_) open_gates_of(*thread);
+    for (ThreadMagazines<Block>* const thread : threads_) open_gates_of(*thread);
 }
 
-void PoolThreads::shut_gates_of(ThreadMagazines& magazines) noexcept {
+template <class Block>
+void PoolThreads<Block>::shut_gates_of(ThreadMagazines<Block>& magazines) noexcept {
     for_each_gate(magazines, [](auto& gate, std::size_t) { gate.shut(); });
 }
 
-void PoolThreads::open_gates_of(ThreadMagazines& magazines) const noexcept {
+template <class Block>
+void PoolThreads<Block>::open_gates_of(ThreadMagazines<Block>& magazines) const noexcept {
     for_each_gate(magazines, [&](auto& gate, std::size_t number) {
-        gate.open(first_key_ + static_cast<Key>(number * SizeClasses::offset_step));
+        gate.open(first_key_ + static_cast<GateKey>(number * SizeClasses::offset_step));
     });
 }
 
-void PoolThreads::forget(ThreadMagazines& magazines) noexcept {
+template <class Block>
+void PoolThreads<Block>::forget(ThreadMagazines<Block>& magazines) noexcept {
     for (std::size_t i = 0; i < gone_.size(); ++i) gone_[i].inherit((*magazines.all)[i]);
     delete magazines.all;
     magazines.all = nullptr;
@@ -89,29 +98,35 @@ void PoolThreads::forget(ThreadMagazines& magazines) noexcept {
 }
 
 /// Idle threads' to the front, and how many they are; the order of threads has no meaning.
-std::size_t PoolThreads::idle_to_the_front() noexcept {
-    const auto is_idle = [](ThreadMagazines& thread) {
+template <class Block>
+std::size_t PoolThreads<Block>::idle_to_the_front() noexcept {
+    const auto is_idle = [](ThreadMagazines<Block>& thread) {
         std::int64_t requests = 0;
         for (std::size_t i = 0; i < thread.all->size(); ++i)
             requests += (*thread.all)[i].requests();
         return std::exchange(thread.requests_seen, requests) == requests;
     };
     std::size_t idle = 0;
-    for (ThreadMagazines*& thread : threads_) {
+    for (ThreadMagazines<Block>*& thread : threads_) {
         if (is_idle(*thread)) std::swap(thread, threads_[idle++]);
     }
     return idle;
 }
 
-bool PoolThreads::any_wide() const noexcept {
+template <class Block>
+bool PoolThreads<Block>::any_wide() const noexcept {
     return std::any_of(threads_.begin(), threads_.end(),
-                       [](const ThreadMagazines* thread) { return thread->all->wide(); });
+                       [](const ThreadMagazines<Block>* thread) { return thread->all->wide(); });
 }
 
-std::vector<const pools::Magazines*> PoolThreads::all_magazines() const {
-    std::vector<const pools::Magazines*> all;
-    for_each([&](const pools::Magazines& magazines) { all.push_back(&magazines); });
+template <class Block>
+std::vector<const pools::MagazinesOf<Block>*> PoolThreads<Block>::all_magazines() const {
+    std::vector<const pools::MagazinesOf<Block>*> all;
+    for_each([&](const Magazines& magazines) { all.push_back(&magazines); });
     return all;
 }
+
+template class PoolThreads<pools::FreeBlock>;
+template class PoolThreads<pools::RecordedBlock>;
 
 }  // namespace numpool::threads

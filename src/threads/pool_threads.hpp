@@ -14,43 +14,46 @@ namespace numpool::threads {
 ///
 /// The gates of all threads are open or shut together. Who finds its gate shut takes the pool's
 /// lock, so a pool whose gates are shut is an ordinary locked one.
+template <class Block>
 class PoolThreads {
   public:
-    using Key = pools::Magazine::Gate::Key;
+    using Magazines = pools::MagazinesOf<Block>;
+    using Own = ThreadMagazines<Block>;
 
     /// `bounds` are those of a thread's magazines. `first_key` opens the first one's gate, and each
     /// next one that follows it by the step of size classes' offsets. They must not open any gate
     /// of another pool on the same shelf while both live; 0 asks for one that no other pool asking
     /// so has: they last for four billion pools, and those that come after have no magazines.
     /// Throws std::bad_alloc.
-    PoolThreads(Shelf shelf, std::vector<pools::MagazineBounds> bounds, Key first_key = 0);
+    explicit PoolThreads(std::vector<pools::MagazineBounds> bounds, GateKey first_key = 0);
     PoolThreads(const PoolThreads&) = delete;
     PoolThreads& operator=(const PoolThreads&) = delete;
 
     /// What opens the first magazine's gate. A pool that has gone leaves its gates shut, so that
     /// what a thread remembers of it opens to nobody.
-    Key first_key() const noexcept { return first_key_; }
+    GateKey first_key() const noexcept { return first_key_; }
 
     /// Whether the gates are open; others may change it meanwhile.
     bool open() const noexcept { return open_.load(std::memory_order_relaxed); }
 
     /// The calling thread's magazines, at hand from now on; null where it has none.
-    ThreadMagazines* find_own() const noexcept { return find_thread_magazines(shelf_, number_); }
+    Own* find_own() const noexcept { return find_thread_magazines<Block>(number_); }
 
     /// The same; where it has none and the gates are open, new ones that join `pool`, this one's.
-    ThreadMagazines* own(MagazineOwner& pool) noexcept {
-        ThreadMagazines* const known = find_own();
+    Own* own(MagazineOwner& pool) noexcept {
+        Own* const known = find_own();
         if (known != nullptr || !open()) return known;
-        return make_thread_magazines(shelf_, number_, bounds_, pool);
+        return make_thread_magazines<Block>(number_, bounds_, pool);
     }
 
     /// What `MagazineOwner::thread_joins` does. False where memory is short, or after `retire`.
-    bool join(ThreadMagazines& magazines) noexcept;
+    bool join(ThreadRecord& record) noexcept;
 
     /// Ends a thread's magazines: it is outside, and `links_mutex` is held. Their gates are shut
     /// for good. Their blocks go to `give(number, blocks, count)`, as in all that follows.
     template <class Give>
-    void let_go(ThreadMagazines& magazines, Give give) noexcept {
+    void let_go(ThreadRecord& record, Give give) noexcept {
+        auto& magazines = static_cast<Own&>(record);
         shut_gates_of(magazines);
         magazines.all->empty(give);
         forget(magazines);
@@ -91,7 +94,7 @@ class PoolThreads {
     /// Empties all magazines, whose threads are outside.
     template <class Give>
     void empty_all(Give give) noexcept {
-        for (ThreadMagazines* const thread : threads_) thread->all->empty(give);
+        for (Own* const thread : threads_) thread->all->empty(give);
     }
 
     /// Empties those of threads that asked for nothing since the last call, and makes the others
@@ -114,43 +117,42 @@ class PoolThreads {
     /// They were outside.
     template <class Give>
     void keep_only_own(Give give) noexcept {
-        ThreadMagazines* const own = find_own();
+        Own* const own = find_own();
         for (std::size_t i = threads_.size(); i-- > 0;) {
             if (threads_[i] != own) let_go(*threads_[i], give);
         }
     }
 
     /// Empty ones that count what threads did that are gone, or have no magazines.
-    pools::Magazines& gone() noexcept { return gone_; }
+    Magazines& gone() noexcept { return gone_; }
 
     /// Visits those, and every thread's.
     template <class Visit>
     void for_each(Visit visit) const {
         visit(gone_);
-        for (const ThreadMagazines* const thread : threads_) {
-            visit(static_cast<const pools::Magazines&>(*thread->all));
+        for (const Own* const thread : threads_) {
+            visit(static_cast<const Magazines&>(*thread->all));
         }
     }
-    std::vector<const pools::Magazines*> all_magazines() const;
+    std::vector<const Magazines*> all_magazines() const;
 
   private:
-    static void shut_gates_of(ThreadMagazines& magazines) noexcept;
-    void open_gates_of(ThreadMagazines& magazines) const noexcept;
-    void forget(ThreadMagazines& magazines) noexcept;
+    static void shut_gates_of(Own& magazines) noexcept;
+    void open_gates_of(Own& magazines) const noexcept;
+    void forget(Own& magazines) noexcept;
     std::size_t idle_to_the_front() noexcept;
     bool any_wide() const noexcept;
 
-    const Shelf shelf_;
-    /// By which threads know their magazines of this pool: no other ever has the same.
+    /// By which threads know their magazines of this pool.
     const std::uint64_t number_;
-    const Key first_key_;
+    const GateKey first_key_;
     const std::vector<pools::MagazineBounds> bounds_;
     std::atomic<bool> open_;
     bool retired_;
     /// Of every thread that used the pool and lives.
-    std::vector<ThreadMagazines*> threads_;
-    std::unique_ptr<pools::Magazine[]> room_for_gone_;
-    pools::Magazines gone_;
+    std::vector<Own*> threads_;
+    std::unique_ptr<pools::MagazineOf<Block>[]> room_for_gone_;
+    Magazines gone_;
 };
 
 }  // namespace numpool::threads

@@ -38,7 +38,8 @@ SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::S
       pool_{std::in_place, with_ledger(options), *source_},
       wipe_{options.wipe},
       constructs_{options.keep_contents},
-      threads_{Shelf::equal_blocks, bounds_of_magazines(*pool_)},
+      threads_{bounds_of_magazines(*pool_)},
+      key_as_it_is_{wipe_ ? opens_nothing : threads_.first_key()},
       block_size_{pool_->block_size()},
       align_{pool_->align()},
       stride_{pool_->stride()},
@@ -77,7 +78,7 @@ SharedFixedPool::Block SharedFixedPool::take() noexcept {
     } else {
         note_out(1);
     }
-    enter(block.start);
+    enter({block.start, pool_->mark_of(block.start)});
     count(block);
     if (wipe_ && !block.zero) {
         wipe_link(block.start);
@@ -247,7 +248,7 @@ PoolFigures SharedFixedPool::figures() const {
     const Lock lock{mutex_};
     const std::size_t live = this->live();
     std::size_t served = 0;
-    threads_.for_each([&](const pools::Magazines& magazines) {
+    threads_.for_each([&](const Threads::Magazines& magazines) {
         served += static_cast<std::size_t>(magazines[0].requests());
     });
     PoolFigures figures;
@@ -275,7 +276,7 @@ PoolFigures SharedFixedPool::figures() const {
 std::size_t SharedFixedPool::trim() {
     const Lock lock{mutex_};
     if (!pool_) return 0;
-    const PoolThreads::AllOutside outside{threads_};
+    const Threads::AllOutside outside{threads_};
     threads_.empty_all(give());
     note_committed();
     const std::size_t bytes = pool_->trim();
@@ -289,9 +290,9 @@ std::size_t SharedFixedPool::trim() {
 }
 
 [[gnu::cold]] void SharedFixedPool::check_all() const {
-    const PoolThreads::AllOutside outside{threads_};
-    std::vector<pools::FreeBlock> at_hand;
-    threads_.for_each([&](const pools::Magazines& magazines) {
+    const Threads::AllOutside outside{threads_};
+    std::vector<pools::RecordedBlock> at_hand;
+    threads_.for_each([&](const Threads::Magazines& magazines) {
         at_hand.insert(at_hand.end(), magazines[0].begin(), magazines[0].end());
     });
     if (pool_->check(at_hand) + at_hand.size() != out_)

@@ -42,6 +42,9 @@ class SharedFixedPool : public WaitingPool,
                         public ByteSource,
                         private ForkGuarded,
                         private MagazineOwner {
+    using Threads = PoolThreads<pools::RecordedBlock>;
+    using Magazine = pools::MagazineOf<pools::RecordedBlock>;
+
   public:
     /// The new pool's first handle. Throws as FixedPool's constructor does.
     static PoolHandle<SharedFixedPool> create(const SharedFixedPoolOptions& options,
@@ -65,9 +68,11 @@ class SharedFixedPool : public WaitingPool,
     /// was released before, or is not the pool's. Only where two threads release one block at the
     /// very same moment may both pass: then whoever would be the second to get it aborts.
     void release(std::byte* block, std::size_t = 0) noexcept final {
-        if (wipe_) [[unlikely]]
-            return release_wiped(block);
-        if (!push_to(own_at_hand(), block)) [[unlikely]]
+        // What is odd about it is found out by the slow way, so that this one needs no stack.
+        const auto strike = [this, block](pools::RecordedBlock& struck_out) {
+            return pool_->strike_in_newest(block, struck_out);
+        };
+        if (!own_at_hand().magazines()->push_by(key_as_it_is_, strike)) [[unlikely]]
             release_slowly(block);
     }
 
@@ -112,42 +117,46 @@ class SharedFixedPool : public WaitingPool,
 
     /// From a thread's magazine; empty where it is not this pool's, or is empty, or others are at
     /// it.
-    Block pop_from(ThreadMagazines& own) noexcept {
-        const pools::FreeBlock block = own.magazines()->pop_by(
-            threads_.first_key(), [this](pools::FreeBlock popped) { enter(popped.start()); });
-        return {block.start(), static_cast<bool>(block), wipe_};
+    Block pop_from(Threads::Own& own) noexcept {
+        const pools::RecordedBlock block = own.magazines()->pop_by(
+            threads_.first_key(), [this](pools::RecordedBlock popped) { enter(popped); });
+        return {block.start, static_cast<bool>(block), wipe_};
     }
-    bool push_to(ThreadMagazines& own, std::byte* block) noexcept {
-        return own.magazines()->push_by(threads_.first_key(), {block, false},
-                                        [this, block](pools::FreeBlock) {
-                                            if (!pool_->strike(block)) [[unlikely]]
-                                                stop_at(block);
-                                        });
+    bool push_to(Threads::Own& own, std::byte* block) const noexcept {
+        return own.magazines()->push_by(threads_.first_key(), [&](pools::RecordedBlock& unused) {
+            unused = struck_out(block);
+            return true;
+        });
     }
-    static ThreadMagazines& own_at_hand() noexcept { return *at_hand(Shelf::equal_blocks); }
-    void enter(const std::byte* block) noexcept {
-        if (!pool_->enter(block)) [[unlikely]]
+    static Threads::Own& own_at_hand() noexcept { return at_hand<pools::RecordedBlock>(); }
+    void enter(pools::RecordedBlock block) const noexcept {
+        if (!block.mark->enter()) [[unlikely]]
+            stop_at(block.start);
+    }
+    pools::RecordedBlock struck_out(std::byte* block) const noexcept {
+        pools::Ledger::Mark* const mark = pool_->mark_of(block);
+        if (mark == nullptr || !mark->strike()) [[unlikely]]
             stop_at(block);
+        return {block, mark};
     }
     [[noreturn]] void stop_at(const void* block) const noexcept;
 
     void lock_for_fork() noexcept final;
     void unlock_in_parent() noexcept final;
     void unlock_in_child() noexcept final;
-    bool thread_joins(ThreadMagazines& magazines) noexcept final;
-    void thread_ends(ThreadMagazines& magazines) noexcept final;
+    bool thread_joins(ThreadRecord& record) noexcept final;
+    void thread_ends(ThreadRecord& record) noexcept final;
 
     Block acquire_slowly() noexcept;
     Block acquire_slowly_or_throw();
-    void release_wiped(std::byte* block) noexcept;
     void release_slowly(std::byte* block) noexcept;
-    std::size_t refill(pools::FreeBlock* blocks, std::size_t most) noexcept;
+    std::size_t refill(pools::RecordedBlock* blocks, std::size_t most) noexcept;
     auto give() noexcept {
-        return [this](std::size_t, const pools::FreeBlock* blocks, std::size_t count) {
+        return [this](std::size_t, const pools::RecordedBlock* blocks, std::size_t count) {
             take_home(blocks, count);
         };
     }
-    void take_home(const pools::FreeBlock* blocks, std::size_t count) noexcept;
+    void take_home(const pools::RecordedBlock* blocks, std::size_t count) noexcept;
     void gather() noexcept;
     bool may_open() const noexcept;
     void open_again() noexcept;
@@ -187,7 +196,10 @@ class SharedFixedPool : public WaitingPool,
     const bool wipe_;
     const bool constructs_;
     /// A walk through all magazines keeps their threads outside meanwhile.
-    mutable PoolThreads threads_;
+    mutable Threads threads_;
+    /// With this a block is released as it is: the gates' key, or one that opens none where it is
+    /// wiped first.
+    const GateKey key_as_it_is_;
 
     mutable BriefMutex mutex_;
     WaitQueue queue_;
@@ -199,7 +211,7 @@ class SharedFixedPool : public WaitingPool,
     /// Operations since the gates were shut.
     std::size_t locked_operations_ = 0;
     bool closed_ = false;
-    std::optional<PoolThreads::AllOutside> paused_for_fork_;
+    std::optional<Threads::AllOutside> paused_for_fork_;
 
     /// Of `out_`.
     std::size_t peak_ = 0;

@@ -8,7 +8,7 @@
 namespace numpool::threads {
 namespace {
 
-using pools::FreeBlock;
+using pools::RecordedBlock;
 
 /// Stopping all threads costs some microseconds. After that a pool stays locked until so many
 /// operations have shared the price, or opens at once where there are blocks for as many.
@@ -26,7 +26,7 @@ SharedFixedPool::Block SharedFixedPool::acquire_slowly_or_throw() {
 }
 
 SharedFixedPool::Block SharedFixedPool::acquire_slowly() noexcept {
-    ThreadMagazines* const own = threads_.own(*this);
+    Threads::Own* const own = threads_.own(*this);
     if (own != nullptr) {
         // Another pool's were at hand.
         if (const Block block = pop_from(*own)) return block;
@@ -35,49 +35,49 @@ SharedFixedPool::Block SharedFixedPool::acquire_slowly() noexcept {
     if (closed_) return {};
     open_now_and_then();
     if (own == nullptr || !threads_.open()) return take();
-    pools::Magazine& magazine = *own->magazines();
+    Magazine& magazine = *own->magazines();
     if (magazine.count() == 0) {
-        magazine.refill([&](FreeBlock* blocks, std::size_t most) { return refill(blocks, most); });
+        magazine.refill(
+            [&](RecordedBlock* blocks, std::size_t most) { return refill(blocks, most); });
     }
-    FreeBlock block{nullptr, false};
+    RecordedBlock block;
     if (!magazine.pop(block)) return take();
-    enter(block.start());
+    enter(block);
     check_each_time();
-    return {block.start(), true, wipe_};
-}
-
-void SharedFixedPool::release_wiped(std::byte* block) noexcept {
-    std::memset(block, 0, block_size_);
-    if (!push_to(own_at_hand(), block)) release_slowly(block);
+    return {block.start, true, wipe_};
 }
 
 void SharedFixedPool::release_slowly(std::byte* block) noexcept {
-    ThreadMagazines* const own = threads_.own(*this);
+    if (wipe_) std::memset(block, 0, block_size_);
+    // It may be of an older chunk, and nothing else odd about it.
+    if (push_to(own_at_hand(), block)) return;
+    Threads::Own* const own = threads_.own(*this);
     if (own != nullptr && push_to(*own, block)) return;
     Lock lock{mutex_};
     open_now_and_then();
     if (own == nullptr || !threads_.open()) return hand_on(lock, Block{block, true, wipe_});
-    if (!pool_->strike(block)) stop_at(block);
-    pools::Magazine& magazine = *own->magazines();
-    const FreeBlock unused{block, false};
+    const RecordedBlock unused = struck_out(block);
+    Magazine& magazine = *own->magazines();
     if (!magazine.push(unused)) {
-        const auto home = [&](const FreeBlock* all, std::size_t count) { take_home(all, count); };
+        const auto home = [&](const RecordedBlock* all, std::size_t count) {
+            take_home(all, count);
+        };
         own->all->make_room(0, home);
         magazine.push(unused);
     }
     check_each_time();
 }
 
-std::size_t SharedFixedPool::refill(FreeBlock* blocks, std::size_t most) noexcept {
+std::size_t SharedFixedPool::refill(RecordedBlock* blocks, std::size_t most) noexcept {
     const std::size_t taken = pool_->take(blocks, most);
     if (wipe_) {
-        for (std::size_t i = 0; i < taken; ++i) wipe_link(blocks[i].start());
+        for (std::size_t i = 0; i < taken; ++i) wipe_link(blocks[i].start);
     }
     note_out(taken);
     return taken;
 }
 
-void SharedFixedPool::take_home(const FreeBlock* blocks, std::size_t count) noexcept {
+void SharedFixedPool::take_home(const RecordedBlock* blocks, std::size_t count) noexcept {
     pool_->give(blocks, count);
     out_ -= count;
 }
@@ -111,19 +111,19 @@ void SharedFixedPool::open_now_and_then() noexcept {
 
 std::size_t SharedFixedPool::live() const noexcept {
     std::size_t at_hand = 0;
-    threads_.for_each([&](const pools::Magazines& all) { at_hand += all[0].count(); });
+    threads_.for_each([&](const Threads::Magazines& all) { at_hand += all[0].count(); });
     // Blocks that wander between threads meanwhile may be counted twice.
     return out_ - std::min(out_, at_hand);
 }
 
-bool SharedFixedPool::thread_joins(ThreadMagazines& magazines) noexcept {
+bool SharedFixedPool::thread_joins(ThreadRecord& record) noexcept {
     const Lock lock{mutex_};
-    return threads_.join(magazines);
+    return threads_.join(record);
 }
 
-void SharedFixedPool::thread_ends(ThreadMagazines& magazines) noexcept {
+void SharedFixedPool::thread_ends(ThreadRecord& record) noexcept {
     const Lock lock{mutex_};
-    threads_.let_go(magazines, give());
+    threads_.let_go(record, give());
 }
 
 void SharedFixedPool::lock_for_fork() noexcept {

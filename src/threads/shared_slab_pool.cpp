@@ -14,7 +14,7 @@ using pools::Magazine;
 
 /// The key of a magazine's gate is the tag that the page map has for its blocks; or, where no block
 /// is to come in just because its tag fits, the number behind it, which is no tag of a slab's.
-PoolThreads::Key first_key(pages::Tag tag, bool wipe) noexcept {
+GateKey first_key(pages::Tag tag, bool wipe) noexcept {
     return wipe ? tag + 1 : tag;
 }
 
@@ -37,8 +37,7 @@ SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::Page
     : centre_{options, static_cast<Pool*>(this), source, record_source},
       wipe_{options.wipe},
       background_{options.background},
-      threads_{Shelf::size_classes, pools::Magazines::bounds_for(centre_.classes()),
-               first_key(centre_.mine(), wipe_)},
+      threads_{pools::Magazines::bounds_for(centre_.classes()), first_key(centre_.mine(), wipe_)},
       name_{options.name} {
     guard_range_for_fork();
     guard();
@@ -78,7 +77,7 @@ void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
 
 std::byte* SharedSlabPool::acquire_slowly(std::size_t offset, std::size_t bytes,
                                           bool zeroed) noexcept {
-    ThreadMagazines* const own = threads_.own(*this);
+    Threads::Own* const own = threads_.own(*this);
     if (own != nullptr) {
         // Another pool's were at hand.
         const FreeBlock block = pop_from(*own, offset, bytes);
@@ -120,7 +119,7 @@ bool SharedSlabPool::release_slowly(std::byte* block, std::size_t bytes) noexcep
     }
     const std::size_t size_class = place.size_class;
     if (wipe_) std::memset(block, 0, classes().size(size_class));
-    ThreadMagazines* const own = threads_.own(*this);
+    Threads::Own* const own = threads_.own(*this);
     if (own != nullptr) {
         // Another pool's were at hand, or the size was wrong.
         const std::size_t offset = size_class * SizeClasses::offset_step;

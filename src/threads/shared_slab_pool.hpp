@@ -34,6 +34,8 @@ class SharedSlabPool final : public Pool,
                              private ForkGuarded,
                              private MagazineOwner,
                              private Decaying {
+    using Threads = PoolThreads<pools::FreeBlock>;
+
   public:
     /// The new pool's first handle. Throws as SlabCentre's constructor does.
     static PoolHandle<SharedSlabPool> create(const SharedSlabPoolOptions& options = {},
@@ -154,18 +156,18 @@ class SharedSlabPool final : public Pool,
 
     /// Nothing where these are not this pool's, or are empty, or others are at them. This and the
     /// following know a size class by its offset.
-    pools::FreeBlock pop_from(ThreadMagazines& own, std::size_t offset,
+    pools::FreeBlock pop_from(Threads::Own& own, std::size_t offset,
                               std::size_t bytes) const noexcept {
         return own.magazine_at(offset).pop_by(key_of(offset), bytes);
     }
-    bool push_to(ThreadMagazines& own, std::size_t offset, std::byte* block, std::size_t bytes,
-                 PoolThreads::Key key) const noexcept {
+    bool push_to(Threads::Own& own, std::size_t offset, std::byte* block, std::size_t bytes,
+                 GateKey key) const noexcept {
         return own.magazine_at(offset).push_by(key, {block, false}, bytes);
     }
-    PoolThreads::Key key_of(std::size_t offset) const noexcept {
-        return threads_.first_key() + static_cast<PoolThreads::Key>(offset);
+    GateKey key_of(std::size_t offset) const noexcept {
+        return threads_.first_key() + static_cast<GateKey>(offset);
     }
-    static ThreadMagazines& own_at_hand() noexcept { return *at_hand(Shelf::size_classes); }
+    static Threads::Own& own_at_hand() noexcept { return at_hand<pools::FreeBlock>(); }
 
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
     bool release_large(std::byte* block) noexcept;
@@ -185,8 +187,8 @@ class SharedSlabPool final : public Pool,
     void decay_now_and_then() noexcept;
     void settle(Lock& lock) noexcept;
 
-    bool thread_joins(ThreadMagazines& magazines) noexcept override;
-    void thread_ends(ThreadMagazines& magazines) noexcept override;
+    bool thread_joins(ThreadRecord& record) noexcept override;
+    void thread_ends(ThreadRecord& record) noexcept override;
     void lock_for_fork() noexcept override;
     void unlock_in_parent() noexcept override;
     void unlock_in_child() noexcept override;
@@ -197,10 +199,10 @@ class SharedSlabPool final : public Pool,
 
     mutable BriefMutex mutex_;
     /// A walk through all magazines keeps their threads outside meanwhile.
-    mutable PoolThreads threads_;
+    mutable Threads threads_;
     std::size_t handles_ = 0;
     std::atomic<bool> closed_ = false;
-    std::optional<PoolThreads::AllOutside> paused_for_fork_;
+    std::optional<Threads::AllOutside> paused_for_fork_;
     std::uint64_t looked_for_idle_ = 0;
     const std::string name_;
     const PoolListing listing_{*this};

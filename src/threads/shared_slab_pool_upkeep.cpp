@@ -5,18 +5,18 @@
 /// fork, and who looks at it.
 namespace numpool::threads {
 
-bool SharedSlabPool::thread_joins(ThreadMagazines& magazines) noexcept {
+bool SharedSlabPool::thread_joins(ThreadRecord& record) noexcept {
     const Lock lock{mutex_};
-    return threads_.join(magazines);
+    return threads_.join(record);
 }
 
-void SharedSlabPool::thread_ends(ThreadMagazines& magazines) noexcept {
+void SharedSlabPool::thread_ends(ThreadRecord& record) noexcept {
     const Lock lock{mutex_};
-    threads_.let_go(magazines, give());
+    threads_.let_go(record, give());
 }
 
 void SharedSlabPool::empty_all() noexcept {
-    const PoolThreads::AllOutside outside{threads_};
+    const Threads::AllOutside outside{threads_};
     threads_.empty_all(give());
 }
 
@@ -121,7 +121,7 @@ PoolFigures SharedSlabPool::figures() const {
 
 [[gnu::cold]] void SharedSlabPool::check() const {
     const Lock lock{mutex_};
-    const PoolThreads::AllOutside outside{threads_};
+    const Threads::AllOutside outside{threads_};
     centre_.check(threads_.all_magazines());
 }
 

@@ -9,38 +9,83 @@
 namespace numpool::threads {
 /// What a thread has of all pools.
 struct Thread {
-    ThreadMagazines* first = nullptr;
+    ThreadRecord* first = nullptr;
 
-    /// Some of them, by their pools' keys: a program may have hundreds of pools.
-    std::array<ThreadMagazines*, 16> recent{};
-    ThreadMagazines*& recent_for(std::uint64_t key) noexcept { return recent[key % recent.size()]; }
+    /// Some of them, by their pools' numbers: a program may have hundreds of pools.
+    std::array<ThreadRecord*, 16> recent{};
+    ThreadRecord*& recent_for(std::uint64_t number) noexcept {
+        return recent[number % recent.size()];
+    }
 };
 
 namespace {
 
-constexpr std::size_t most_magazines = SizeClasses::most_in_all;
+/// A record and room for magazines.
+template <class Block>
+struct Records {
+    ThreadMagazines<Block> record;
+    std::array<pools::MagazineOf<Block>, Shelf<Block>::room> magazines;
+};
 
 /// At hand in threads that have none yet, and in those that have none any more. No key opens their
 /// gates, and nothing but the gates is ever used.
 struct None {
-    ThreadMagazines record;
-    std::array<pools::Magazine, most_magazines> magazines;
+    Records<pools::FreeBlock> of_classes;
+    Records<pools::RecordedBlock> of_equal_blocks;
+
+    constexpr std::array<ThreadRecord*, shelves> all() noexcept {
+        return {&of_classes.record, &of_equal_blocks.record};
+    }
 };
 constinit None none_yet;
 constinit None none_any_more;
 
-void have_at_hand(None& none) noexcept {
-    magazines_at_hand.fill(&none.record);
+/// So large a record has pages of its own, of which only those come that its magazines need.
+template <class Block>
+constexpr bool has_pages = sizeof(Records<Block>) > 4096;
+
+template <class Block>
+ThreadMagazines<Block>* new_record() {
+    std::byte* room = nullptr;
+    if constexpr (has_pages<Block>) {
+        room = pages::os_pages().map(sizeof(Records<Block>), pages::page_size()).start;
+        if (room == nullptr) throw std::bad_alloc{};
+    } else {
+        constexpr std::align_val_t align{alignof(Records<Block>)};
+        room = static_cast<std::byte*>(::operator new(sizeof(Records<Block>), align));
+    }
+    auto* const record = new (room) ThreadMagazines<Block>;
+    record->shelf = Shelf<Block>::number;
+    return record;
+}
+
+template <class Block>
+void end_record(ThreadRecord* record) noexcept {
+    auto* const room = reinterpret_cast<std::byte*>(static_cast<ThreadMagazines<Block>*>(record));
+    if constexpr (has_pages<Block>) {
+        constexpr std::size_t bytes = sizeof(Records<Block>);
+        pages::os_pages().unmap({room, round_up(bytes, pages::page_size())});
+    } else {
+        ::operator delete(room, std::align_val_t{alignof(Records<Block>)});
+    }
+}
+
+void end(ThreadRecord* record) noexcept {
+    if (record->shelf == Shelf<pools::FreeBlock>::number) {
+        end_record<pools::FreeBlock>(record);
+    } else {
+        end_record<pools::RecordedBlock>(record);
+    }
 }
 
 void end_thread(void* address) {
     auto* const thread = static_cast<Thread*>(address);
-    have_at_hand(none_any_more);
+    magazines_at_hand = none_any_more.all();
     const std::lock_guard lock{links_mutex()};
-    while (ThreadMagazines* const magazines = thread->first) {
+    while (ThreadRecord* const magazines = thread->first) {
         if (magazines->pool != nullptr) magazines->pool->thread_ends(*magazines);
         thread->first = magazines->next;
-        ThreadMagazines::end(magazines);
+        end(magazines);
     }
     delete thread;
 }
@@ -57,13 +102,13 @@ pthread_key_t end_key() {
 }
 
 bool thread_has_ended() noexcept {
-    return magazines_at_hand.front() == &none_any_more.record;
+    return magazines_at_hand == none_any_more.all();
 }
 
 /// Null where the calling thread has had no magazines.
 Thread* known_thread() noexcept {
     if (thread_has_ended()) return nullptr;
-    for (const ThreadMagazines* const magazines : magazines_at_hand) {
+    for (const ThreadRecord* const magazines : magazines_at_hand) {
         if (magazines->thread != nullptr) return magazines->thread;
     }
     return static_cast<Thread*>(pthread_getspecific(end_key()));
@@ -79,16 +124,17 @@ Thread* calling_thread() {
 
 /// Ends magazines of pools that have closed.
 void forget_closed(Thread& thread) {
-    for (ThreadMagazines** link = &thread.first; *link != nullptr;) {
-        ThreadMagazines* const magazines = *link;
+    for (ThreadRecord** link = &thread.first; *link != nullptr;) {
+        ThreadRecord* const magazines = *link;
         if (magazines->pool != nullptr) {
             link = &magazines->next;
             continue;
         }
         *link = magazines->next;
-        thread.recent_for(magazines->key) = nullptr;
-        if (at_hand(magazines->shelf) == magazines) at_hand(magazines->shelf) = &none_yet.record;
-        ThreadMagazines::end(magazines);
+        thread.recent_for(magazines->number) = nullptr;
+        ThreadRecord*& at_hand = magazines_at_hand[magazines->shelf];
+        if (at_hand == magazines) at_hand = none_yet.all()[magazines->shelf];
+        end(magazines);
     }
 }
 
@@ -104,57 +150,35 @@ class LinksGuard final : public ForkGuarded {
 
 }  // namespace
 
-thread_local constinit std::array<ThreadMagazines*, 2> magazines_at_hand = {&none_yet.record,
-                                                                            &none_yet.record};
+thread_local constinit std::array<ThreadRecord*, shelves> magazines_at_hand = none_yet.all();
 
-ThreadMagazines* ThreadMagazines::make(Shelf shelf) {
-    void* room = nullptr;
-    if (shelf == Shelf::size_classes) {
-        room = pages::os_pages().map(sizeof(None), pages::page_size()).start;
-        if (room == nullptr) throw std::bad_alloc{};
-    } else {
-        constexpr std::size_t bytes = sizeof(ThreadMagazines) + sizeof(pools::Magazine);
-        room = ::operator new(bytes, std::align_val_t{alignof(ThreadMagazines)});
-    }
-    auto* const magazines = new (room) ThreadMagazines;
-    magazines->shelf = shelf;
-    return magazines;
-}
-
-void ThreadMagazines::end(ThreadMagazines* magazines) noexcept {
-    if (magazines->shelf == Shelf::size_classes) {
-        const std::size_t bytes = round_up(sizeof(None), pages::page_size());
-        pages::os_pages().unmap({reinterpret_cast<std::byte*>(magazines), bytes});
-    } else {
-        ::operator delete(magazines, std::align_val_t{alignof(ThreadMagazines)});
-    }
-}
-
-ThreadMagazines* find_thread_magazines(Shelf shelf, std::uint64_t key) noexcept {
+template <class Block>
+ThreadMagazines<Block>* find_thread_magazines(std::uint64_t number) noexcept {
     Thread* const thread = known_thread();
     if (thread == nullptr) return nullptr;
-    ThreadMagazines*& recent = thread->recent_for(key);
-    if (recent == nullptr || recent->key != key) {
-        ThreadMagazines* magazines = thread->first;
-        while (magazines != nullptr && magazines->key != key) magazines = magazines->next;
-        if (magazines == nullptr) return nullptr;
-        recent = magazines;
+    ThreadRecord*& recent = thread->recent_for(number);
+    if (recent == nullptr || recent->number != number) {
+        ThreadRecord* record = thread->first;
+        while (record != nullptr && record->number != number) record = record->next;
+        if (record == nullptr) return nullptr;
+        recent = record;
     }
-    at_hand(shelf) = recent;
-    return recent;
+    magazines_at_hand[Shelf<Block>::number] = recent;
+    return static_cast<ThreadMagazines<Block>*>(recent);
 }
 
-ThreadMagazines* make_thread_magazines(Shelf shelf, std::uint64_t key,
-                                       std::span<const pools::MagazineBounds> bounds,
-                                       MagazineOwner& pool) noexcept try {
+template <class Block>
+ThreadMagazines<Block>* make_thread_magazines(std::uint64_t number,
+                                              std::span<const pools::MagazineBounds> bounds,
+                                              MagazineOwner& pool) noexcept try {
     Thread* const thread = calling_thread();
     if (thread == nullptr) return nullptr;
-    std::unique_ptr<ThreadMagazines, void (*)(ThreadMagazines*)> magazines{
-        ThreadMagazines::make(shelf), &ThreadMagazines::end};
-    auto all = std::make_unique<pools::Magazines>(bounds, magazines->magazines());
+    std::unique_ptr<ThreadMagazines<Block>, void (*)(ThreadRecord*)> magazines{new_record<Block>(),
+                                                                               &end};
+    auto all = std::make_unique<pools::MagazinesOf<Block>>(bounds, magazines->magazines());
     const std::lock_guard lock{links_mutex()};
     forget_closed(*thread);
-    magazines->key = key;
+    magazines->number = number;
     magazines->all = all.get();
     magazines->pool = &pool;
     magazines->thread = thread;
@@ -162,11 +186,18 @@ ThreadMagazines* make_thread_magazines(Shelf shelf, std::uint64_t key,
     static_cast<void>(all.release());
     magazines->next = thread->first;
     thread->first = magazines.get();
-    at_hand(shelf) = magazines.get();
+    magazines_at_hand[Shelf<Block>::number] = magazines.get();
     return magazines.release();
 } catch (const std::bad_alloc&) {
     return nullptr;
 }
+
+template ThreadMagazines<pools::FreeBlock>* find_thread_magazines(std::uint64_t) noexcept;
+template ThreadMagazines<pools::RecordedBlock>* find_thread_magazines(std::uint64_t) noexcept;
+template ThreadMagazines<pools::FreeBlock>* make_thread_magazines(
+    std::uint64_t, std::span<const pools::MagazineBounds>, MagazineOwner&) noexcept;
+template ThreadMagazines<pools::RecordedBlock>* make_thread_magazines(
+    std::uint64_t, std::span<const pools::MagazineBounds>, MagazineOwner&) noexcept;
 
 std::mutex& links_mutex() noexcept {
     static auto* const links = new LinksGuard;

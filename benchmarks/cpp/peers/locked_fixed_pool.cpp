@@ -16,13 +16,16 @@ struct LockedFixed {
         options.ledger = true;
         return options;
     }
-    std::byte* acquire() {
-        const std::lock_guard lock{mutex};
-        return pool.acquire_recorded().start;
+    void* context() { return this; }
+    static std::byte* acquire(void* context) {
+        auto& self = *static_cast<LockedFixed*>(context);
+        const std::lock_guard lock{self.mutex};
+        return self.pool.acquire_recorded().start;
     }
-    void release(std::byte* block) {
-        const std::lock_guard lock{mutex};
-        pool.release_recorded(block);
+    static void release(void* context, std::byte* block) {
+        auto& self = *static_cast<LockedFixed*>(context);
+        const std::lock_guard lock{self.mutex};
+        self.pool.release_recorded(block);
     }
 
     std::mutex mutex;

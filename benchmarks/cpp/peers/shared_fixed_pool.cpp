@@ -16,8 +16,13 @@ struct SharedFixed {
         options.blocks = options.max_blocks = benchmark::fixed_blocks;
         return options;
     }
-    std::byte* acquire() { return pool->try_acquire().start; }
-    void release(std::byte* block) { pool->release(block); }
+    void* context() const { return pool.get(); }
+    static std::byte* acquire(void* pool) {
+        return static_cast<SharedFixedPool*>(pool)->try_acquire().start;
+    }
+    static void release(void* pool, std::byte* block) {
+        static_cast<SharedFixedPool*>(pool)->release(block);
+    }
 
     numpool::threads::PoolHandle<SharedFixedPool> pool;
 };

@@ -66,7 +66,7 @@ struct Few {
     std::vector<std::size_t> given;
 };
 
-constexpr Magazine::Gate::Key key = 7;
+constexpr GateKey key = 7;
 
 }  // namespace
 

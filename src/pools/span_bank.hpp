@@ -186,6 +186,7 @@ class SpanBank {
     void mark_as_span(Span* span) noexcept;
 
     // span_grow.cpp
+    void take_behind(Span* span, std::size_t granules) noexcept;
     bool grow_in_place(Span* span, std::size_t granules) noexcept;
 
     // span_give_back.cpp: giving pages and addresses back.

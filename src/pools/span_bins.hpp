@@ -43,6 +43,11 @@ class SpanBins {
         if (span->next == nullptr) filled_[bin / 64] &= ~(std::uint64_t{1} << (bin % 64));
     }
 
+    /// Whether the span would be in the same bin with so many granules.
+    static bool stays(const Span& span, std::size_t granules) noexcept {
+        return bin_of(span.granules) == bin_of(granules);
+    }
+
     /// The first bin from this one on that holds a span, or `count`.
     std::size_t next_filled(std::size_t bin) const noexcept {
         for (std::size_t word = bin / 64; word < filled_.size(); ++word) {

@@ -38,11 +38,20 @@ std::size_t warm_granules(const std::byte* start, std::size_t granules) noexcept
     const std::uint8_t* const warm = page_map.warm(start);
     std::size_t sum = 0;
     std::size_t i = 0;
-    // Eight at a time: each byte is 0 or 1, and the product's highest byte is their sum.
-    for (; i + 8 <= granules; i += 8) {
-        std::uint64_t eight;
-        std::memcpy(&eight, warm + i, sizeof eight);
-        sum += static_cast<std::size_t>(eight * 0x0101010101010101 >> 56);
+    // Eight at a time: each byte is 0 or 1, so 255 words can be added before a byte is full.
+    constexpr std::size_t word = sizeof(std::uint64_t);
+    while (granules - i >= word) {
+        const std::size_t words = std::min<std::size_t>((granules - i) / word, 255);
+        std::uint64_t bytes = 0;
+        for (std::size_t end = i + words * word; i < end; i += word) {
+            std::uint64_t eight;
+            std::memcpy(&eight, warm + i, word);
+            bytes += eight;
+        }
+        // Pairs of bytes, and the product's highest sixteen bits are the four pairs' sum.
+        const std::uint64_t pairs =
+            (bytes & 0x00ff00ff00ff00ff) + (bytes >> 8 & 0x00ff00ff00ff00ff);
+        sum += static_cast<std::size_t>(pairs * 0x0001000100010001 >> 48);
     }
     for (; i < granules; ++i) sum += warm[i];
     return sum;
@@ -144,6 +153,19 @@ Span* FreeSpans::cut(Span* span, std::byte* start, std::size_t granules) noexcep
     // would merge with that.
     note_ends(cut, nullptr);
     return cut;
+}
+
+void FreeSpans::cut_front(Span* span, std::size_t granules) noexcept {
+    const bool stays = bins_.stays(*span, span->granules - granules);
+    if (!stays) bins_.remove(span);
+    span->start = at(span->start, granules);
+    span->granules -= granules;
+    span->first_of_region = false;
+    if (!stays) bins_.insert(span);
+    page_map.mark({span->start, granule}, 0, span);
+    span->warm -= granules;
+    warm_ -= granules;
+    if (span->warm == 0) unlink_idle(span);
 }
 
 /// Where in a span a request of a unit or more would go: to its front or, if it is to be cold, to

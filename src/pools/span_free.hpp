@@ -57,6 +57,10 @@ class FreeSpans {
     /// be reserved. The result has the place's granules and is nobody's yet.
     Span* cut(Span* span, std::byte* start, std::size_t granules) noexcept;
 
+    /// The same for a place at the front of a span that is larger, where all granules hold pages,
+    /// and without a record: the place is the span's no more, and is nobody's yet.
+    void cut_front(Span* span, std::size_t granules) noexcept;
+
     /// Where a request fits best: where most of it holds pages (or least, if `cold`), and among
     /// such in the smallest span. From a unit's size on it starts at one. Only requests of that
     /// size can ask for cold places.

@@ -8,10 +8,28 @@ namespace numpool::pools {
 
 using pages::granule_shift;
 
+/// Granules with pages behind a span, which are nobody's, become its own.
+void SpanBank::take_behind(Span* span, std::size_t granules) noexcept {
+    const pages::Extent more{span->end(), granules << granule_shift};
+    pages::page_map.mark(more, owner_ + pages::span_kind, span);
+    span->granules += granules;
+    span->zero_bytes = 0;
+    advise(*span);
+    cut_ += more.bytes;
+    count_live(more.bytes);
+}
+
 bool SpanBank::grow_in_place(Span* span, std::size_t granules) noexcept {
     const std::size_t more = granules - span->granules;
     Span* const next = span->last_of_region ? nullptr : free_.starting_at(span->end());
-    if (next == nullptr || next->granules < more || !records_.reserve(2)) return false;
+    if (next == nullptr || next->granules < more) return false;
+    if (next->granules > more && warm_granules(next->start, more) == more) {
+        // The common case where a program grows something again and again: the pages are there.
+        free_.cut_front(next, more);
+        take_behind(span, more);
+        return true;
+    }
+    if (!records_.reserve(2)) return false;
     Span* const part = free_.cut(next, span->end(), more);
     if (!mover_.fill(*part, part->start)) {
         lose(part);

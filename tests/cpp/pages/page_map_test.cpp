@@ -49,6 +49,25 @@ TEST("a mark answers for every address of its granules and for no other") {
     CHECK(fixture.map.owner(marked.start) == nullptr);
 }
 
+TEST("a large extent is marked to its ends and no further, and so is the end of that") {
+    Fixture fixture;
+    int note = 0;
+    const Extent extent = fixture.range.take(400 * granule, granule);
+    const Extent marked{extent.start + 3 * granule, 390 * granule};
+    const auto holds = [&](Tag tag, const void* noted) {
+        for (std::byte* at = extent.start; at < extent.end(); at += granule) {
+            const bool inside = at >= marked.start && at < marked.end();
+            if (fixture.map.tag(at) != (inside ? tag : 0U)) return false;
+            if (fixture.map.note(at) != (inside ? noted : nullptr)) return false;
+        }
+        return true;
+    };
+    fixture.map.mark(marked, 0x10007, &note);
+    CHECK(holds(0x10007, &note));
+    fixture.map.mark(marked, 0, nullptr);
+    CHECK(holds(0, nullptr));
+}
+
 TEST("foreign addresses are nobody's, wherever they are") {
     Fixture fixture;
     const Extent range = fixture.range.extent();

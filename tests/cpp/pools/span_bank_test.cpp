@@ -216,8 +216,15 @@ TEST("a span that grows in steps where a larger one was asks the system for noth
     std::size_t before = 0;
     for (int round = 0; round < 3; ++round) {
         Span* span = fixture.bank.acquire(512 << 10);
-        for (std::size_t bytes = mebibyte; bytes <= 8 * mebibyte; bytes += 512 << 10)
-            span = fixture.bank.grow(span, bytes);
+        for (std::size_t bytes = mebibyte; bytes <= 8 * mebibyte; bytes += 512 << 10) {
+            Span* const same = fixture.bank.grow(span, bytes);
+            CHECK(same == span || round == 0);
+            span = same;
+            const std::byte* const last = span->start + bytes - 1;
+            CHECK(fixture.bank.find(last) == span && fixture.bank.find(last + 1) != span);
+            CHECK_EQUAL(fixture.bank.live(), bytes);
+            fixture.bank.check();
+        }
         fixture.bank.release(span);
         if (round == 0) before = calls();
     }

@@ -93,6 +93,39 @@ TEST("a span is idle in the lists for as long as it has pages") {
     CHECK(fixture.free.oldest() == nullptr);
 }
 
+TEST("a front with pages is cut off, and what is left is found as it is then") {
+    Fixture fixture;
+    Span* const span = fixture.warm(0, 100);
+    for (std::size_t cut = 0; cut < 100; cut += 10) {
+        CHECK(fixture.free.starting_at(fixture.at(cut)) == span);
+        CHECK_EQUAL(fixture.free.warm(), 100 - cut);
+        fixture.free.cut_front(span, 10);
+        CHECK(fixture.free.starting_at(fixture.at(cut)) == nullptr);
+        CHECK(fixture.free.holds(*span));
+        CHECK_EQUAL(span->warm, 90 - cut);
+    }
+    CHECK(fixture.free.oldest() == nullptr);
+    CHECK_EQUAL(span->granules, fixture.region.bytes / granule - 100);
+    CHECK(fixture.free.best_fit(20, false).start == fixture.at(100));
+}
+
+TEST("warm granules are counted right, however many they are") {
+    Fixture fixture;
+    std::uint8_t* const warm = pages::page_map.warm(fixture.region.start);
+    for (const std::size_t granules : {1U, 7U, 8U, 9U, 63U, 255U, 2039U, 2040U, 2041U, 2048U}) {
+        for (const std::size_t every : {1U, 2U, 3U, 17U}) {
+            std::size_t expected = 0;
+            for (std::size_t i = 0; i < granules; ++i) {
+                warm[i] = i % every == 0 ? 1 : 0;
+                expected += warm[i];
+            }
+            CHECK_EQUAL(warm_granules(fixture.region.start, granules), expected);
+            CHECK_EQUAL(warm_granules(fixture.at(granules), 0), 0U);
+        }
+    }
+    std::memset(warm, 0, fixture.region.bytes / granule);
+}
+
 TEST("pieces are what makes up no whole unit, and end at seams") {
     Fixture fixture;
     fixture.warm(0, 2 * unit_granules + 7);

@@ -26,8 +26,8 @@ inline constexpr GateKey opens_nothing = ~GateKey{0};
 /// (`heavy_barrier`): an owner whose look came before it has spoken before it, too, and is seen;
 /// one whose look comes after it finds the gate shut.
 ///
-/// That the owner is inside stands in the pointer's highest byte, which no address uses, and the
-/// pointer's next value is the last that it stores: one store both moves the pointer and leaves.
+/// That the owner is inside stands in a bit of the pointer that no address uses, and the pointer's
+/// next value is the last that it stores: one store both moves the pointer and leaves.
 /// Others never move it. So the owner may read it before it asks the gate, and what it read is
 /// right: a read behind the gate would wait until the word before it has reached the cache.
 ///
@@ -57,7 +57,7 @@ class OwnerGate {
 
     /// For any thread.
     T* pointer() const noexcept {
-        return reinterpret_cast<T*>(word_.load(std::memory_order_relaxed) & ~(inside * 0xff));
+        return reinterpret_cast<T*>(word_.load(std::memory_order_relaxed) & ~inside);
     }
     /// For the owner where others can't be at it meanwhile: they hold a lock that it holds.
     void set_pointer(T* pointer) noexcept {
@@ -68,24 +68,28 @@ class OwnerGate {
     /// `heavy_barrier`, then `wait_outside` for each. What the owner did inside has happened then.
     void shut() noexcept { key_.store(shut_gate, std::memory_order_relaxed); }
     void wait_outside() const noexcept {
-        while (word_.load(std::memory_order_acquire) >= inside) sched_yield();
+        while ((word_.load(std::memory_order_acquire) & inside) != 0) sched_yield();
     }
     /// What was done behind the shut gate has happened for an owner that enters.
     void open(GateKey key) noexcept { key_.store(key, std::memory_order_release); }
 
   private:
-    static_assert(sizeof(std::uintptr_t) == 8, "a shorter address may use all of its bytes");
-    static constexpr unsigned highest_byte = sizeof(std::uintptr_t) - 1;
-    static constexpr std::uintptr_t inside = std::uintptr_t{1} << 8 * highest_byte;
-
-    void note_inside([[maybe_unused]] std::uintptr_t word) noexcept {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-        // One byte is enough, and needs neither the pointer nor a register.
-        asm volatile("movb $1, %0" : "=m"(reinterpret_cast<unsigned char*>(&word_)[highest_byte]));
-#else
-        word_.store(word | inside, std::memory_order_relaxed);
-#endif
+    // The highest byte, which can be stored by itself, without the pointer and without a register.
+    static constexpr std::uintptr_t inside = std::uintptr_t{1} << 56;
+
+    void note_inside(std::uintptr_t) noexcept {
+        asm volatile("movb $1, %0" : "=m"(reinterpret_cast<unsigned char*>(&word_)[7]));
     }
+#else
+    // The lowest bit: elsewhere addresses may bear tags in their highest byte.
+    static_assert(alignof(T) > 1);
+    static constexpr std::uintptr_t inside = 1;
+
+    void note_inside(std::uintptr_t word) noexcept {
+        word_.store(word | inside, std::memory_order_relaxed);
+    }
+#endif
 
     std::atomic<std::uintptr_t> word_ = 0;
     std::atomic<GateKey> key_ = 0;

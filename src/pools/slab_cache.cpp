@@ -65,7 +65,7 @@ Slab* SlabCache::new_slab() noexcept {
 /// A new one, or one with a fresh block where a new one would bring fresh ones, too.
 Slab* SlabCache::slab_for_one() noexcept {
     Slab* const partial = lists_[fresh].first();
-    if (partial != nullptr && !store_.has_touched(layout_.bytes)) return partial;
+    if (partial != nullptr && !store_.has_touched_for(layout_)) return partial;
     Slab* const slab = new_slab();
     return slab != nullptr ? slab : partial;
 }

@@ -18,8 +18,10 @@ class SlabStore {
     /// with, linked by `next`.
     Slab* create(const SlabLayout& layout, pages::Tag kind, Slab*& spare) noexcept;
 
-    /// Whether the bank has so many bytes of pages that were touched.
-    bool has_touched(std::size_t bytes) const noexcept { return bank_.cached() >= bytes; }
+    /// Whether a new slab would be of memory that was touched, all of it.
+    bool has_touched_for(const SlabLayout& layout) noexcept {
+        return bank_.has_pages_for(layout.bytes);
+    }
 
     /// Ends a slab whose blocks are all unused; its record goes to the spare ones.
     void destroy(Slab& slab, const SlabLayout& layout, Slab*& spare) noexcept;

@@ -77,6 +77,15 @@ Span* SpanBank::acquire_slow(std::size_t granules, bool zeroed) noexcept {
     return span;
 }
 
+bool SpanBank::has_pages_for(std::size_t bytes) noexcept {
+    const std::size_t granules = granules_for(bytes);
+    const Span* const resting = resting_[slot_of(granules)];
+    if (resting != nullptr && resting->granules == granules) return true;
+    if (cached() < bytes) return false;
+    settle();
+    return free_.best_fit(granules, false).warm == granules;
+}
+
 /// A place for a request, cut out and filled with pages, but nobody's yet. `cold` is for those who
 /// want untouched pages.
 Span* SpanBank::take(std::size_t granules, bool cold) noexcept {

@@ -90,6 +90,9 @@ class SpanBank {
         return span;
     }
 
+    /// Whether a span of `bytes` can be had whose pages are all there, and none moved.
+    bool has_pages_for(std::size_t bytes) noexcept;
+
     /// Takes a live span back. Its contents and pages are kept for as long as there is use for
     /// them.
     void release(Span* span) noexcept {
@@ -143,9 +146,6 @@ class SpanBank {
 
     SpanFigures figures() const noexcept;
     std::size_t live() const noexcept { return live_; }
-    std::size_t cached() const noexcept {
-        return resting_bytes_ + (free_.warm() << pages::granule_shift);
-    }
     /// Bytes handed out without pages so far: where it stands still, pages were reused.
     std::size_t fresh() const noexcept { return fresh_; }
 
@@ -158,6 +158,9 @@ class SpanBank {
         return (granules ^ granules >> 6) % slots;
     }
 
+    std::size_t cached() const noexcept {
+        return resting_bytes_ + (free_.warm() << pages::granule_shift);
+    }
     void count_live(std::size_t bytes) noexcept {
         live_ += bytes;
         if (live_ > peak_) peak_ = live_;

@@ -13,10 +13,10 @@ std::uint64_t next_number() noexcept {
     return ++last;
 }
 
-/// 0 where there is none left. Behind `shut_gate` come those that open.
+/// Behind `shut_gate` come those that open.
 GateKey key_for(std::uint64_t number) noexcept {
     const bool left = number < opens_nothing - shut_gate;
-    return left ? shut_gate + static_cast<GateKey>(number) : 0;
+    return left ? shut_gate + static_cast<GateKey>(number) : opens_nothing;
 }
 
 template <class Block, class Visit>
@@ -32,8 +32,8 @@ PoolThreads<Block>::PoolThreads(std::vector<pools::MagazineBounds> bounds, GateK
     : number_{next_number()},
       first_key_{first_key != 0 ? first_key : key_for(number_)},
       bounds_{std::move(bounds)},
-      open_{first_key_ != 0},
-      retired_{first_key_ == 0},
+      open_{first_key_ != opens_nothing},
+      retired_{first_key_ == opens_nothing},
       room_for_gone_{new pools::MagazineOf<Block>[bounds_.size()]},
       gone_{bounds_, room_for_gone_.get()} {}
 

@@ -119,7 +119,10 @@ class PoolThreads {
     void keep_only_own(Give give) noexcept {
         Own* const own = find_own();
         for (std::size_t i = threads_.size(); i-- > 0;) {
-            if (threads_[i] != own) let_go(*threads_[i], give);
+            Own* const other = threads_[i];
+            if (other == own) continue;
+            let_go(*other, give);
+            end_thread_record(*other);
         }
     }
 

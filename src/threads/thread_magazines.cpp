@@ -152,6 +152,10 @@ class LinksGuard final : public ForkGuarded {
 
 thread_local constinit std::array<ThreadRecord*, shelves> magazines_at_hand = none_yet.all();
 
+void end_thread_record(ThreadRecord& record) noexcept {
+    end(&record);
+}
+
 template <class Block>
 ThreadMagazines<Block>* find_thread_magazines(std::uint64_t number) noexcept {
     Thread* const thread = known_thread();

@@ -76,6 +76,28 @@ TEST("a burst that comes again and again touches no block that the first did not
     }
 }
 
+TEST("pages that lie apart in the bank do not have each block make a slab of its own") {
+    SlabPoolOptions options;
+    options.spans.decay_milliseconds = 1000000;
+    SlabPool pool{options};
+    // Every second granule becomes free, and no slab of more than one fits into it.
+    std::vector<std::byte*> blocks;
+    for (int i = 0; i < 6000; ++i) blocks.push_back(pool.acquire(4096));
+    for (std::byte* const block : blocks) {
+        block[0] = std::byte{1};
+        if (reinterpret_cast<std::uintptr_t>(block) / pages::granule % 2 == 1) {
+            CHECK(pool.try_release(block, 4096));
+        }
+    }
+    CHECK(pool.centre().bank().figures().cached > 5 << 20);
+    for (const std::size_t size : {8192, 12288, 16384}) {
+        for (int i = 0; i < 2000; ++i) pool.acquire(size)[0] = std::byte{1};
+        const std::size_t number = pool.classes().class_of(size);
+        CHECK(pool.figures().classes[number].mapped < 2000 * size / 10 * 13);
+    }
+    pool.check();
+}
+
 TEST("a program that holds a megabyte in blocks of every size takes little more") {
     SlabPool pool;
     std::vector<std::byte*> blocks;

@@ -59,9 +59,9 @@ TEST("what was never opened or shut opens for 0, and leads nowhere") {
 }
 
 TEST("an owner and one who shuts the gate are never inside together") {
-    OwnerGate<char> gate;
+    OwnerGate<int> gate;
     gate.open(7);
-    static char room[1 << 8];
+    static int room[1 << 8];
     gate.set_pointer(room);
     // Ordinary variables: what the gate protects, and, under TSan, the proof that it does.
     long value = 0;
@@ -70,9 +70,9 @@ TEST("an owner and one who shuts the gate are never inside together") {
     bool astray = false;
     std::atomic<bool> done = false;
     std::thread owner{[&] {
-        char* expected = room;
+        int* expected = room;
         while (!done.load(std::memory_order_relaxed)) {
-            char* place = nullptr;
+            int* place = nullptr;
             if (!gate.enter(7, place)) continue;
             astray = astray || place != expected;
             ++value;

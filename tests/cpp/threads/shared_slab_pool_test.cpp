@@ -1,8 +1,12 @@
 #include "threads/shared_slab_pool.hpp"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -233,6 +237,39 @@ TEST("pools with few, with the usual and with most classes take turns in one thr
         CHECK_EQUAL(pool->figures().blocks, 0U);
     }
 }
+
+#ifndef __SANITIZE_ADDRESS__  // Its own allocator is not safe over fork, and hangs children.
+TEST("a child of a fork keeps no records of the threads that it has not got") {
+    constexpr std::size_t count = 6;
+    const Handle pool = SharedSlabPool::create();
+    std::latch ready{count};
+    std::latch end{1};
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < count; ++i) {
+        threads.emplace_back([&] {
+            pool->try_release(pool->acquire(64), 64);
+            ready.count_down();
+            end.wait();
+        });
+    }
+    ready.wait();
+    pool->try_release(pool->acquire(64), 64);
+    const std::size_t before = pages::os_pages().given();
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        pool->try_release(pool->acquire(64), 64);
+        pool->check();
+        const std::size_t gone = before - pages::os_pages().given();
+        _exit(gone >= count * SizeClasses::most_in_all * sizeof(pools::Magazine) ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    end.count_down();
+    for (std::thread& thread : threads) thread.join();
+    CHECK_EQUAL(status, 0);
+}
+#endif
 
 TEST("blocks may be released after the thread's own storage is gone") {
     static const Handle pool = SharedSlabPool::create();

@@ -59,7 +59,11 @@ class OwnerGate {
     T* pointer() const noexcept {
         return reinterpret_cast<T*>(word_.load(std::memory_order_relaxed) & ~inside);
     }
-    /// For the owner where others can't be at it meanwhile: they hold a lock that it holds.
+    /// For the owner, outside, where others can't be at it meanwhile: they hold a lock that it
+    /// holds.
+    T* own_pointer() const noexcept {
+        return reinterpret_cast<T*>(word_.load(std::memory_order_relaxed));
+    }
     void set_pointer(T* pointer) noexcept {
         word_.store(reinterpret_cast<std::uintptr_t>(pointer), std::memory_order_relaxed);
     }

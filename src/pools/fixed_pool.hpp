@@ -89,7 +89,7 @@ class FixedPool {
     /// Takes a block back. False, and nothing has changed, where the address is no block's start.
     /// That the block is live is the caller's to know: `release_recorded` knows it.
     bool release(std::byte* block) noexcept {
-        if (!place_of(block)) [[unlikely]]
+        if (index_in_newest(block) >= newest_.blocks && !place_of(block)) [[unlikely]]
             return false;
         push(block);
         return true;
@@ -105,8 +105,7 @@ class FixedPool {
     /// Strikes a block of the newest chunk, which is as large as all before it, out of the ledger.
     /// False, and nothing has changed, where no live block starts there.
     bool strike_in_newest(std::byte* block, RecordedBlock& struck_out) const noexcept {
-        const std::size_t index =
-            stride_.exact_quotient(static_cast<std::size_t>(block - newest_.start));
+        const std::size_t index = index_in_newest(block);
         if (index >= newest_.blocks) [[unlikely]]
             return false;
         struck_out = {block, &newest_.marks[index]};
@@ -255,6 +254,10 @@ class FixedPool {
     }
 
     void note_newest() noexcept;
+    /// The block's number, or one that is too large.
+    std::size_t index_in_newest(const std::byte* block) const noexcept {
+        return stride_.exact_quotient(static_cast<std::size_t>(block - newest_.start));
+    }
 
     std::byte* next_of(const std::byte* block) const noexcept {
         std::byte* next;

@@ -108,7 +108,7 @@ class alignas(64) MagazineOf {
     /// The top block into `block`; false where there is none. This and what follows is for those
     /// who have the magazine for themselves.
     bool pop(Block& block) noexcept {
-        Block* const top = this->top();
+        Block* const top = top_.own_pointer();
         block = top[-1];
         if (!block) [[unlikely]]
             return false;
@@ -127,7 +127,7 @@ class alignas(64) MagazineOf {
 
     /// False where it is full.
     bool push(Block block) noexcept {
-        Block* const top = this->top();
+        Block* const top = top_.own_pointer();
         if (top >= end_) [[unlikely]]
             return false;
         *top = block;

@@ -31,25 +31,59 @@ class Ledger {
         marks_.first_ = reinterpret_cast<Mark*>(round_up(start + line, line));
     }
 
-    /// One block's byte. Nobody but the one who has the block may change it.
+    /// One block's byte: 0 where it is unused, all ones where it is live. Nobody but the one who
+    /// has the block may change it.
+    ///
+    /// Counting down from 0, or up from all ones, carries, and from nowhere else: one instruction
+    /// changes a mark and tells whether it was the right one. One that was not is put back.
     class Mark {
       public:
-        bool is_live() const noexcept { return live_.load(std::memory_order_relaxed); }
+        bool is_live() const noexcept { return value_.load(std::memory_order_relaxed) == live; }
 
         /// Enters the block as live. False, and nothing has changed, where it is live already.
-        bool enter() noexcept { return change(true); }
+        bool enter() noexcept {
+            if (count_down()) [[likely]]
+                return true;
+            value_.store(live, std::memory_order_relaxed);
+            return false;
+        }
         /// Strikes the block out. False, and nothing has changed, where it is not live.
-        bool strike() noexcept { return change(false); }
-
-      private:
-        bool change(bool live) noexcept {
-            if (is_live() == live) [[unlikely]]
-                return false;
-            live_.store(live, std::memory_order_relaxed);
-            return true;
+        bool strike() noexcept {
+            if (count_up()) [[likely]]
+                return true;
+            value_.store(0, std::memory_order_relaxed);
+            return false;
         }
 
-        std::atomic<bool> live_;
+      private:
+        static constexpr std::uint8_t live = 0xff;
+
+        /// These say whether it carried.
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+        bool count_down() noexcept {
+            bool carried;
+            asm("subb $1, %0" : "+m"(value_), "=@ccc"(carried));
+            return carried;
+        }
+        bool count_up() noexcept {
+            bool carried;
+            asm("addb $1, %0" : "+m"(value_), "=@ccc"(carried));
+            return carried;
+        }
+#else
+        bool count_down() noexcept {
+            const std::uint8_t value = value_.load(std::memory_order_relaxed);
+            value_.store(static_cast<std::uint8_t>(value - 1), std::memory_order_relaxed);
+            return value == 0;
+        }
+        bool count_up() noexcept {
+            const std::uint8_t value = value_.load(std::memory_order_relaxed);
+            value_.store(static_cast<std::uint8_t>(value + 1), std::memory_order_relaxed);
+            return value == live;
+        }
+#endif
+
+        std::atomic<std::uint8_t> value_;
     };
 
     /// All of them, by the blocks' numbers.
@@ -66,7 +100,7 @@ class Ledger {
     Marks marks() const noexcept { return marks_; }
 
   private:
-    static_assert(sizeof(Mark) == 1 && std::atomic<bool>::is_always_lock_free);
+    static_assert(sizeof(Mark) == 1 && std::atomic<std::uint8_t>::is_always_lock_free);
 
     static constexpr std::size_t line = 64;
     static constexpr std::size_t shuffled = 64 * line;

@@ -43,25 +43,27 @@ class alignas(64) MagazineOf {
     OwnerGate<Block>& gate() noexcept { return top_; }
 
     /// The owner's way: the top block, or none where the key opens nothing, or there is none.
-    /// `note(block)` is called before it leaves.
-    template <std::invocable<Block> Note>
-    Block pop_by(GateKey key, Note note) noexcept {
+    /// `accept(block)` is called before it leaves; where that says false, the block stays.
+    template <std::invocable<Block> Accept>
+    Block pop_by(GateKey key, Accept accept) noexcept {
         Block* top;
         if (!top_.enter(key, top)) [[unlikely]]
             return {};
         const Block block = top[-1];
-        if (!block) [[unlikely]] {
+        if (!block || !accept(block)) [[unlikely]] {
             top_.leave(top);
-            return block;
+            return {};
         }
-        note(block);
         requests_.add(1);
         top_.leave(top - 1);
         return block;
     }
     /// The same for a request of so many bytes.
     Block pop_by(GateKey key, std::size_t bytes) noexcept {
-        return pop_by(key, [&](Block) { asked_.add(static_cast<std::int64_t>(bytes)); });
+        return pop_by(key, [&](Block) {
+            asked_.add(static_cast<std::int64_t>(bytes));
+            return true;
+        });
     }
 
     /// The owner's way: false where the key opens nothing, or it is full, as one without places is.

@@ -51,10 +51,18 @@ class SharedFixedPool : public WaitingPool,
                                               pages::SourceHandle source = pages::os_pages());
 
     Block try_acquire() final {
-        const Block block = pop_from(own_at_hand());
-        if (block) [[likely]]
-            return block;
+        std::byte* const block = acquire_at_hand();
+        if (block != nullptr) [[likely]]
+            return {block, true, wipe_};
         return acquire_slowly_or_throw();
+    }
+
+    /// The common way of that, and nothing else: null, and nothing has changed, where the calling
+    /// thread has none at hand. Who then calls the verb itself, last, needs no stack on the common
+    /// way.
+    std::byte* acquire_at_hand() const noexcept {
+        const auto enter = [](pools::RecordedBlock block) { return block.mark->enter(); };
+        return own_at_hand().magazines()->pop_by(threads_.first_key(), enter).start;
     }
 
     /// Fills the span with blocks, or returns false and takes none. Throws Closed.
@@ -118,8 +126,11 @@ class SharedFixedPool : public WaitingPool,
     /// From a thread's magazine; empty where it is not this pool's, or is empty, or others are at
     /// it.
     Block pop_from(Threads::Own& own) noexcept {
-        const pools::RecordedBlock block = own.magazines()->pop_by(
-            threads_.first_key(), [this](pools::RecordedBlock popped) { enter(popped); });
+        const auto enter = [this](pools::RecordedBlock popped) {
+            this->enter(popped);
+            return true;
+        };
+        const pools::RecordedBlock block = own.magazines()->pop_by(threads_.first_key(), enter);
         return {block.start, static_cast<bool>(block), wipe_};
     }
     bool push_to(Threads::Own& own, std::byte* block) const noexcept {

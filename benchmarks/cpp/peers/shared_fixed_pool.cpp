@@ -18,6 +18,10 @@ struct SharedFixed {
     }
     void* context() const { return pool.get(); }
     static std::byte* acquire(void* pool) {
+        std::byte* const block = static_cast<SharedFixedPool*>(pool)->acquire_at_hand();
+        return block != nullptr ? block : acquire_slowly(pool);
+    }
+    [[gnu::noinline]] static std::byte* acquire_slowly(void* pool) {
         return static_cast<SharedFixedPool*>(pool)->try_acquire().start;
     }
     static void release(void* pool, std::byte* block) {

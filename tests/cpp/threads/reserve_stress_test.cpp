@@ -49,8 +49,11 @@ struct Users : Backing, stress::FilledUsers<SharedReservePool> {
 
 TEST("threads that free each other's blocks while others wait and resize and the backing fails") {
     Users users;
-    stress::use_amid_upkeep(users, stress::steps(200000));
-    CHECK_EQUAL(users.moody.given(), users.pool->at_hand());
+    // Where other programs have the processors, threads may come so seldom that none has to wait.
+    for (int round = 0; round < 10 && users.pool->figures().waits == 0; ++round) {
+        stress::use_amid_upkeep(users, stress::steps(200000));
+        CHECK_EQUAL(users.moody.given(), users.pool->at_hand());
+    }
     CHECK(users.pool->figures().waits != 0);
     CHECK(users.pool->figures().hits != 0);
 }

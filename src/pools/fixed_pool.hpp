@@ -102,7 +102,7 @@ class FixedPool {
         const Chunk* const chunk = find(block, index);
         return chunk == nullptr ? nullptr : &chunk->ledger.marks()[index];
     }
-    /// Strikes a block of the newest chunk, which is as large as all before it, out of the ledger.
+    /// Strikes a block of the newest chunk, as a rule as large as all before it, out of the ledger.
     /// False, and nothing has changed, where no live block starts there.
     bool strike_in_newest(std::byte* block, RecordedBlock& struck_out) const noexcept {
         const std::size_t index = index_in_newest(block);
@@ -113,11 +113,15 @@ class FixedPool {
     }
 
     /// Up to `most` constructed blocks, the one released last first; says how many. They are not
-    /// in the ledger.
+    /// in the ledger. The last has no mark where the free list was led astray, by whoever wrote to
+    /// a block that was not his any more.
     std::size_t take(RecordedBlock* blocks, std::size_t most) noexcept {
         std::size_t taken = 0;
-        for (; taken < most && free_ != nullptr; free_ = next_of(free_)) {
-            blocks[taken++] = {free_, mark_of(free_)};
+        while (taken < most && free_ != nullptr) {
+            blocks[taken] = {free_, mark_of(free_)};
+            if (blocks[taken++].mark == nullptr) [[unlikely]]
+                break;
+            free_ = next_of(free_);
         }
         return taken;
     }
@@ -142,7 +146,8 @@ class FixedPool {
     /// `acquire` that enters the block in the ledger.
     Block acquire_recorded() {
         const Block block = acquire();
-        if (block) mark_of(block.start)->enter();
+        Ledger::Mark* const mark = block ? mark_of(block.start) : nullptr;
+        if (mark != nullptr) mark->enter();
         return block;
     }
 
@@ -243,7 +248,7 @@ class FixedPool {
 
     /// The chunk with a block that starts at the address, and its number there; null where none is.
     const Chunk* find(const std::byte* address, std::size_t& index) const noexcept {
-        // The newest chunk is as large as all before it, so this loop ends early.
+        // The newest chunk is, as a rule, as large as all before it, so this loop ends early.
         for (const Chunk* chunk = chunks_.data() + chunks_.size(); chunk != chunks_.data();) {
             --chunk;
             index = stride_.exact_quotient(static_cast<std::size_t>(address - chunk->pages.start));

@@ -81,9 +81,14 @@ bool SpanBank::has_pages_for(std::size_t bytes) noexcept {
     const std::size_t granules = granules_for(bytes);
     const Span* const resting = resting_[slot_of(granules)];
     if (resting != nullptr && resting->granules == granules) return true;
-    if (cached() < bytes) return false;
+    // Asked for each fresh block that is taken: no search is made twice for the same answer.
+    const bool searched = granules >= none_for_ && cached() == none_among_;
+    if (cached() < bytes || searched) return false;
     settle();
-    return free_.best_fit(granules, false).warm == granules;
+    if (free_.best_fit(granules, false).warm == granules) return true;
+    none_for_ = granules;
+    none_among_ = cached();
+    return false;
 }
 
 /// A place for a request, cut out and filled with pages, but nobody's yet. `cold` is for those who

@@ -229,6 +229,9 @@ class SpanBank {
     std::size_t gone_for_bounds_ = 0;
     std::size_t cut_ = 0;
     std::size_t slack_ = 0;
+    /// So many granules with pages were not found in one place among so many cached bytes.
+    std::size_t none_for_ = 0;
+    std::size_t none_among_ = 0;
 };
 
 }  // namespace numpool::pools

@@ -141,7 +141,7 @@ class SharedFixedPool : public WaitingPool,
     }
     static Threads::Own& own_at_hand() noexcept { return at_hand<pools::RecordedBlock>(); }
     void enter(pools::RecordedBlock block) const noexcept {
-        if (!block.mark->enter()) [[unlikely]]
+        if (block.mark == nullptr || !block.mark->enter()) [[unlikely]]
             stop_at(block.start);
     }
     pools::RecordedBlock struck_out(std::byte* block) const noexcept {

@@ -70,6 +70,7 @@ void SharedFixedPool::release_slowly(std::byte* block) noexcept {
 
 std::size_t SharedFixedPool::refill(RecordedBlock* blocks, std::size_t most) noexcept {
     const std::size_t taken = pool_->take(blocks, most);
+    if (taken != 0 && blocks[taken - 1].mark == nullptr) stop_at(blocks[taken - 1].start);
     if (wipe_) {
         for (std::size_t i = 0; i < taken; ++i) wipe_link(blocks[i].start);
     }

@@ -88,6 +88,28 @@ bool is_stopped(const std::function<void()>& act) {
 
 }  // namespace
 
+#ifndef __SANITIZE_ADDRESS__
+TEST("a free list that was led astray stops the program, and by a word, not a crash") {
+    const Handle pool = SharedFixedPool::create(options_for(64, 100));
+    std::byte* last = nullptr;
+    std::thread{[&] {
+        std::vector<std::byte*> blocks;
+        for (int i = 0; i < 10; ++i) blocks.push_back(pool->try_acquire().start);
+        for (std::byte* const block : blocks) pool->release(block);
+        last = blocks.back();
+    }}.join();
+    // What the thread had at hand is behind the lock now. Whoever writes to a block that is not his
+    // any more may hit the link in it.
+    CHECK(is_stopped([&] {
+        for (std::byte* const block : {last, last - 64, last - 128}) {
+            std::byte* const astray = block + 1;
+            std::memcpy(block, &astray, sizeof astray);
+        }
+        for (int i = 0; i < 10; ++i) pool->try_acquire();
+    }));
+}
+#endif
+
 TEST("a strict pool hands out all its blocks, whichever threads hold the rest") {
     const Handle pool = SharedFixedPool::create(options_for(64, 100));
     const Holders holders{*pool, 3, 10};

@@ -212,7 +212,8 @@ def test_an_array_that_grows_in_steps_stays_where_it_is(slabs: numpool.SlabPool)
     assert len({place for kib, place in places.items() if kib >= 16}) == 1
     assert (array[:512] == 7).all()
     stats = slabs.stats()
-    assert stats.requested == array.nbytes
+    # With NumPy 1, no array ends with its block.
+    assert stats.requested == array.nbytes + np.__version__.startswith("1.")
     # What the span is larger than the array is told as rounding.
     assert stats.in_use == 64 * 1024
     array.resize(2000, refcheck=False)

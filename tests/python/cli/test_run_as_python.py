@@ -12,6 +12,7 @@ import zipapp
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from numpool.cli.run import STARTUP
@@ -153,8 +154,10 @@ print(spec, "numpy" in sys.modules)
 import numpy
 print(numpy.__spec__, numpy.__loader__, vars(numpy.__loader__), type(numpy.__loader__))
 print(importlib.util.find_spec("numpy") is numpy.__spec__)
+# NumPy 1's own C header looks for NumPy 2's modules first, and NumPy 1 has some for that.
+looked_for = "numpy._core" if numpy.__version__[:2] == "1." else "none"
 print(sorted(name for name in sys.modules if name.partition(".")[0] not in
-    {*sys.stdlib_module_names, "numpool"}))
+    {*sys.stdlib_module_names, "numpool"} and not name.startswith(looked_for)))
 """
     same(write("program.py", program))
 
@@ -280,7 +283,9 @@ print(linalg.svdvals(image)[:5], linalg.solve(image, image[0])[:5])
 def test_the_example_of_the_readme_runs(numpool_run: Run) -> None:
     done = numpool_run(str(Path(__file__).parents[3] / "examples/gallery.py"))
     assert re.fullmatch(r"mean light 186\.0; \d+ megapixels a second\n", done.stdout)
-    assert "NumPy asked for  34.1 GiB in " in done.stderr
+    # NumPy 1 makes fewer temporaries in it.
+    asked = "24.7" if np.__version__.startswith("1.") else "34.1"
+    assert f"NumPy asked for  {asked} GiB in " in done.stderr
 
 
 def test_the_startup_module_does_nothing_elsewhere() -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import numpool
@@ -195,7 +196,8 @@ def test_figures_are_written_as_json(numpool_run: Run, write: Write, tmp_path: P
     assert figures["numpool"] == numpool.__version__
     [one] = [size for size in figures["sizes"] if size["block_size"] == 8192]
     assert one["requests"] == 10
-    assert one["asked"] == 80000
+    # With NumPy 1, no array ends with its block.
+    assert one["asked"] == 80000 + 10 * np.__version__.startswith("1.")
     assert figures["asked"] >= 80000
     assert figures["peak_held"] >= figures["peak_live"] > 8000
     assert "already there" in numpool_run(*arguments).stderr

@@ -122,7 +122,7 @@ class PoolThreads {
             Own* const other = threads_[i];
             if (other == own) continue;
             let_go(*other, give);
-            end_thread_record(*other);
+            end_thread_record(other);
         }
     }
 

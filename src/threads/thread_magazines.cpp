@@ -70,14 +70,6 @@ void end_record(ThreadRecord* record) noexcept {
     }
 }
 
-void end(ThreadRecord* record) noexcept {
-    if (record->shelf == Shelf<pools::FreeBlock>::number) {
-        end_record<pools::FreeBlock>(record);
-    } else {
-        end_record<pools::RecordedBlock>(record);
-    }
-}
-
 void end_thread(void* address) {
     auto* const thread = static_cast<Thread*>(address);
     magazines_at_hand = none_any_more.all();
@@ -85,7 +77,7 @@ void end_thread(void* address) {
     while (ThreadRecord* const magazines = thread->first) {
         if (magazines->pool != nullptr) magazines->pool->thread_ends(*magazines);
         thread->first = magazines->next;
-        end(magazines);
+        end_thread_record(magazines);
     }
     delete thread;
 }
@@ -134,7 +126,7 @@ void forget_closed(Thread& thread) {
         thread.recent_for(magazines->number) = nullptr;
         ThreadRecord*& at_hand = magazines_at_hand[magazines->shelf];
         if (at_hand == magazines) at_hand = none_yet.all()[magazines->shelf];
-        end(magazines);
+        end_thread_record(magazines);
     }
 }
 
@@ -152,8 +144,12 @@ class LinksGuard final : public ForkGuarded {
 
 thread_local constinit std::array<ThreadRecord*, shelves> magazines_at_hand = none_yet.all();
 
-void end_thread_record(ThreadRecord& record) noexcept {
-    end(&record);
+void end_thread_record(ThreadRecord* record) noexcept {
+    if (record->shelf == Shelf<pools::FreeBlock>::number) {
+        end_record<pools::FreeBlock>(record);
+    } else {
+        end_record<pools::RecordedBlock>(record);
+    }
 }
 
 template <class Block>
@@ -178,7 +174,7 @@ ThreadMagazines<Block>* make_thread_magazines(std::uint64_t number,
     Thread* const thread = calling_thread();
     if (thread == nullptr) return nullptr;
     std::unique_ptr<ThreadMagazines<Block>, void (*)(ThreadRecord*)> magazines{new_record<Block>(),
-                                                                               &end};
+                                                                               &end_thread_record};
     auto all = std::make_unique<pools::MagazinesOf<Block>>(bounds, magazines->magazines());
     const std::lock_guard lock{links_mutex()};
     forget_closed(*thread);

@@ -109,8 +109,8 @@ ThreadMagazines<Block>* make_thread_magazines(std::uint64_t number,
                                               std::span<const pools::MagazineBounds> bounds,
                                               MagazineOwner& pool) noexcept;
 
-/// Ends what a thread that is no more had of a pool that has let go of it.
-void end_thread_record(ThreadRecord& record) noexcept;
+/// Ends what a thread had of a pool that has let go of it: its thread ends, or is no more.
+void end_thread_record(ThreadRecord* record) noexcept;
 
 /// Whether these are the calling thread's, as far as it can tell at a glance: false is no proof.
 inline bool belongs_to_caller(const ThreadRecord& magazines) noexcept {

@@ -1,5 +1,8 @@
 #include "pools/seams.hpp"
 
+#include <cstdint>
+#include <cstring>
+
 namespace numpool::pools::seams {
 namespace {
 
@@ -11,10 +14,17 @@ std::byte* at(std::byte* start, std::size_t granules) noexcept {
 
 bool inside(const std::byte* start, std::size_t granules) noexcept {
     // Only the first byte of a bank's region is ever written by another one: these are not.
-    const std::uint8_t* const bytes = pages::page_map.seam(start);
-    std::uint8_t any = 0;
-    for (std::size_t i = 1; i < granules; ++i) any |= bytes[i];
-    return (any & seam_bit) != 0;
+    const std::uint8_t* at = pages::page_map.seam(start) + 1;
+    const std::uint8_t* const end = at + granules - 1;
+    // Eight at a time: a unit is asked for each time that it may be given back.
+    std::uint64_t any = 0;
+    for (; end - at >= 8; at += 8) {
+        std::uint64_t eight;
+        std::memcpy(&eight, at, 8);
+        any |= eight;
+    }
+    for (; at < end; ++at) any |= *at;
+    return (any & seam_bit * std::uint64_t{0x0101010101010101}) != 0;
 }
 
 void smooth(std::byte* start, std::size_t granules) noexcept {

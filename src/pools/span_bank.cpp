@@ -62,11 +62,12 @@ Span* SpanBank::acquire_slow(std::size_t granules, bool zeroed) noexcept {
     if (granules > max_size >> granule_shift) return refuse(Refusal::too_large);
     if (live_ + (granules << granule_shift) > limit_) return refuse(Refusal::limit);
     Span*& resting = resting_[slot_of(granules)];
-    if (resting != nullptr && resting->granules == granules && granules < lazy_granules) {
+    if (resting != nullptr && resting->granules == granules && zero_resting(resting)) {
         Span* const span = resting;
+        const std::size_t zero_bytes = span->zero_bytes;
         resting = span->next;
-        std::memset(span->start, 0, span->bytes());
         wake(span);
+        span->zero_bytes = zero_bytes;
         return span;
     }
     Span* const span = take(granules, zeroed && granules >= lazy_granules);
@@ -143,6 +144,23 @@ void SpanBank::zero(Span* span) noexcept {
         }
         at = next(end, 1);
     }
+}
+
+/// Makes a span zero that rests, where that is the best to be had for a zeroed request.
+bool SpanBank::zero_resting(Span* span) noexcept {
+    const std::size_t bytes = span->bytes();
+    span->zero_bytes = 0;
+    if (span->granules < lazy_granules) {
+        std::memset(span->start, 0, bytes);
+        return true;
+    }
+    // Untouched pages of another place are cheaper, unless about as many must go for them.
+    const bool many_go = live_ + cached() + bytes / 2 > bound();
+    if (!many_go || !source_.purge({span->start, bytes})) return false;
+    purged_ += bytes;
+    fresh_ += bytes;
+    span->zero_bytes = bytes;
+    return true;
 }
 
 /// Makes a span that was cut somebody's.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <limits>
@@ -184,6 +185,7 @@ class SpanBank {
     Span* try_take(std::size_t granules, bool cold) noexcept;
     void make_live(Span* span) noexcept;
     void zero(Span* span) noexcept;
+    bool zero_resting(Span* span) noexcept;
     void lose(Span* span) noexcept;
     bool add_region(std::size_t granules) noexcept;
     void mark_as_span(Span* span) noexcept;
@@ -198,6 +200,7 @@ class SpanBank {
     std::size_t purge_pieces(Span* span, std::size_t granules) noexcept;
     std::size_t purge(Span* span, std::size_t granules) noexcept;
     void purge_oldest(std::size_t bytes) noexcept;
+    std::size_t bound() const noexcept { return std::min(limit_, peak_ + peak_ / 512 + slack_); }
     void hold_to_bounds() noexcept;
     std::size_t most_slack() const noexcept;
     std::size_t decay_until(std::uint64_t now) noexcept;

@@ -49,15 +49,18 @@ std::size_t SpanBank::purge_run(Span* span, std::byte* start, std::byte* end) no
 /// Gives back up to `granules` pages of a free span, from its end, and more where that keeps a huge
 /// page whole. Says how many went: fewer where the source refuses.
 std::size_t SpanBank::purge(Span* span, std::size_t granules) noexcept {
+    const std::uint8_t* const warm = page_map.warm(span->start);
+    // Not a granule at a time, of which a gibibyte has 16384.
+    const auto behind_last = [warm](int kind, std::size_t before) -> std::size_t {
+        const void* const last = memrchr(warm, kind, before);
+        if (last == nullptr) return 0;
+        return static_cast<std::size_t>(static_cast<const std::uint8_t*>(last) - warm) + 1;
+    };
     std::size_t purged = 0;
-    std::byte* end = span->end();
-    while (end > span->start && purged < granules && span->warm != 0) {
-        if (*page_map.warm(end - 1) == 0) {
-            end -= pages::granule;
-            continue;
-        }
-        std::byte* start = end;
-        while (start > span->start && *page_map.warm(start - 1) != 0) start -= pages::granule;
+    std::size_t run_end = behind_last(1, span->granules);
+    while (run_end != 0 && purged < granules) {
+        std::byte* start = span->start + (behind_last(0, run_end) << granule_shift);
+        std::byte* const end = span->start + (run_end << granule_shift);
         const std::size_t wanted = (granules - purged) << granule_shift;
         if (static_cast<std::size_t>(end - start) > wanted) {
             start = std::max(start, unit_to(end - wanted));
@@ -65,7 +68,7 @@ std::size_t SpanBank::purge(Span* span, std::size_t granules) noexcept {
         const std::size_t gone = purge_run(span, start, end);
         if (gone == 0) break;
         purged += gone;
-        end = start;
+        run_end = behind_last(1, static_cast<std::size_t>(start - span->start) >> granule_shift);
     }
     return purged;
 }
@@ -97,17 +100,17 @@ void SpanBank::purge_oldest(std::size_t bytes) noexcept {
 }
 
 /// Called after pages were promised that are not there yet. What is live and what is cached stay,
-/// together, hardly above what was ever live at once: that much the program has shown to need.
-/// Where pages lie apart from where requests need them they go and come in turns, so each time that
-/// some must go the bank allows itself more slack, half as much as went.
+/// together, within the bound, hardly above what was ever live at once: that much the program has
+/// shown to need. Where pages lie apart from where requests need them they go and come in turns, so
+/// each time that some must go the bank allows itself more slack, half as much as went.
 void SpanBank::hold_to_bounds() noexcept {
     const std::size_t committed = live_ + cached();
-    const std::size_t bound = std::min(limit_, peak_ + peak_ / 512 + slack_);
-    if (committed <= bound || cached() == 0) return;
+    if (committed <= bound() || cached() == 0) return;
+    const std::size_t excess = committed - bound();
     settle();
-    purge_oldest(committed - bound);
-    gone_for_bounds_ += committed - bound;
-    slack_ = std::min(slack_ + (committed - bound) / 2, most_slack());
+    purge_oldest(excess);
+    gone_for_bounds_ += excess;
+    slack_ = std::min(slack_ + excess / 2, most_slack());
 }
 
 /// Slack is memory, and pays where pages would come again and again. Where sizes drift little goes

@@ -148,6 +148,45 @@ TEST("large zeroes that lie on cached pages give these back: nobody may ever tou
     fixture.bank.check();
 }
 
+TEST("large zeroes of a size that rests give its own pages back, where some must go") {
+    Fixture fixture;
+    Span* const other = fixture.bank.acquire(36 * mebibyte);
+    Span* span = fixture.bank.acquire(40 * mebibyte);
+    std::byte* const place = span->start;
+    for (int round = 0; round < 3; ++round) {
+        std::memset(span->start, 0xa5, span->bytes());
+        fixture.bank.release(span);
+        const std::size_t purges = fixture.pages.purges;
+        span = fixture.bank.acquire(40 * mebibyte, true);
+        CHECK(span->start == place);
+        CHECK_EQUAL(fixture.pages.purges, purges + 1);
+        CHECK_EQUAL(span->zero_bytes, span->bytes());
+        for (std::size_t i = 0; i < span->bytes(); i += 512) CHECK(span->start[i] == std::byte{0});
+        CHECK_EQUAL(fixture.bank.figures().purged, (round + 1) * 40 * mebibyte);
+        fixture.bank.check();
+    }
+    fixture.bank.release(other);
+    fixture.bank.release(span);
+    fixture.bank.check();
+}
+
+TEST("large zeroes leave what rests its pages, where there is room for others") {
+    Fixture fixture;
+    Span* const other = fixture.bank.acquire(80 * mebibyte);
+    Span* const span = fixture.bank.acquire(40 * mebibyte);
+    std::memset(span->start, 0xa5, span->bytes());
+    fixture.bank.release(other);
+    fixture.bank.trim();
+    std::byte* const place = span->start;
+    fixture.bank.release(span);
+    Span* const zeroes = fixture.bank.acquire(40 * mebibyte, true);
+    CHECK(zeroes->start != place);
+    CHECK_EQUAL(fixture.bank.figures().cached, 40 * mebibyte);
+    CHECK(zeroes->start[0] == std::byte{0});
+    fixture.bank.release(zeroes);
+    fixture.bank.check();
+}
+
 TEST("a limit refuses before anything has changed") {
     SpanBankOptions options;
     options.limit = 4 * mebibyte;

@@ -192,6 +192,7 @@ class SpanBank {
 
     // span_grow.cpp
     void take_behind(Span* span, std::size_t granules) noexcept;
+    bool grow_onto_pages(Span* span, std::size_t granules) noexcept;
     bool grow_in_place(Span* span, std::size_t granules) noexcept;
 
     // span_give_back.cpp: giving pages and addresses back.

@@ -14,22 +14,29 @@ void SpanBank::take_behind(Span* span, std::size_t granules) noexcept {
     pages::page_map.mark(more, owner_ + pages::span_kind, span);
     span->granules += granules;
     span->zero_bytes = 0;
-    advise(*span);
+    // Advice is for pages that are to come: in a small span all are there.
+    if (span->granules >= unit_granules) advise(*span);
     cut_ += more.bytes;
     count_live(more.bytes);
 }
 
-bool SpanBank::grow_in_place(Span* span, std::size_t granules) noexcept {
+/// The common case where a program grows something again and again: what is behind is free, and its
+/// pages are there.
+bool SpanBank::grow_onto_pages(Span* span, std::size_t granules) noexcept {
     const std::size_t more = granules - span->granules;
     Span* const next = span->last_of_region ? nullptr : free_.starting_at(span->end());
-    if (next == nullptr || next->granules < more) return false;
-    if (next->granules > more && warm_granules(next->start, more) == more) {
-        // The common case where a program grows something again and again: the pages are there.
-        free_.cut_front(next, more);
-        take_behind(span, more);
-        return true;
-    }
-    if (!records_.reserve(2)) return false;
+    if (next == nullptr || next->granules <= more) return false;
+    if (warm_granules(next->start, more) != more) return false;
+    free_.cut_front(next, more);
+    take_behind(span, more);
+    return true;
+}
+
+bool SpanBank::grow_in_place(Span* span, std::size_t granules) noexcept {
+    if (grow_onto_pages(span, granules)) return true;
+    const std::size_t more = granules - span->granules;
+    Span* const next = span->last_of_region ? nullptr : free_.starting_at(span->end());
+    if (next == nullptr || next->granules < more || !records_.reserve(2)) return false;
     Span* const part = free_.cut(next, span->end(), more);
     if (!mover_.fill(*part, part->start)) {
         lose(part);
@@ -55,6 +62,7 @@ Span* SpanBank::grow(Span* span, std::size_t bytes) noexcept {
     if (live_ + ((granules - span->granules) << granule_shift) > limit_) {
         return refuse(Refusal::limit);
     }
+    if (grow_onto_pages(span, granules)) return span;
     const std::uint64_t now = settle();
     if (grow_in_place(span, granules)) return span;
     // Contents of a unit or more are moved, to where no pages are in their way.

@@ -10,6 +10,7 @@
 #include "threads/brief_mutex.hpp"
 #include "threads/byte_source.hpp"
 #include "threads/caretaker.hpp"
+#include "threads/placed_in_page.hpp"
 #include "threads/pool_listing.hpp"
 #include "threads/pool_threads.hpp"
 
@@ -29,7 +30,8 @@ struct SharedSlabPoolOptions : pools::SlabPoolOptions {
 /// time: the slabs and the spans. A block may be released by any thread. What a thread has at hand
 /// goes back when it ends, when somebody trims, when it idled for a decay time, and before the
 /// pool says that it is exhausted.
-class SharedSlabPool final : public Pool,
+class SharedSlabPool final : public PlacedInPage<0x900>,
+                             public Pool,
                              public ByteSource,
                              private ForkGuarded,
                              private MagazineOwner,

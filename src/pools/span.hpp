@@ -40,7 +40,7 @@ struct Span {
     bool last_of_region = false;
     /// It was marked as something else than a span.
     bool marked = false;
-    /// When it was last in use, in milliseconds.
+    /// When it was last in use, in milliseconds; while it rests, a time not later than that.
     std::uint64_t stamp = 0;
     /// Granules of a free one that may hold pages.
     std::size_t warm = 0;

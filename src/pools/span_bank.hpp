@@ -100,6 +100,7 @@ class SpanBank {
         if (span->marked) [[unlikely]]
             mark_as_span(span);
         span->state = Span::State::resting;
+        span->stamp = looked_at_;
         Span*& resting = resting_[slot_of(span->granules)];
         span->next = resting;
         resting = span;
@@ -155,6 +156,8 @@ class SpanBank {
 
   private:
     static constexpr std::size_t slots = 64;
+    /// So many spans are woken before one looks at the clock.
+    static constexpr std::uint32_t woken_unseen = 16;
     static std::size_t slot_of(std::size_t granules) noexcept {
         return (granules ^ granules >> 6) % slots;
     }
@@ -172,6 +175,9 @@ class SpanBank {
         span->zero_bytes = 0;
         resting_bytes_ -= span->bytes();
         count_live(span->bytes());
+        // A loop that finds what it needs must not keep what it does not need from decaying.
+        if (++woken_ % woken_unseen == 0) [[unlikely]]
+            look_for_idle();
     }
     void advise(const Span& span) noexcept { mover_.advise(span, live_ >= small_huge_from_); }
     Span* refuse(Refusal why) noexcept {
@@ -197,6 +203,7 @@ class SpanBank {
 
     // span_give_back.cpp: giving pages and addresses back.
     std::uint64_t settle() noexcept;
+    void look_for_idle() noexcept;
     std::size_t purge_run(Span* span, std::byte* start, std::byte* end) noexcept;
     std::size_t purge_pieces(Span* span, std::size_t granules) noexcept;
     std::size_t purge(Span* span, std::size_t granules) noexcept;
@@ -225,6 +232,9 @@ class SpanBank {
     Refusal refusal_ = Refusal::none;
     std::uint64_t decay_milliseconds_;
     std::uint64_t last_decay_ = 0;
+    /// When what rests was looked through last. What has rested since then has this for a stamp.
+    std::uint64_t looked_at_ = 0;
+    std::uint32_t woken_ = 0;
     std::vector<pages::Extent> regions_;
     std::size_t mapped_ = 0;
     std::size_t fresh_ = 0;

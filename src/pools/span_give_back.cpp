@@ -34,6 +34,27 @@ std::uint64_t SpanBank::settle() noexcept {
     return now;
 }
 
+/// Merges what has rested since before the last look, and gives back what is idle for long enough.
+/// Whatever else rests is left as it is: whoever needs it again finds it whole, and in its place.
+void SpanBank::look_for_idle() noexcept {
+    const std::uint64_t now = coarse_milliseconds();
+    if (now - looked_at_ <= decay_milliseconds_) return;
+    for (Span*& list : resting_) {
+        for (Span** link = &list; *link != nullptr;) {
+            Span* const span = *link;
+            if (span->stamp >= looked_at_) {
+                link = &span->next;
+                continue;
+            }
+            *link = span->next;
+            resting_bytes_ -= span->bytes();
+            free_.add(span);
+        }
+    }
+    looked_at_ = last_decay_ = now;
+    decay_until(now);
+}
+
 /// Gives back the pages of these granules of a free span. Says how many there were: none where the
 /// source refuses.
 std::size_t SpanBank::purge_run(Span* span, std::byte* start, std::byte* end) noexcept {

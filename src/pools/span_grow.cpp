@@ -14,8 +14,7 @@ void SpanBank::take_behind(Span* span, std::size_t granules) noexcept {
     pages::page_map.mark(more, owner_ + pages::span_kind, span);
     span->granules += granules;
     span->zero_bytes = 0;
-    // Advice is for pages that are to come: in a small span all are there.
-    if (span->granules >= unit_granules) advise(*span);
+    advise(*span);
     cut_ += more.bytes;
     count_live(more.bytes);
 }
@@ -78,6 +77,8 @@ Span* SpanBank::grow(Span* span, std::size_t bytes) noexcept {
             if (!carried) lose(to);
         } else {
             std::memcpy(to->start, span->start, span->bytes());
+            // Their pages are there now, and no longer zero.
+            std::memset(pages::page_map.warm(to->start), 1, span->granules);
             carried = true;
         }
     }
@@ -88,6 +89,7 @@ Span* SpanBank::grow(Span* span, std::size_t bytes) noexcept {
     free_.add(span);
     make_live(to);
     hold_to_bounds();
+    if (cached() > cached_limit_) shrink_cache();
     return to;
 }
 

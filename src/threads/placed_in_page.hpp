@@ -4,8 +4,6 @@
 #include <cstdlib>
 #include <new>
 
-#include "base/size.hpp"
-
 namespace numpool::threads {
 
 /// An object of a class derived from this begins at `place` bytes into a page, wherever `new` puts
@@ -15,17 +13,18 @@ namespace numpool::threads {
 /// addresses agree, and waits for the store: 0.5 to 0.9 ns, more than anything else in a pair of
 /// acquire and release. What a pool reads in each pair lies in the pool; what the pair writes lies
 /// in the thread's record, which begins at a page. So where the pool lies in its page decides, once
-/// and for all of its life, which size classes are slow; left to malloc, some are.
+/// and for all of its life, which size classes are slow; left to malloc, some are. It costs up to a
+/// page, so it is for few and large objects.
 template <std::size_t place>
 class PlacedInPage {
   public:
     static void* operator new(std::size_t bytes) {
-        void* const pages = std::aligned_alloc(page, round_up(place + bytes, page));
-        if (pages == nullptr) throw std::bad_alloc{};
-        return static_cast<std::byte*>(pages) + place;
+        void* memory = nullptr;
+        if (posix_memalign(&memory, page, place + bytes) != 0) throw std::bad_alloc{};
+        return static_cast<std::byte*>(memory) + place;
     }
     static void operator delete(void* object) noexcept {
-        std::free(static_cast<std::byte*>(object) - place);
+        if (object != nullptr) std::free(static_cast<std::byte*>(object) - place);
     }
 
   protected:

@@ -11,7 +11,6 @@
 #include "threads/brief_mutex.hpp"
 #include "threads/byte_source.hpp"
 #include "threads/fork.hpp"
-#include "threads/placed_in_page.hpp"
 #include "threads/pool_listing.hpp"
 #include "threads/pool_threads.hpp"
 #include "threads/waiting_pool.hpp"
@@ -39,8 +38,7 @@ struct SharedFixedPoolOptions : pools::FixedPoolOptions {
 ///
 /// As a source of bytes it serves requests that fit into a block, and never waits. Its users write
 /// where a constructor wrote, so what they give back is constructed anew for the next `acquire`.
-class SharedFixedPool : public PlacedInPage<0x900>,
-                        public WaitingPool,
+class SharedFixedPool : public WaitingPool,
                         public ByteSource,
                         private ForkGuarded,
                         private MagazineOwner {

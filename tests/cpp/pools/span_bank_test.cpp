@@ -1,5 +1,6 @@
 #include "pools/span_bank.hpp"
 
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -8,6 +9,7 @@
 #include "base/error.hpp"
 #include "base/size.hpp"
 #include "pages/fake_pages.hpp"
+#include "pools/seams.hpp"
 #include "testing.hpp"
 
 using namespace numpool;
@@ -184,6 +186,57 @@ TEST("large zeroes leave what rests its pages, where there is room for others") 
     CHECK_EQUAL(fixture.bank.figures().cached, 40 * mebibyte);
     CHECK(zeroes->start[0] == std::byte{0});
     fixture.bank.release(zeroes);
+    fixture.bank.check();
+}
+
+TEST("a loop that finds what it needs lets the rest decay") {
+    for (const bool zeroed : {false, true}) {
+        SpanBankOptions options;
+        options.decay_milliseconds = 20;
+        Fixture fixture{options};
+        Span* const unneeded = fixture.bank.acquire(60 * mebibyte);
+        Span* const needed = fixture.bank.acquire(40 * mebibyte);
+        fixture.bank.release(unneeded);
+        fixture.bank.release(needed);
+        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+        while (fixture.bank.figures().cached > 45 * mebibyte) {
+            CHECK(std::chrono::steady_clock::now() < end);
+            fixture.bank.release(fixture.bank.acquire(40 * mebibyte, zeroed));
+        }
+        fixture.bank.check();
+    }
+}
+
+TEST("what grows by copying leaves no more cached than may be") {
+    SpanBankOptions options;
+    options.cached_limit = 10 * mebibyte;
+    options.move_pages = false;
+    Fixture fixture{options};
+    fixture.bank.release(fixture.bank.acquire(200 * mebibyte));
+    fixture.bank.trim();
+    Span* const span = fixture.bank.acquire(40 * mebibyte);
+    Span* const wall = fixture.bank.acquire(mebibyte);
+    std::memset(span->start, 0xa5, span->bytes());
+    Span* const grown = fixture.bank.grow(span, 44 * mebibyte);
+    CHECK(grown != nullptr && grown->start + grown->bytes() != wall->start);
+    CHECK(fixture.bank.figures().cached <= 10 * mebibyte);
+    // And it does not pass for zero.
+    CHECK(grown->zero_bytes <= 4 * mebibyte);
+    CHECK(grown->start[0] == std::byte{0xa5});
+    fixture.bank.check();
+}
+
+TEST("a small span that grows takes the advice for huge pages off what it grows into") {
+    Fixture fixture;
+    Span* const large = fixture.bank.acquire(4 * mebibyte);
+    fixture.bank.release(large);
+    Span* const span = fixture.bank.acquire(granule);
+    Span* const other = fixture.bank.acquire(2 * granule);
+    fixture.bank.trim();
+    fixture.bank.release(other);
+    fixture.bank.has_pages_for(granule);
+    CHECK(fixture.bank.grow(span, 2 * granule) == span);
+    CHECK(!seams::advised(unit_to(span->start)));
     fixture.bank.check();
 }
 

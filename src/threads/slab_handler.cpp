@@ -4,7 +4,9 @@
 
 namespace numpool::threads {
 
-void* slab_malloc(void* context, std::size_t bytes) noexcept {
+// Those that are called for each block begin at a cache line: where they happened to begin the same
+// instructions took 2.6 ns or 3.3.
+[[gnu::aligned(64)]] void* slab_malloc(void* context, std::size_t bytes) noexcept {
     return static_cast<SharedSlabPool*>(context)->try_acquire(bytes);
 }
 
@@ -18,7 +20,7 @@ void* slab_realloc(void* context, void* block, std::size_t bytes) noexcept {
     return static_cast<SharedSlabPool*>(context)->try_reallocate(block, bytes);
 }
 
-void slab_free(void* context, void* block, std::size_t bytes) noexcept {
+[[gnu::aligned(64)]] void slab_free(void* context, void* block, std::size_t bytes) noexcept {
     static_cast<SharedSlabPool*>(context)->try_release(block, bytes);
 }
 

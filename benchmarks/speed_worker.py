@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import ctypes
 import json
-import resource
+import re
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import claims
@@ -127,6 +128,14 @@ def run_program(work: str, steps: int) -> dict[str, object]:
     return {"seconds": [elapsed], "processor": time.process_time() - used, "result": result}
 
 
+def peak_resident() -> int:
+    """The most that this program had; what getrusage says counts what executed it, too."""
+    status = Path("/proc/self/status").read_text()
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) << 10
+
+
 def main() -> None:
     order = json.load(sys.stdin)
     prepare(order["allocator"])
@@ -138,7 +147,7 @@ def main() -> None:
         answer |= run_program(order["work"], order["steps"])
     else:
         answer["seconds"] = measure(order["work"], order["sizes"])
-    answer["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    answer["peak"] = peak_resident()
     json.dump(answer, sys.stdout)
 
 

@@ -64,10 +64,8 @@ Span* SpanBank::acquire_slow(std::size_t granules, bool zeroed) noexcept {
     Span*& resting = resting_[slot_of(granules)];
     if (resting != nullptr && resting->granules == granules && zero_resting(resting)) {
         Span* const span = resting;
-        const std::size_t zero_bytes = span->zero_bytes;
         resting = span->next;
-        wake(span);
-        span->zero_bytes = zero_bytes;
+        wake(span, span->zero_bytes);
         return span;
     }
     Span* const span = take(granules, zeroed && granules >= lazy_granules);

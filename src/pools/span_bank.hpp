@@ -170,9 +170,9 @@ class SpanBank {
         if (live_ > peak_) peak_ = live_;
     }
     /// Makes the resting span that was just taken off its list live.
-    void wake(Span* span) noexcept {
+    void wake(Span* span, std::size_t zero_bytes = 0) noexcept {
         span->state = Span::State::live;
-        span->zero_bytes = 0;
+        span->zero_bytes = zero_bytes;
         resting_bytes_ -= span->bytes();
         count_live(span->bytes());
         // A loop that finds what it needs must not keep what it does not need from decaying.

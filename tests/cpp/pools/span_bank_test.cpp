@@ -6,10 +6,8 @@
 #include <limits>
 #include <vector>
 
-#include "base/error.hpp"
 #include "base/size.hpp"
-#include "pages/fake_pages.hpp"
-#include "pools/seams.hpp"
+#include "span_bank_fixture.hpp"
 #include "testing.hpp"
 
 using namespace numpool;
@@ -19,18 +17,6 @@ using pages::page_map;
 
 namespace {
 
-constexpr std::size_t mebibyte = std::size_t{1} << 20;
-
-/// A bank over pages that count and fail.
-struct Fixture {
-    explicit Fixture(const SpanBankOptions& options = {}) : bank{options, owner, pages} {}
-    ~Fixture() { page_map.withdraw(owner); }
-
-    pages::FakePages pages{pages::range_pages()};
-    pages::Tag owner = page_map.enrol(this);
-    SpanBank bank;
-};
-
 std::size_t bytes_of(const Span* span) {
     return span->bytes();
 }
@@ -38,14 +24,14 @@ std::size_t bytes_of(const Span* span) {
 }  // namespace
 
 TEST("a new bank has mapped nothing") {
-    Fixture fixture;
+    BankFixture fixture;
     CHECK_EQUAL(fixture.pages.maps, 0U);
     CHECK_EQUAL(fixture.bank.figures().mapped, 0U);
     fixture.bank.check();
 }
 
 TEST("spans are whole granules, aligned, and from 2 MiB on at huge pages") {
-    Fixture fixture;
+    BankFixture fixture;
     for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, granule, granule + 1, mebibyte,
                                     2 * mebibyte, 5 * mebibyte + 1, 100 * mebibyte}) {
         Span* const span = fixture.bank.acquire(bytes);
@@ -59,7 +45,7 @@ TEST("spans are whole granules, aligned, and from 2 MiB on at huge pages") {
 }
 
 TEST("the page map knows a live span at every address, and forgets it when it is free") {
-    Fixture fixture;
+    BankFixture fixture;
     Span* const span = fixture.bank.acquire(3 * granule);
     std::byte* const start = span->start;
     for (const std::size_t offset : {std::size_t{0}, granule, 3 * granule - 1}) {
@@ -77,7 +63,7 @@ TEST("the page map knows a live span at every address, and forgets it when it is
 }
 
 TEST("the span released last is acquired again, as it was") {
-    Fixture fixture;
+    BankFixture fixture;
     Span* const span = fixture.bank.acquire(mebibyte);
     span->start[17] = std::byte{42};
     fixture.bank.release(span);
@@ -88,7 +74,7 @@ TEST("the span released last is acquired again, as it was") {
 }
 
 TEST("free neighbours are merged") {
-    Fixture fixture;
+    BankFixture fixture;
     std::vector<Span*> spans;
     for (int i = 0; i < 8; ++i) spans.push_back(fixture.bank.acquire(granule));
     std::byte* const first = spans.front()->start;
@@ -100,7 +86,7 @@ TEST("free neighbours are merged") {
 }
 
 TEST("the cached span that fits best is cut, and the rest stays cached") {
-    Fixture fixture;
+    BankFixture fixture;
     Span* const small = fixture.bank.acquire(3 * granule);
     Span* const wall = fixture.bank.acquire(granule);
     Span* const large = fixture.bank.acquire(9 * granule);
@@ -118,7 +104,7 @@ TEST("the cached span that fits best is cut, and the rest stays cached") {
 
 TEST("a zeroed span is zero whether it is new, cached or merged") {
     for (const std::size_t bytes : {granule, 3 * mebibyte, 40 * mebibyte}) {
-        Fixture fixture;
+        BankFixture fixture;
         for (int round = 0; round < 3; ++round) {
             Span* const span = fixture.bank.acquire(bytes, true);
             for (std::size_t i = 0; i < span->bytes(); i += 512)
@@ -138,7 +124,7 @@ TEST("a zeroed span is zero whether it is new, cached or merged") {
 
 TEST("large zeroes that lie on cached pages give these back: nobody may ever touch them") {
     // Whatever place it gets in the 64 MiB of addresses, some of the pages are there.
-    Fixture fixture;
+    BankFixture fixture;
     Span* const cached = fixture.bank.acquire(20 * mebibyte);
     std::memset(cached->start, 0xa5, cached->bytes());
     fixture.bank.release(cached);
@@ -151,7 +137,7 @@ TEST("large zeroes that lie on cached pages give these back: nobody may ever tou
 }
 
 TEST("large zeroes of a size that rests give its own pages back, where some must go") {
-    Fixture fixture;
+    BankFixture fixture;
     Span* const other = fixture.bank.acquire(36 * mebibyte);
     Span* span = fixture.bank.acquire(40 * mebibyte);
     std::byte* const place = span->start;
@@ -173,7 +159,7 @@ TEST("large zeroes of a size that rests give its own pages back, where some must
 }
 
 TEST("large zeroes leave what rests its pages, where there is room for others") {
-    Fixture fixture;
+    BankFixture fixture;
     Span* const other = fixture.bank.acquire(80 * mebibyte);
     Span* const span = fixture.bank.acquire(40 * mebibyte);
     std::memset(span->start, 0xa5, span->bytes());
@@ -193,7 +179,7 @@ TEST("a loop that finds what it needs lets the rest decay") {
     for (const bool zeroed : {false, true}) {
         SpanBankOptions options;
         options.decay_milliseconds = 20;
-        Fixture fixture{options};
+        BankFixture fixture{options};
         Span* const unneeded = fixture.bank.acquire(60 * mebibyte);
         Span* const needed = fixture.bank.acquire(40 * mebibyte);
         fixture.bank.release(unneeded);
@@ -207,43 +193,10 @@ TEST("a loop that finds what it needs lets the rest decay") {
     }
 }
 
-TEST("what grows by copying leaves no more cached than may be") {
-    SpanBankOptions options;
-    options.cached_limit = 10 * mebibyte;
-    options.move_pages = false;
-    Fixture fixture{options};
-    fixture.bank.release(fixture.bank.acquire(200 * mebibyte));
-    fixture.bank.trim();
-    Span* const span = fixture.bank.acquire(40 * mebibyte);
-    Span* const wall = fixture.bank.acquire(mebibyte);
-    std::memset(span->start, 0xa5, span->bytes());
-    Span* const grown = fixture.bank.grow(span, 44 * mebibyte);
-    CHECK(grown != nullptr && grown->start + grown->bytes() != wall->start);
-    CHECK(fixture.bank.figures().cached <= 10 * mebibyte);
-    // And it does not pass for zero.
-    CHECK(grown->zero_bytes <= 4 * mebibyte);
-    CHECK(grown->start[0] == std::byte{0xa5});
-    fixture.bank.check();
-}
-
-TEST("a small span that grows takes the advice for huge pages off what it grows into") {
-    Fixture fixture;
-    Span* const large = fixture.bank.acquire(4 * mebibyte);
-    fixture.bank.release(large);
-    Span* const span = fixture.bank.acquire(granule);
-    Span* const other = fixture.bank.acquire(2 * granule);
-    fixture.bank.trim();
-    fixture.bank.release(other);
-    fixture.bank.has_pages_for(granule);
-    CHECK(fixture.bank.grow(span, 2 * granule) == span);
-    CHECK(!seams::advised(unit_to(span->start)));
-    fixture.bank.check();
-}
-
 TEST("a limit refuses before anything has changed") {
     SpanBankOptions options;
     options.limit = 4 * mebibyte;
-    Fixture fixture{options};
+    BankFixture fixture{options};
     Span* const span = fixture.bank.acquire(3 * mebibyte);
     CHECK(fixture.bank.acquire(2 * mebibyte) == nullptr);
     CHECK(fixture.bank.refusal() == Refusal::limit);
@@ -255,7 +208,7 @@ TEST("a limit refuses before anything has changed") {
 }
 
 TEST("sizes beyond an address space are too large, whatever rounding makes of them") {
-    Fixture fixture;
+    BankFixture fixture;
     for (const std::size_t bytes : {max_size + 1, std::numeric_limits<std::size_t>::max(),
                                     std::numeric_limits<std::size_t>::max() - granule}) {
         CHECK(fixture.bank.acquire(bytes) == nullptr);
@@ -269,7 +222,7 @@ TEST("sizes beyond an address space are too large, whatever rounding makes of th
 TEST("what is cached stays within its limit, and trimming gives all of it back") {
     SpanBankOptions options;
     options.cached_limit = 8 * mebibyte;
-    Fixture fixture{options};
+    BankFixture fixture{options};
     std::vector<Span*> spans;
     for (int i = 0; i < 16; ++i) {
         spans.push_back(fixture.bank.acquire(mebibyte));
@@ -287,102 +240,8 @@ TEST("what is cached stays within its limit, and trimming gives all of it back")
     fixture.bank.check();
 }
 
-TEST("a span grows in place where what is behind it is free") {
-    Fixture fixture;
-    Span* const span = fixture.bank.acquire(3 * mebibyte);
-    std::memset(span->start, 7, span->bytes());
-    Span* const grown = fixture.bank.grow(span, 9 * mebibyte);
-    CHECK(grown == span);
-    CHECK_EQUAL(bytes_of(grown), 9 * mebibyte);
-    CHECK(grown->start[3 * mebibyte - 1] == std::byte{7});
-    CHECK(fixture.bank.find(grown->start + 8 * mebibyte) == grown);
-    fixture.bank.check();
-}
-
-TEST("a span that grows in steps where a larger one was asks the system for nothing") {
-    Fixture fixture;
-    const auto calls = [&] {
-        const pages::FakePages& pages = fixture.pages;
-        return pages.maps + pages.purges + pages.moves + pages.renewals + pages.advices;
-    };
-    std::size_t before = 0;
-    for (int round = 0; round < 3; ++round) {
-        Span* span = fixture.bank.acquire(512 << 10);
-        for (std::size_t bytes = mebibyte; bytes <= 8 * mebibyte; bytes += 512 << 10) {
-            Span* const same = fixture.bank.grow(span, bytes);
-            CHECK(same == span || round == 0);
-            span = same;
-            const std::byte* const last = span->start + bytes - 1;
-            CHECK(fixture.bank.find(last) == span && fixture.bank.find(last + 1) != span);
-            CHECK_EQUAL(fixture.bank.live(), bytes);
-            fixture.bank.check();
-        }
-        fixture.bank.release(span);
-        if (round == 0) before = calls();
-    }
-    CHECK_EQUAL(calls(), before);
-}
-
-TEST("a span that grows into the place right before it leaves that place alone") {
-    Fixture fixture;
-    SpanBank& bank = fixture.bank;
-    // A unit of small spans, two units, and behind them the span that will grow, shut in.
-    std::vector<Span*> before;
-    for (int i = 0; i < 32; ++i) before.push_back(bank.acquire(granule));
-    before.push_back(bank.acquire(4 * mebibyte));
-    Span* const span = bank.acquire(mebibyte);
-    const Span* const behind = bank.acquire(mebibyte);
-    CHECK(before.back()->end() == span->start && span->end() == behind->start);
-    std::memset(span->start, 7, span->bytes());
-    // The lowest stays: what is free begins within a unit, and a large place is cut from its end.
-    for (std::size_t i = 1; i < before.size(); ++i) bank.release(before[i]);
-    Span* const grown = bank.grow(span, 4 * mebibyte);
-    CHECK(grown != nullptr && grown->end() == behind->start - mebibyte);
-    CHECK(grown->start[mebibyte - 1] == std::byte{7});
-    bank.check();
-    // Nobody else gets those addresses.
-    for (int i = 0; i < 100; ++i) {
-        const Span* const other = bank.acquire(granule);
-        CHECK(other->end() <= grown->start || other->start >= grown->end());
-    }
-    bank.check();
-}
-
-TEST("a span that cannot grow in place takes its pages along") {
-    Fixture fixture;
-    Span* const span = fixture.bank.acquire(16 * mebibyte + granule);
-    Span* const wall = fixture.bank.acquire(mebibyte);
-    for (std::size_t i = 0; i < span->bytes(); i += 4096) {
-        std::memcpy(span->start + i, &i, sizeof i);
-    }
-    const std::size_t bytes = span->bytes();
-    Span* const grown = fixture.bank.grow(span, 40 * mebibyte);
-    CHECK(grown != nullptr);
-    CHECK(grown->start != wall->start);
-    for (std::size_t i = 0; i < bytes; i += 4096) {
-        std::size_t value;
-        std::memcpy(&value, grown->start + i, sizeof value);
-        CHECK_EQUAL(value, i);
-    }
-    CHECK_EQUAL(fixture.bank.figures().live, 41 * mebibyte);
-    CHECK_EQUAL(fixture.bank.figures().peak, 41 * mebibyte);
-    CHECK(fixture.pages.moves > 0U);
-    fixture.bank.check();
-}
-
-TEST("a span shrinks in place and what is cut off is used again") {
-    Fixture fixture;
-    Span* const span = fixture.bank.acquire(10 * granule);
-    fixture.bank.shrink(span, 3 * granule + 1);
-    CHECK_EQUAL(bytes_of(span), 4 * granule);
-    CHECK_EQUAL(fixture.bank.figures().cached, 6 * granule);
-    Span* const tail = fixture.bank.acquire(6 * granule);
-    CHECK(tail->start == span->end());
-    fixture.bank.check();
-}
-
 TEST("a span marked as a slab is a span again after its release") {
-    Fixture fixture;
+    BankFixture fixture;
     Span* const span = fixture.bank.acquire(granule);
     int note = 0;
     fixture.bank.mark(span, 5, &note);
@@ -396,8 +255,8 @@ TEST("a span marked as a slab is a span again after its release") {
 }
 
 TEST("two banks share the range and know their own spans only") {
-    Fixture one;
-    Fixture other;
+    BankFixture one;
+    BankFixture other;
     Span* const span = one.bank.acquire(mebibyte);
     CHECK(other.bank.find(span->start) == nullptr);
     CHECK(page_map.owner(span->start) == &one);

@@ -5,18 +5,20 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/counter.hpp"
+
 namespace numpool {
 
-/// What opens a gate.
+/// What opens a gate for who comes to raise.
 using GateKey = std::uint32_t;
 /// What a shut gate has instead: nobody's key.
 inline constexpr GateKey shut_gate = 1;
 /// For who is to find every gate shut: none is ever opened for it.
 inline constexpr GateKey opens_nothing = ~GateKey{0};
 
-/// A pointer that one thread, the owner, moves, and a gate before what belongs to it: the owner
-/// passes for the price of one plain store, and another thread, now and then, can keep it out for
-/// the price of stopping every thread for a moment.
+/// A pointer that one thread, the owner, raises and lowers step by step, and a gate before what
+/// belongs to it: the owner passes without a locked instruction, and another thread, now and then,
+/// can keep it out for the price of stopping every thread for a moment.
 ///
 /// It is Dekker's algorithm with the owner's barrier moved to the other side. The owner says that
 /// it is inside, then looks whether the gate is shut; who shuts it says so, then looks whether the
@@ -26,77 +28,99 @@ inline constexpr GateKey opens_nothing = ~GateKey{0};
 /// (`heavy_barrier`): an owner whose look came before it has spoken before it, too, and is seen;
 /// one whose look comes after it finds the gate shut.
 ///
-/// That the owner is inside stands in a bit of the pointer that no address uses, and the pointer's
-/// next value is the last that it stores: one store both moves the pointer and leaves.
-/// Others never move it. So the owner may read it before it asks the gate, and what it read is
-/// right: a read behind the gate would wait until the word before it has reached the cache.
+/// The owner's word is that it counts the step it is about to take; the step, the pointer's move,
+/// is the last thing that it does inside. So the owner is inside while the counts and the pointer
+/// disagree, no word is needed for leaving, and the counts tell how often the pointer was lowered.
+/// Others never move it: what the owner knows of it is right.
 ///
-/// The gate opens for a key, so that one comparison tells whether it is open and whether what lies
-/// behind it is what the owner came for. 0 opens those gates only that were never opened or shut.
+/// The gate has a lock for each direction, for what the owner knows when it comes: whose gate it
+/// must be where it lowers, and a key where it raises. One comparison tells whether the gate is
+/// open and whether what lies behind it is what the owner came for.
 template <class T>
 class OwnerGate {
   public:
     constexpr OwnerGate() noexcept = default;
 
-    /// The owner's. True: it has the pointer, is inside, and leaves soon. False: the key does not
-    /// open the gate. It never waits.
-    bool enter(GateKey key, T*& pointer) noexcept {
-        const std::uintptr_t word = word_.load(std::memory_order_relaxed);
-        pointer = reinterpret_cast<T*>(word);
-        note_inside(word);
-        // Here the compiler, for its part, must keep the order.
-        std::atomic_signal_fence(std::memory_order_seq_cst);
-        if (key_.load(std::memory_order_acquire) == key) [[likely]]
+    /// The owner's. True: it is inside, and lowers the pointer soon, or not. False: the gate is
+    /// shut, or another's. It never waits.
+    bool enter_to_lower(const void* whose) noexcept {
+        lowered_.add_in_order(1);
+        keep_order();
+        if (whose_.load(std::memory_order_acquire) == whose) [[likely]]
             return true;
-        word_.store(word, std::memory_order_release);
+        leave_unlowered();
         return false;
     }
-    void leave(T* pointer) noexcept {
-        word_.store(reinterpret_cast<std::uintptr_t>(pointer), std::memory_order_release);
+    void lower(T* pointer) noexcept { pointer_.store(pointer - 1, std::memory_order_release); }
+    void leave_unlowered() noexcept { lowered_.add_in_order(-1); }
+
+    /// The same for the other direction.
+    bool enter_to_raise(GateKey key) noexcept {
+        raised_.add_in_order(1);
+        keep_order();
+        if (key_.load(std::memory_order_acquire) == key) [[likely]]
+            return true;
+        leave_unraised();
+        return false;
     }
+    void raise(T* pointer) noexcept { pointer_.store(pointer + 1, std::memory_order_release); }
+    void leave_unraised() noexcept { raised_.add_in_order(~std::uint32_t{0}); }
 
     /// For any thread.
-    T* pointer() const noexcept {
-        return reinterpret_cast<T*>(word_.load(std::memory_order_relaxed) & ~inside);
+    T* pointer() const noexcept { return pointer_.load(std::memory_order_relaxed); }
+    std::int64_t lowered() const noexcept { return lowered_.read(); }
+
+    /// For the owner where others can't be at it meanwhile: they hold a lock that it holds.
+    void step_down(T* pointer) noexcept {
+        lowered_.add(1);
+        lower(pointer);
     }
-    /// For the owner, outside, where others can't be at it meanwhile: they hold a lock that it
-    /// holds.
-    T* own_pointer() const noexcept {
-        return reinterpret_cast<T*>(word_.load(std::memory_order_relaxed));
+    void step_up(T* pointer) noexcept {
+        raised_.add(1);
+        raise(pointer);
     }
-    void set_pointer(T* pointer) noexcept {
-        word_.store(reinterpret_cast<std::uintptr_t>(pointer), std::memory_order_relaxed);
+    void place(T* pointer) noexcept {
+        raised_.set_in_order(number_of(pointer) + static_cast<std::uint32_t>(lowered()));
+        pointer_.store(pointer, std::memory_order_relaxed);
     }
+    void inherit(const OwnerGate& other) noexcept { lowered_.add(other.lowered()); }
 
     /// For others, one at a time: they hold a lock. First `shut` as many gates as needed, then one
     /// `heavy_barrier`, then `wait_outside` for each. What the owner did inside has happened then.
-    void shut() noexcept { key_.store(shut_gate, std::memory_order_relaxed); }
-    void wait_outside() const noexcept {
-        while ((word_.load(std::memory_order_acquire) & inside) != 0) sched_yield();
+    void shut() noexcept {
+        whose_.store(nullptr, std::memory_order_relaxed);
+        key_.store(shut_gate, std::memory_order_relaxed);
     }
-    /// What was done behind the shut gate has happened for an owner that enters.
-    void open(GateKey key) noexcept { key_.store(key, std::memory_order_release); }
+    void wait_outside() const noexcept {
+        while (!is_outside()) sched_yield();
+    }
+    /// What was done behind the shut gate has happened for an owner that enters. 0 is no key, and
+    /// null nobody.
+    void open(const void* whose, GateKey key) noexcept {
+        whose_.store(whose, std::memory_order_release);
+        key_.store(key, std::memory_order_release);
+    }
 
   private:
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-    // The highest byte, which can be stored by itself, without the pointer and without a register.
-    static constexpr std::uintptr_t inside = std::uintptr_t{1} << 56;
-
-    void note_inside(std::uintptr_t) noexcept {
-        asm volatile("movb $1, %0" : "=m"(reinterpret_cast<unsigned char*>(&word_)[7]));
+    /// An owner that finds the gate shut counts, too, for a moment. It has left before that, and
+    /// who sees such a count sees where it left the pointer: hence the order, here and in counting.
+    bool is_outside() const noexcept {
+        const auto lowered = static_cast<std::uint32_t>(lowered_.read_in_order());
+        const std::uint32_t raised = raised_.read_in_order();
+        return number_of(pointer_.load(std::memory_order_acquire)) == raised - lowered;
     }
-#else
-    // The lowest bit: elsewhere addresses may bear tags in their highest byte.
-    static_assert(alignof(T) > 1);
-    static constexpr std::uintptr_t inside = 1;
-
-    void note_inside(std::uintptr_t word) noexcept {
-        word_.store(word | inside, std::memory_order_relaxed);
+    static std::uint32_t number_of(const T* pointer) noexcept {
+        return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(pointer) / sizeof(T));
     }
-#endif
+    /// The compiler, for its part, must keep the order between the owner's word and its look.
+    static void keep_order() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
 
-    std::atomic<std::uintptr_t> word_ = 0;
+    std::atomic<T*> pointer_ = nullptr;
+    std::atomic<const void*> whose_ = nullptr;
     std::atomic<GateKey> key_ = 0;
+    /// So many that the pointer's number is what was raised less what was lowered.
+    CounterOf<std::uint32_t> raised_;
+    Counter lowered_;
 };
 
 }  // namespace numpool

@@ -42,25 +42,25 @@ class alignas(64) MagazineOf {
     /// Opened and shut by whoever shares it out.
     OwnerGate<Block>& gate() noexcept { return top_; }
 
-    /// The owner's way: the top block, or none where the key opens nothing, or there is none.
-    /// `accept(block)` is called before it leaves; where that says false, the block stays.
+    /// The owner's way: the top block, or none where the magazine is not this pool's, or its gate
+    /// is shut, or there is none. `accept(block)` is called before it leaves; where that says
+    /// false, the block stays.
     template <std::invocable<Block> Accept>
-    Block pop_by(GateKey key, Accept accept) noexcept {
-        Block* top;
-        if (!top_.enter(key, top)) [[unlikely]]
+    Block pop_by(const void* pool, Accept accept) noexcept {
+        if (!top_.enter_to_lower(pool)) [[unlikely]]
             return {};
+        Block* const top = this->top();
         const Block block = top[-1];
         if (!block || !accept(block)) [[unlikely]] {
-            top_.leave(top);
+            top_.leave_unlowered();
             return {};
         }
-        requests_.add(1);
-        top_.leave(top - 1);
+        top_.lower(top);
         return block;
     }
     /// The same for a request of so many bytes.
-    Block pop_by(GateKey key, std::size_t bytes) noexcept {
-        return pop_by(key, [&](Block) {
+    Block pop_by(const void* pool, std::size_t bytes) noexcept {
+        return pop_by(pool, [&](Block) {
             asked_.add(static_cast<std::int64_t>(bytes));
             return true;
         });
@@ -71,20 +71,16 @@ class alignas(64) MagazineOf {
     /// room; where that says false, nothing does, and this is false, too.
     template <std::invocable<Block&> Make>
     bool push_by(GateKey key, Make make) noexcept {
-        Block* top;
-        if (!top_.enter(key, top)) [[unlikely]]
+        if (!top_.enter_to_raise(key)) [[unlikely]]
             return false;
-        if (top >= end_) [[unlikely]] {
-            top_.leave(top);
-            return false;
-        }
+        Block* const top = this->top();
         Block block;
-        if (!make(block)) [[unlikely]] {
-            top_.leave(top);
+        if (top >= end_ || !make(block)) [[unlikely]] {
+            top_.leave_unraised();
             return false;
         }
         *top = block;
-        top_.leave(top + 1);
+        top_.raise(top);
         return true;
     }
     /// The same for a request that was for so many bytes.
@@ -99,23 +95,21 @@ class alignas(64) MagazineOf {
     /// Does something else behind the gate; false where the key does not open it.
     template <class Work>
     bool enter_by(GateKey key, Work work) noexcept {
-        Block* top;
-        if (!top_.enter(key, top)) [[unlikely]]
+        if (!top_.enter_to_raise(key)) [[unlikely]]
             return false;
         work();
-        top_.leave(top);
+        top_.leave_unraised();
         return true;
     }
 
     /// The top block into `block`; false where there is none. This and what follows is for those
     /// who have the magazine for themselves.
     bool pop(Block& block) noexcept {
-        Block* const top = top_.own_pointer();
+        Block* const top = this->top();
         block = top[-1];
         if (!block) [[unlikely]]
             return false;
-        set_top(top - 1);
-        requests_.add(1);
+        top_.step_down(top);
         return true;
     }
 
@@ -129,11 +123,11 @@ class alignas(64) MagazineOf {
 
     /// False where it is full.
     bool push(Block block) noexcept {
-        Block* const top = top_.own_pointer();
+        Block* const top = this->top();
         if (top >= end_) [[unlikely]]
             return false;
         *top = block;
-        set_top(top + 1);
+        top_.step_up(top);
         return true;
     }
 
@@ -149,7 +143,6 @@ class alignas(64) MagazineOf {
     void note_release(std::size_t bytes) noexcept {
         given_up_.add(static_cast<std::int64_t>(bytes));
     }
-    void note_miss() noexcept { misses_.add(1); }
 
     /// Fills an empty one by a batch: `take(blocks, most)` says how many it gave. The lowest
     /// address comes out first.
@@ -181,7 +174,7 @@ class alignas(64) MagazineOf {
 
     void widen(std::size_t capacity) noexcept {
         end_ = bottom() + capacity;
-        capacity_ = static_cast<std::uint32_t>(capacity);
+        capacity_ = static_cast<std::uint16_t>(capacity);
     }
 
     /// For others, too: passes the oldest blocks to `give(blocks, count)` where it holds more than
@@ -194,10 +187,9 @@ class alignas(64) MagazineOf {
 
     /// Goes on with another's counts, of which nobody else will ask.
     void inherit(const MagazineOf& other) noexcept {
-        requests_.add(other.requests());
+        top_.inherit(other.top_);
         asked_.add(other.asked());
         given_up_.add(other.given_up_.read());
-        misses_.add(other.misses());
     }
 
     /// For any thread: what was true a moment ago.
@@ -206,11 +198,10 @@ class alignas(64) MagazineOf {
     const Block* begin() const noexcept { return first(); }
     const Block* end() const noexcept { return top(); }
 
-    std::int64_t requests() const noexcept { return requests_.read(); }
+    std::int64_t requests() const noexcept { return top_.lowered(); }
     /// Bytes of all requests, and of those whose blocks are live.
     std::int64_t asked() const noexcept { return asked_.read(); }
     std::int64_t requested() const noexcept { return asked_.read() - given_up_.read(); }
-    std::int64_t misses() const noexcept { return misses_.read(); }
 
   private:
     template <class Give>
@@ -226,22 +217,20 @@ class alignas(64) MagazineOf {
         return std::min<std::size_t>((capacity_ + 1) / 2, most_at_once);
     }
     Block* top() const noexcept { return top_.pointer(); }
-    void set_top(Block* top) noexcept { top_.set_pointer(top); }
+    void set_top(Block* top) noexcept { top_.place(top); }
     Block* bottom() const noexcept { return end_ - capacity_; }
     /// The oldest block's place, or the top.
     Block* first() const noexcept { return bottom() + first_.load(std::memory_order_relaxed); }
     void set_first(Block* first) noexcept {
-        first_.store(static_cast<std::uint32_t>(first - bottom()), std::memory_order_relaxed);
+        first_.store(static_cast<std::uint16_t>(first - bottom()), std::memory_order_relaxed);
     }
 
     OwnerGate<Block> top_;
     Block* end_ = nullptr;
-    Counter requests_;
     Counter asked_;
     Counter given_up_;
-    Counter misses_;
-    std::uint32_t capacity_ = 0;
-    std::atomic<std::uint32_t> first_ = 0;
+    std::uint16_t capacity_ = 0;
+    std::atomic<std::uint16_t> first_ = 0;
 };
 
 using Magazine = MagazineOf<FreeBlock>;

@@ -30,6 +30,7 @@ SlabCentre::SlabCentre(const SlabPoolOptions& options, void* owner, pages::PageS
       spans_{bank_},
       store_{bank_, source, record_source} {
     caches_.reserve(classes_.count());
+    misses_.resize(classes_.count());
     for (std::size_t i = 0; i < classes_.count(); ++i) {
         const std::size_t offset = i * SizeClasses::offset_step;
         caches_.emplace_back(classes_.size(i), static_cast<pages::Tag>(offset), store_);

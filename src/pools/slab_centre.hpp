@@ -111,6 +111,8 @@ class SlabCentre {
     /// What an Exhausted says of the request for `bytes` that has just failed.
     std::string refusal_text(std::size_t bytes) const;
     void note_failure() noexcept { ++failures_; }
+    /// A request for a small block found none at hand.
+    void note_miss(std::size_t size_class) noexcept { ++misses_[size_class]; }
 
     /// The figures, where `magazines` are all there are.
     SlabPoolFigures figures(const std::vector<const Magazines*>& magazines) const;
@@ -153,6 +155,7 @@ class SlabCentre {
     SpanPool spans_;
     SlabStore store_;
     std::vector<SlabCache> caches_;
+    std::vector<std::int64_t> misses_;
 
     std::size_t small_bytes_out_ = 0;
     std::size_t peak_ = 0;

@@ -43,7 +43,7 @@ bool SlabPool::refill(std::size_t size_class) noexcept {
     const auto take = [&](FreeBlock* blocks, std::size_t most) {
         return centre_.take(size_class, blocks, most);
     };
-    magazine.note_miss();
+    centre_.note_miss(size_class);
     magazine.refill(take);
     if (magazine.count() == 0) {
         empty_magazines();

@@ -16,14 +16,12 @@ ClassFigures SlabCentre::class_figures(std::size_t number,
     std::int64_t asked = 0;
     std::int64_t requested = 0;
     std::int64_t requests = 0;
-    std::int64_t misses = 0;
     for (const Magazines* const set : magazines) {
         const Magazine& magazine = (*set)[number];
         at_hand += magazine.count();
         asked += magazine.asked();
         requested += magazine.requested();
         requests += magazine.requests();
-        misses += magazine.misses();
     }
     ClassFigures figures;
     figures.block_size = size;
@@ -37,7 +35,7 @@ ClassFigures SlabCentre::class_figures(std::size_t number,
     figures.mapped = slabs.mapped;
     figures.requests = static_cast<std::size_t>(requests);
     figures.asked = static_cast<std::size_t>(asked);
-    figures.hits = static_cast<std::size_t>(std::max<std::int64_t>(requests - misses, 0));
+    figures.hits = static_cast<std::size_t>(std::max<std::int64_t>(requests - misses_[number], 0));
     return figures;
 }
 

@@ -28,8 +28,10 @@ void for_each_gate(ThreadMagazines<Block>& magazines, Visit visit) noexcept {
 }  // namespace
 
 template <class Block>
-PoolThreads<Block>::PoolThreads(std::vector<pools::MagazineBounds> bounds, GateKey first_key)
-    : number_{next_number()},
+PoolThreads<Block>::PoolThreads(const void* pool, std::vector<pools::MagazineBounds> bounds,
+                                GateKey first_key)
+    : pool_{pool},
+      number_{next_number()},
       first_key_{first_key != 0 ? first_key : key_for(number_)},
       bounds_{std::move(bounds)},
       open_{first_key_ != opens_nothing},
@@ -84,7 +86,7 @@ void PoolThreads<Block>::shut_gates_of(ThreadMagazines<Block>& magazines) noexce
 template <class Block>
 void PoolThreads<Block>::open_gates_of(ThreadMagazines<Block>& magazines) const noexcept {
     for_each_gate(magazines, [&](auto& gate, std::size_t number) {
-        gate.open(first_key_ + static_cast<GateKey>(number * SizeClasses::offset_step));
+        gate.open(pool_, first_key_ + static_cast<GateKey>(number * SizeClasses::offset_step));
     });
 }
 

@@ -20,12 +20,12 @@ class PoolThreads {
     using Magazines = pools::MagazinesOf<Block>;
     using Own = ThreadMagazines<Block>;
 
-    /// `bounds` are those of a thread's magazines. `first_key` opens the first one's gate, and each
-    /// next one that follows it by the step of size classes' offsets. They must not open any gate
-    /// of another pool on the same shelf while both live; 0 asks for one that no other pool asking
-    /// so has: they last for four billion pools, and those that come after have no magazines.
-    /// Throws std::bad_alloc.
-    explicit PoolThreads(std::vector<pools::MagazineBounds> bounds, GateKey first_key = 0);
+    /// The gates open for `pool` and, for what comes back, for keys: `first_key` opens the first
+    /// one's gate, and each next one that follows it by the step of size classes' offsets. They
+    /// must not open any gate of another pool on the same shelf while both live; 0 asks for one
+    /// that no other pool asking so has: they last for four billion pools, and those that come
+    /// after have no magazines. `bounds` are those of a thread's magazines. Throws std::bad_alloc.
+    PoolThreads(const void* pool, std::vector<pools::MagazineBounds> bounds, GateKey first_key = 0);
     PoolThreads(const PoolThreads&) = delete;
     PoolThreads& operator=(const PoolThreads&) = delete;
 
@@ -146,6 +146,7 @@ class PoolThreads {
     std::size_t idle_to_the_front() noexcept;
     bool any_wide() const noexcept;
 
+    const void* const pool_;
     /// By which threads know their magazines of this pool.
     const std::uint64_t number_;
     const GateKey first_key_;

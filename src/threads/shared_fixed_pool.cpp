@@ -38,7 +38,7 @@ SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::S
       pool_{std::in_place, with_ledger(options), *source_},
       wipe_{options.wipe},
       constructs_{options.keep_contents},
-      threads_{bounds_of_magazines(*pool_)},
+      threads_{this, bounds_of_magazines(*pool_)},
       key_as_it_is_{wipe_ ? opens_nothing : threads_.first_key()},
       block_size_{pool_->block_size()},
       align_{pool_->align()},

@@ -62,7 +62,7 @@ class SharedFixedPool : public WaitingPool,
     /// way.
     std::byte* acquire_at_hand() const noexcept {
         const auto enter = [](pools::RecordedBlock block) { return block.mark->enter(); };
-        return own_at_hand().magazines()->pop_by(threads_.first_key(), enter).start;
+        return own_at_hand().magazines()->pop_by(this, enter).start;
     }
 
     /// Fills the span with blocks, or returns false and takes none. Throws Closed.
@@ -130,7 +130,7 @@ class SharedFixedPool : public WaitingPool,
             this->enter(popped);
             return true;
         };
-        const pools::RecordedBlock block = own.magazines()->pop_by(threads_.first_key(), enter);
+        const pools::RecordedBlock block = own.magazines()->pop_by(this, enter);
         return {block.start, static_cast<bool>(block), wipe_};
     }
     bool push_to(Threads::Own& own, std::byte* block) const noexcept {

@@ -37,7 +37,8 @@ SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::Page
     : centre_{options, static_cast<Pool*>(this), source, record_source},
       wipe_{options.wipe},
       background_{options.background},
-      threads_{pools::Magazines::bounds_for(centre_.classes()), first_key(centre_.mine(), wipe_)},
+      threads_{this, pools::Magazines::bounds_for(centre_.classes()),
+               first_key(centre_.mine(), wipe_)},
       name_{options.name} {
     guard_range_for_fork();
     guard();
@@ -102,7 +103,7 @@ bool SharedSlabPool::refill(Magazine& magazine, std::size_t size_class) noexcept
     const auto take = [&](FreeBlock* blocks, std::size_t most) {
         return centre_.take(size_class, blocks, most);
     };
-    magazine.note_miss();
+    centre_.note_miss(size_class);
     magazine.refill(take);
     if (magazine.count() == 0) {
         empty_all();

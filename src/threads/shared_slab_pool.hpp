@@ -160,7 +160,7 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
     /// following know a size class by its offset.
     pools::FreeBlock pop_from(Threads::Own& own, std::size_t offset,
                               std::size_t bytes) const noexcept {
-        return own.magazine_at(offset).pop_by(key_of(offset), bytes);
+        return own.magazine_at(offset).pop_by(this, bytes);
     }
     bool push_to(Threads::Own& own, std::size_t offset, std::byte* block, std::size_t bytes,
                  GateKey key) const noexcept {

@@ -66,22 +66,24 @@ struct Few {
     std::vector<std::size_t> given;
 };
 
+/// Whose the magazines are.
+const int pool = 0;
 constexpr GateKey key = 7;
 
 }  // namespace
 
 TEST("others take from the bottom and leave the top where the owner has it") {
     Few few{8};
-    few.magazine.gate().open(key);
+    few.magazine.gate().open(&pool, key);
     for (std::size_t i = 0; i < 4; ++i) CHECK(few.magazine.push_by(key, few.block(i), 16));
     few.magazine.gate().shut();
     CHECK(!few.magazine.push_by(key, few.block(9), 16));
-    CHECK(!few.magazine.pop_by(key, 16));
+    CHECK(!few.magazine.pop_by(&pool, 16));
     few.all.empty(few.give());
     CHECK((few.given == std::vector<std::size_t>{0, 1, 2, 3}));
     CHECK_EQUAL(few.magazine.count(), 0U);
-    few.magazine.gate().open(key);
-    CHECK(!few.magazine.pop_by(key, 16));
+    few.magazine.gate().open(&pool, key);
+    CHECK(!few.magazine.pop_by(&pool, 16));
     // What comes now lies above places without blocks.
     for (std::size_t i = 4; i < 8; ++i) CHECK(few.magazine.push_by(key, few.block(i), 16));
     CHECK_EQUAL(few.magazine.count(), 4U);
@@ -93,30 +95,30 @@ TEST("others take from the bottom and leave the top where the owner has it") {
     for (std::size_t i = 8; i < 12; ++i) CHECK(few.magazine.push_by(key, few.block(i), 16));
     CHECK(!few.magazine.push_by(key, few.block(12), 16));
     for (std::size_t i = 12; i-- > 4;) {
-        CHECK_EQUAL(few.number_of(few.magazine.pop_by(key, 16)), i);
+        CHECK_EQUAL(few.number_of(few.magazine.pop_by(&pool, 16)), i);
     }
-    CHECK(!few.magazine.pop_by(key, 16));
+    CHECK(!few.magazine.pop_by(&pool, 16));
     CHECK_EQUAL(few.magazine.requests(), 8);
 }
 
 TEST("a magazine made narrow below its top takes no block before it was closed up") {
     Few few{16};
-    few.magazine.gate().open(key);
+    few.magazine.gate().open(&pool, key);
     for (std::size_t i = 0; i < 12; ++i) CHECK(few.magazine.push_by(key, few.block(i), 16));
     few.magazine.narrow(
         4, [&](const FreeBlock* blocks, std::size_t count) { few.take(blocks, count); });
     CHECK_EQUAL(few.given.size(), 8U);
     CHECK_EQUAL(few.magazine.count(), 4U);
     CHECK(!few.magazine.push_by(key, few.block(12), 16));
-    CHECK_EQUAL(few.number_of(few.magazine.pop_by(key, 16)), 11U);
+    CHECK_EQUAL(few.number_of(few.magazine.pop_by(&pool, 16)), 11U);
     CHECK(!few.magazine.push_by(key, few.block(11), 16));
     CHECK(few.magazine.close_up());
     CHECK(few.magazine.push_by(key, few.block(11), 16));
     CHECK(!few.magazine.push_by(key, few.block(12), 16));
     for (std::size_t i = 12; i-- > 8;) {
-        CHECK_EQUAL(few.number_of(few.magazine.pop_by(key, 16)), i);
+        CHECK_EQUAL(few.number_of(few.magazine.pop_by(&pool, 16)), i);
     }
-    CHECK(!few.magazine.pop_by(key, 16));
+    CHECK(!few.magazine.pop_by(&pool, 16));
 }
 
 TEST("a magazine that never had places takes nothing, whatever the key") {
@@ -124,5 +126,5 @@ TEST("a magazine that never had places takes nothing, whatever the key") {
     std::byte some{};
     CHECK(!nowhere.push_by(0, {&some, false}, 1));
     CHECK(!nowhere.push_by(key, {&some, false}, 1));
-    CHECK(!nowhere.pop_by(key, 1));
+    CHECK(!nowhere.pop_by(&pool, 1));
 }

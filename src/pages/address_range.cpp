@@ -56,14 +56,15 @@ std::size_t AddressRange::ample() noexcept {
 
 AddressRange::AddressRange(PageMap& map, std::size_t most) : map_{map} {
     for (std::size_t bytes = std::bit_floor(ration(most)); bytes >= least; bytes /= 2) {
-        std::byte* const start = reserve(bytes);
-        if (start == nullptr) continue;
-        if (map_.reserve(start, bytes)) {
-            range_ = {start, bytes};
-            unused_ = start;
+        const std::size_t front = PageMap::front(bytes);
+        std::byte* const base = reserve(front + bytes);
+        if (base == nullptr) continue;
+        if (map_.reserve(base, bytes)) {
+            range_ = {base + front, bytes};
+            unused_ = range_.start;
             return;
         }
-        munmap(start, bytes);
+        munmap(base, front + bytes);
     }
     throw Exhausted{"the system refuses even " + std::to_string(least >> 20) +
                     " MiB of addresses for pools; raise the address space limit (ulimit -v)"};
@@ -71,7 +72,8 @@ AddressRange::AddressRange(PageMap& map, std::size_t most) : map_{map} {
 
 AddressRange::~AddressRange() {
     map_.dismiss();
-    munmap(range_.start, range_.bytes);
+    const std::size_t front = PageMap::front(range_.bytes);
+    munmap(range_.start - front, front + range_.bytes);
 }
 
 /// Takes the first aligned `bytes` between two addresses; null where they do not fit. What is left

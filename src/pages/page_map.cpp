@@ -39,17 +39,15 @@ void store_all(std::atomic<T>* first, std::size_t count, T value) noexcept {
     for (std::size_t i = 0; i < count; ++i) first[i].store(value, std::memory_order_relaxed);
 }
 
-/// The four arrays lie one behind the other in one reservation. Each has an entry more than there
-/// are granules, for the address behind the last one.
+/// The arrays beside the range lie one behind the other in one reservation. Each has an entry more
+/// than there are granules, for the address behind the last one; so have the tags.
 struct Layout {
     explicit Layout(std::size_t granules) noexcept
-        : tags{0},
-          notes{tags + round_up((granules + 1) * sizeof(Tag), huge_page)},
+        : notes{0},
           warm{notes + round_up((granules + 1) * sizeof(void*), huge_page)},
           seam{warm + round_up(granules + 1, huge_page)},
           end{seam + round_up(granules + 1, huge_page)} {}
 
-    std::size_t tags;
     std::size_t notes;
     std::size_t warm;
     std::size_t seam;
@@ -65,20 +63,28 @@ std::mutex& owners_mutex() noexcept {
 
 constinit PageMap page_map;
 
+std::size_t PageMap::front(std::size_t bytes) noexcept {
+    const std::size_t of_range = (bytes >> granule_shift) * sizeof(Tag);
+    const std::size_t of_themselves = (of_range >> granule_shift) * sizeof(Tag);
+    // Of the two granules more one is for what rounding left out, the other for nobody.
+    return round_up(of_range + of_themselves + 2 * granule, huge_page);
+}
+
 bool PageMap::reserve(std::byte* base, std::size_t bytes) noexcept {
-    const std::size_t granules = bytes >> granule_shift;
+    const std::size_t granules = (front(bytes) + bytes) >> granule_shift;
     const Layout layout{granules};
     auto* const arrays = static_cast<std::byte*>(map_memory(layout.end, PROT_NONE));
     if (arrays == nullptr) return false;
     // Tags may be read from the start, for all of the range: so there is one bound to check, which
     // never changes. Memory that can't be written is no more accounted for than what has no access.
-    if (mprotect(arrays + layout.tags, layout.notes - layout.tags, PROT_READ) != 0) {
+    const std::size_t tags = round_up((granules + 1) * sizeof(Tag), page_size());
+    if (mprotect(base, tags, PROT_READ) != 0) {
         munmap(arrays, layout.end);
         return false;
     }
     tags_.base_ = reinterpret_cast<std::uintptr_t>(base);
     tags_.granules_ = granules;
-    tags_.tags_ = reinterpret_cast<std::atomic<Tag>*>(arrays + layout.tags);
+    front_ = front(bytes);
     notes_ = reinterpret_cast<std::atomic<void*>*>(arrays + layout.notes);
     warm_ = reinterpret_cast<std::uint8_t*>(arrays + layout.warm);
     seam_ = reinterpret_cast<std::uint8_t*>(arrays + layout.seam);
@@ -88,13 +94,14 @@ bool PageMap::reserve(std::byte* base, std::size_t bytes) noexcept {
 bool PageMap::cover(std::size_t bytes) noexcept {
     // In large steps, each a few system calls; what is not touched costs nothing.
     constexpr std::size_t step = std::size_t{4} << 30;
-    const std::size_t granules = std::min(tags_.granules_, round_up(bytes, step) >> granule_shift);
+    bytes = round_up(bytes + front_, step);
+    const std::size_t granules = std::min(tags_.granules_, bytes >> granule_shift);
     if (granules <= covered_.load(std::memory_order_relaxed)) return true;
     const auto open = [granules](void* array, std::size_t size) {
         return mprotect(array, round_up((granules + 1) * size, page_size()),
                         PROT_READ | PROT_WRITE) == 0;
     };
-    if (!open(tags_.tags_, sizeof(Tag)) || !open(notes_, sizeof *notes_) || !open(warm_, 1) ||
+    if (!open(tags_.first(), sizeof(Tag)) || !open(notes_, sizeof *notes_) || !open(warm_, 1) ||
         !open(seam_, 1)) {
         return false;
     }
@@ -105,7 +112,7 @@ bool PageMap::cover(std::size_t bytes) noexcept {
 void PageMap::dismiss() noexcept {
     if (tags_.granules_ == 0) return;
     covered_.store(0, std::memory_order_release);
-    munmap(tags_.tags_, Layout{tags_.granules_}.end);
+    munmap(notes_, Layout{tags_.granules_}.end);
     tags_ = {};
 }
 
@@ -113,7 +120,7 @@ void PageMap::mark(Extent extent, Tag tag, void* note) noexcept {
     const std::size_t first = index_of(extent.start);
     const std::size_t last = first + (extent.bytes >> granule_shift);
     store_all(notes_ + first, last - first, note);
-    store_all(tags_.tags_ + first, last - first, tag);
+    store_all(tags_.first() + first, last - first, tag);
 }
 
 Tag PageMap::enrol(void* owner) {

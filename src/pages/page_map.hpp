@@ -31,7 +31,8 @@ constexpr Tag owner_of(Tag tag) noexcept {
     return tag & ~((Tag{1} << kind_bits) - 1);
 }
 
-/// The tags of a reserved range, for who reads them again and again.
+/// The tags of a reserved range, for who reads them again and again. They lie where the map begins,
+/// in front of the range: what an address is subtracted from is where its tag is found, too.
 class Tags {
   public:
     constexpr Tags() = default;
@@ -41,7 +42,7 @@ class Tags {
         const std::size_t index = index_of(address);
         if (index >= granules_) [[unlikely]]
             return false;
-        tag = tags_[index].load(std::memory_order_relaxed);
+        tag = first()[index].load(std::memory_order_relaxed);
         return true;
     }
 
@@ -58,16 +59,18 @@ class Tags {
         return (reinterpret_cast<std::uintptr_t>(address) - base_) >> granule_shift;
     }
 
+    std::atomic<Tag>* first() const noexcept { return reinterpret_cast<std::atomic<Tag>*>(base_); }
+
     std::uintptr_t base_ = 0;
     std::size_t granules_ = 0;
-    std::atomic<Tag>* tags_ = nullptr;
 };
 
 /// Answers "whose is this address, and of what kind?" in constant time for any address at all.
 ///
-/// Flat arrays over the granules of the reserved range, beside the range: no write of a user
-/// reaches them. Any thread may ask; only the owner of a granule's pages may mark it. An answer
-/// about a block is right for as long as the asker keeps the block alive.
+/// Flat arrays over the granules of the reserved range, beside the range or, as the tags, in front
+/// of it, with pages between that nobody may touch: no write of a user reaches them. Any thread may
+/// ask; only the owner of a granule's pages may mark it. An answer about a block is right for as
+/// long as the asker keeps the block alive.
 class PageMap {
   public:
     constexpr PageMap() = default;
@@ -119,7 +122,10 @@ class PageMap {
     /// One byte a granule: may a mapping of the kernel's begin here?
     std::uint8_t* seam(const void* address) const noexcept { return seam_ + index_of(address); }
 
-    /// Makes room for the map of a range that starts at `base`. False where that is refused.
+    /// What the map of a range of so many bytes needs in front of it, in whole huge pages.
+    static std::size_t front(std::size_t bytes) noexcept;
+    /// Makes room for the map of such a range, which begins behind its `front` at `base`: reserved
+    /// addresses, all of them, that the caller ends after `dismiss`. False where that is refused.
     bool reserve(std::byte* base, std::size_t bytes) noexcept;
     /// Brings the map up to the `bytes` first bytes of the range. False where that is refused.
     bool cover(std::size_t bytes) noexcept;
@@ -130,6 +136,7 @@ class PageMap {
     std::size_t index_of(const void* address) const noexcept { return tags_.index_of(address); }
 
     Tags tags_;
+    std::size_t front_ = 0;
     std::atomic<std::size_t> covered_ = 0;
     std::atomic<void*>* notes_ = nullptr;
     std::uint8_t* warm_ = nullptr;

@@ -1,5 +1,8 @@
 #include "pages/page_map.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <vector>
@@ -66,6 +69,46 @@ TEST("a large extent is marked to its ends and no further, and so is the end of 
     CHECK(holds(0x10007, &note));
     fixture.map.mark(marked, 0, nullptr);
     CHECK(holds(0, nullptr));
+}
+
+namespace {
+
+/// Whether the kernel can read there on our behalf.
+bool can_be_read(const std::byte* address) {
+    int ends[2];
+    if (pipe(ends) != 0) return true;
+    const bool refused = write(ends[1], address, 1) < 0 && errno == EFAULT;
+    close(ends[0]);
+    close(ends[1]);
+    return !refused;
+}
+
+}  // namespace
+
+TEST("a whole range has tags to its end, and nobody may touch what is next to it") {
+    Fixture fixture;
+    const Extent range = fixture.range.extent();
+    const Extent all = fixture.range.take(range.bytes, granule);
+    CHECK(all.start == range.start && all.bytes == range.bytes);
+    int note = 0;
+    fixture.map.mark(all, 0x10007, &note);
+    CHECK_EQUAL(fixture.map.tag(all.start), 0x10007U);
+    CHECK_EQUAL(fixture.map.tag(all.end() - 1), 0x10007U);
+    CHECK(fixture.map.note(all.end() - 1) == &note);
+    CHECK_EQUAL(fixture.map.tag(all.start - 1), 0U);
+    CHECK_EQUAL(fixture.map.tag(all.end()), 0U);
+    fixture.map.mark(all, 0, nullptr);
+    CHECK(!can_be_read(range.start - 1));
+    CHECK(!can_be_read(range.start - granule));
+}
+
+TEST("in front of a range is room for the tags of all of it, their own and a granule more") {
+    for (std::size_t bytes = AddressRange::least; bytes <= std::size_t{1} << 46; bytes *= 2) {
+        const std::size_t front = PageMap::front(bytes);
+        const std::size_t tags = ((front + bytes) / granule + 1) * sizeof(Tag);
+        CHECK(tags + granule <= front);
+        CHECK_EQUAL(front % huge_page, 0U);
+    }
 }
 
 TEST("foreign addresses are nobody's, wherever they are") {

@@ -57,24 +57,20 @@ class SlabCentre {
         return {};
     }
 
-    /// Whether a slab's block lies at this address; if so, its class's offset. `bytes` is what the
-    /// caller believes was asked for.
+    /// Whether a block of the class for `bytes`, which the caller believes were asked for, lies at
+    /// this address; if so, the class's offset.
     ///
-    /// A right belief saves time, a wrong one costs nothing but time: the page map is asked in
-    /// either case, but where both agree its answer is only compared, so the processor goes on
-    /// with the class it has from `bytes` while the map's entry is still on its way.
-    bool is_small(const void* address, std::size_t bytes, std::size_t& offset) const noexcept {
-        const pages::Tag kind = tags_.tag(address) - mine();
-        if (bytes <= SizeClasses::largest) [[likely]] {
-            offset = classes_.offset_of(bytes);
-            if (kind == offset) [[likely]] {
-                // Otherwise the compiler, knowing that they are equal, takes the late one.
-                asm("" : "+r"(offset));
-                return true;
-            }
-        }
-        offset = kind;
-        return kind < classes_.end_offset();
+    /// The page map's answer is only compared, so the processor goes on with the class it has from
+    /// `bytes` while the map's entry is still on its way.
+    bool is_for(std::size_t bytes, const void* address, std::size_t& offset) const noexcept {
+        if (bytes > SizeClasses::largest) [[unlikely]]
+            return false;
+        offset = classes_.offset_of(bytes);
+        if (tags_.tag(address) - mine() != offset) [[unlikely]]
+            return false;
+        // Otherwise the compiler, knowing that they are equal, takes the late one.
+        asm("" : "+r"(offset));
+        return true;
     }
 
     /// Up to `most` blocks of a class; none where the bank refuses and emptying caches is no help.

@@ -4,6 +4,23 @@
 
 namespace numpool::pools {
 
+std::byte* SlabPool::acquire_slowly(std::size_t offset, std::size_t bytes, bool zeroed) noexcept {
+    return refill(SizeClasses::number_of(offset)) ? acquire_block(bytes, zeroed) : nullptr;
+}
+
+bool SlabPool::release_slowly(std::byte* block, std::size_t bytes) noexcept {
+    const SlabCentre::Place place = centre_.place_of(block);
+    if (place.kind != SlabCentre::Place::Kind::small) {
+        return block == nullptr || centre_.release_large(block);
+    }
+    // The size was wrong, or the magazine full.
+    Magazine& magazine = magazines_[place.size_class];
+    const FreeBlock unused{block, false};
+    if (magazine.push(unused, bytes)) return true;
+    make_room(place.size_class);
+    return magazine.push(unused, bytes);
+}
+
 std::byte* SlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcept {
     SlabCentre::LargeBlock block = centre_.acquire_large(bytes, zeroed);
     if (block.start == nullptr) {

@@ -44,14 +44,10 @@ class SlabPool {
     bool try_release(void* address, std::size_t bytes = 0) noexcept {
         auto* const block = static_cast<std::byte*>(address);
         std::size_t offset;
-        if (!centre_.is_small(block, bytes, offset)) [[unlikely]]
-            return block == nullptr || centre_.release_large(block);
-        Magazine& magazine = magazines_.at(offset);
-        const FreeBlock unused{block, false};
-        if (magazine.push(unused, bytes)) [[likely]]
-            return true;
-        make_room(SizeClasses::number_of(offset));
-        return magazine.push(unused, bytes);
+        if (!centre_.is_for(bytes, block, offset) ||
+            !magazines_.at(offset).push({block, false}, bytes)) [[unlikely]]
+            return release_slowly(block, bytes);
+        return true;
     }
 
     /// A block of `bytes` with the contents of this one, as far as both reach; this one is gone.
@@ -106,16 +102,16 @@ class SlabPool {
         if (bytes > SizeClasses::largest) [[unlikely]]
             return acquire_large(bytes, zeroed);
         const std::size_t offset = centre_.classes().offset_of(bytes);
-        Magazine& magazine = magazines_.at(offset);
         FreeBlock block{nullptr, false};
-        if (!magazine.pop(block, bytes)) [[unlikely]] {
-            if (!refill(SizeClasses::number_of(offset))) return nullptr;
-            magazine.pop(block, bytes);
-        }
+        if (!magazines_.at(offset).pop(block, bytes)) [[unlikely]]
+            return acquire_slowly(offset, bytes, zeroed);
         if (zeroed && !block.fresh()) std::memset(block.start(), 0, bytes);
         return block.start();
     }
 
+    // Whatever is not the common way is the last call, so that this way needs no stack.
+    std::byte* acquire_slowly(std::size_t offset, std::size_t bytes, bool zeroed) noexcept;
+    bool release_slowly(std::byte* block, std::size_t bytes) noexcept;
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
     bool refill(std::size_t size_class) noexcept;

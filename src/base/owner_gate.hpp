@@ -35,7 +35,8 @@ inline constexpr GateKey opens_nothing = ~GateKey{0};
 ///
 /// The gate has a lock for each direction, for what the owner knows when it comes: whose gate it
 /// must be where it lowers, and a key where it raises. One comparison tells whether the gate is
-/// open and whether what lies behind it is what the owner came for.
+/// open and whether what lies behind it is what the owner came for. A gate that was never opened or
+/// shut is nobody's, and opens for key 0 only.
 template <class T>
 class OwnerGate {
   public:
@@ -83,7 +84,13 @@ class OwnerGate {
         raised_.set_in_order(number_of(pointer) + static_cast<std::uint32_t>(lowered()));
         pointer_.store(pointer, std::memory_order_relaxed);
     }
-    void inherit(const OwnerGate& other) noexcept { lowered_.add(other.lowered()); }
+    /// Goes on with the steps down that another gate's owner took, who is outside. One that it has
+    /// only counted, to be refused, is none.
+    void inherit(const OwnerGate& other) noexcept {
+        const std::int64_t taken = other.lowered() - (other.steps_ahead() == 1 ? 1 : 0);
+        lowered_.add(taken);
+        raised_.add(static_cast<std::uint32_t>(taken));
+    }
 
     /// For others, one at a time: they hold a lock. First `shut` as many gates as needed, then one
     /// `heavy_barrier`, then `wait_outside` for each. What the owner did inside has happened then.
@@ -94,8 +101,7 @@ class OwnerGate {
     void wait_outside() const noexcept {
         while (!is_outside()) sched_yield();
     }
-    /// What was done behind the shut gate has happened for an owner that enters. 0 is no key, and
-    /// null nobody.
+    /// What was done behind the shut gate has happened for an owner that enters. `key` is not 0.
     void open(const void* whose, GateKey key) noexcept {
         whose_.store(whose, std::memory_order_release);
         key_.store(key, std::memory_order_release);
@@ -104,10 +110,13 @@ class OwnerGate {
   private:
     /// An owner that finds the gate shut counts, too, for a moment. It has left before that, and
     /// who sees such a count sees where it left the pointer: hence the order, here and in counting.
-    bool is_outside() const noexcept {
+    bool is_outside() const noexcept { return steps_ahead() == 0; }
+    /// By how many steps down the counts are ahead of the pointer.
+    std::int32_t steps_ahead() const noexcept {
         const auto lowered = static_cast<std::uint32_t>(lowered_.read_in_order());
         const std::uint32_t raised = raised_.read_in_order();
-        return number_of(pointer_.load(std::memory_order_acquire)) == raised - lowered;
+        const std::uint32_t number = number_of(pointer_.load(std::memory_order_acquire));
+        return static_cast<std::int32_t>(number - (raised - lowered));
     }
     static std::uint32_t number_of(const T* pointer) noexcept {
         return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(pointer) / sizeof(T));

@@ -18,8 +18,9 @@ class AddressRange {
     static std::size_t ample() noexcept;
     static constexpr std::size_t least = std::size_t{64} << 20;
 
-    /// Reserves `most` bytes or, where that is refused (RLIMIT_AS, strict overcommit), the largest
-    /// power of two from there down to `least` that is not. Throws Exhausted.
+    /// Reserves `most` bytes, and what the map needs in front of them, or, where that is refused
+    /// (RLIMIT_AS, strict overcommit), the largest power of two from there down to `least` that is
+    /// not. Throws Exhausted.
     explicit AddressRange(PageMap& map, std::size_t most = ample());
     AddressRange(const AddressRange&) = delete;
     AddressRange& operator=(const AddressRange&) = delete;

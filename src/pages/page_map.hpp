@@ -68,9 +68,9 @@ class Tags {
 /// Answers "whose is this address, and of what kind?" in constant time for any address at all.
 ///
 /// Flat arrays over the granules of the reserved range, beside the range or, as the tags, in front
-/// of it, with pages between that nobody may touch: no write of a user reaches them. Any thread may
-/// ask; only the owner of a granule's pages may mark it. An answer about a block is right for as
-/// long as the asker keeps the block alive.
+/// of it, with a granule between, at least, that nobody may touch: a user who writes beyond a block
+/// does not reach them. Any thread may ask; only the owner of a granule's pages may mark it. An
+/// answer about a block is right for as long as the asker keeps the block alive.
 class PageMap {
   public:
     constexpr PageMap() = default;

@@ -28,6 +28,8 @@ class alignas(64) MagazineOf {
     /// A batch: enough to make the slow path rare, not so many that one request for a block
     /// waits long, or takes what other threads could use.
     static constexpr std::size_t most_at_once = 64;
+    /// What its numbers can say.
+    static constexpr std::size_t most_blocks = 65535;
 
     constexpr MagazineOf() noexcept = default;
 

@@ -31,6 +31,7 @@ template <class Block>
 class MagazinesOf {
   public:
     static constexpr std::size_t most_blocks = 1024;
+    static_assert(most_blocks <= MagazineOf<Block>::most_blocks);
     static constexpr std::size_t most_bytes = std::size_t{256} << 10;
     static constexpr std::size_t most_bytes_wide = std::size_t{4} << 20;
 

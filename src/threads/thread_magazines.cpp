@@ -27,8 +27,8 @@ struct Records {
     std::array<pools::MagazineOf<Block>, Shelf<Block>::room> magazines;
 };
 
-/// At hand in threads that have none yet, and in those that have none any more. No key opens their
-/// gates, and nothing but the gates is ever used.
+/// At hand in threads that have none yet, and in those that have none any more. They are no pool's
+/// and have no places. Many threads count at their gates at once, and nobody reads those counts.
 struct None {
     Records<pools::FreeBlock> of_classes;
     Records<pools::RecordedBlock> of_equal_blocks;

@@ -82,8 +82,8 @@ class MagazineOwner {
 };
 
 /// The magazines of each shelf that the calling thread used last. Never null: before the first they
-/// lead to some whose gates no key opens, so the fast path need not ask, and after the thread's end
-/// to such again: blocks are released while thread-local storage is torn down. They are trivially
+/// lead to some that have no places, so the fast path need not ask, and after the thread's end to
+/// such again: blocks are released while thread-local storage is torn down. They are trivially
 /// destructible for the same reason.
 ///
 /// "initial-exec" makes it one load relative to a register; the default for a shared library calls

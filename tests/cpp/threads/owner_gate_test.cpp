@@ -92,6 +92,31 @@ TEST("an owner that moves the pointer under a lock is outside, wherever it is pu
     CHECK_EQUAL(gate.lowered(), 1);
 }
 
+TEST("steps down are inherited but for one that is only counted, and the heir is outside") {
+    OwnerGate<int> gate;
+    int places[8];
+    gate.place(places + 7);
+    gate.open(&me, key);
+    for (int i = 0; i < 3; ++i) {
+        CHECK(gate.enter_to_lower(&me));
+        gate.lower(gate.pointer());
+    }
+    const auto inherited = [&] {
+        OwnerGate<int> heir;
+        heir.place(places + 2);
+        heir.inherit(gate);
+        heir.wait_outside();
+        return heir.lowered();
+    };
+    CHECK_EQUAL(inherited(), 3);
+    CHECK(gate.enter_to_lower(&me));
+    CHECK_EQUAL(inherited(), 3);
+    gate.leave_unlowered();
+    CHECK(gate.enter_to_raise(key));
+    CHECK_EQUAL(inherited(), 3);
+    gate.leave_unraised();
+}
+
 TEST("what was never opened is open for key 0 and for nobody, and leads nowhere") {
     OwnerGate<int> gate;
     CHECK(!gate.enter_to_lower(&me));

@@ -9,12 +9,10 @@
 
 namespace numpool {
 
-/// What opens a gate for who comes to raise.
-using GateKey = std::uint32_t;
+/// What opens a gate for who comes to raise: a number, or an address.
+using GateKey = std::uint64_t;
 /// What a shut gate has instead: nobody's key.
 inline constexpr GateKey shut_gate = 1;
-/// For who is to find every gate shut: none is ever opened for it.
-inline constexpr GateKey opens_nothing = ~GateKey{0};
 
 /// A pointer that one thread, the owner, raises and lowers step by step, and a gate before what
 /// belongs to it: the owner passes without a locked instruction, and another thread, now and then,
@@ -127,9 +125,9 @@ class OwnerGate {
     std::atomic<T*> pointer_ = nullptr;
     std::atomic<const void*> whose_ = nullptr;
     std::atomic<GateKey> key_ = 0;
+    Counter lowered_;
     /// So many that the pointer's number is what was raised less what was lowered.
     CounterOf<std::uint32_t> raised_;
-    Counter lowered_;
 };
 
 }  // namespace numpool

@@ -13,12 +13,6 @@ std::uint64_t next_number() noexcept {
     return ++last;
 }
 
-/// Behind `shut_gate` come those that open.
-GateKey key_for(std::uint64_t number) noexcept {
-    const bool left = number < opens_nothing - shut_gate;
-    return left ? shut_gate + static_cast<GateKey>(number) : opens_nothing;
-}
-
 template <class Block, class Visit>
 void for_each_gate(ThreadMagazines<Block>& magazines, Visit visit) noexcept {
     for (std::size_t i = 0; i < magazines.all->size(); ++i)
@@ -32,10 +26,8 @@ PoolThreads<Block>::PoolThreads(const void* pool, std::vector<pools::MagazineBou
                                 GateKey first_key)
     : pool_{pool},
       number_{next_number()},
-      first_key_{first_key != 0 ? first_key : key_for(number_)},
+      first_key_{first_key},
       bounds_{std::move(bounds)},
-      open_{first_key_ != opens_nothing},
-      retired_{first_key_ == opens_nothing},
       room_for_gone_{new pools::MagazineOf<Block>[bounds_.size()]},
       gone_{bounds_, room_for_gone_.get()} {}
 
@@ -86,7 +78,7 @@ void PoolThreads<Block>::shut_gates_of(ThreadMagazines<Block>& magazines) noexce
 template <class Block>
 void PoolThreads<Block>::open_gates_of(ThreadMagazines<Block>& magazines) const noexcept {
     for_each_gate(magazines, [&](auto& gate, std::size_t number) {
-        gate.open(pool_, first_key_ + static_cast<GateKey>(number * SizeClasses::offset_step));
+        gate.open(pool_, first_key_ + number * SizeClasses::offset_step);
     });
 }
 

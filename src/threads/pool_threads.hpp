@@ -22,10 +22,9 @@ class PoolThreads {
 
     /// The gates open for `pool` and, for what comes back, for keys: `first_key` opens the first
     /// one's gate, and each next one that follows it by the step of size classes' offsets. They
-    /// must not open any gate of another pool on the same shelf while both live; 0 asks for one
-    /// that no other pool asking so has: they last for four billion pools, and those that come
-    /// after have no magazines. `bounds` are those of a thread's magazines. Throws std::bad_alloc.
-    PoolThreads(const void* pool, std::vector<pools::MagazineBounds> bounds, GateKey first_key = 0);
+    /// must not open any gate of another pool on the same shelf while both live. `bounds` are those
+    /// of a thread's magazines. Throws std::bad_alloc.
+    PoolThreads(const void* pool, std::vector<pools::MagazineBounds> bounds, GateKey first_key);
     PoolThreads(const PoolThreads&) = delete;
     PoolThreads& operator=(const PoolThreads&) = delete;
 
@@ -151,8 +150,8 @@ class PoolThreads {
     const std::uint64_t number_;
     const GateKey first_key_;
     const std::vector<pools::MagazineBounds> bounds_;
-    std::atomic<bool> open_;
-    bool retired_;
+    std::atomic<bool> open_ = true;
+    bool retired_ = false;
     /// Of every thread that used the pool and lives.
     std::vector<Own*> threads_;
     std::unique_ptr<pools::MagazineOf<Block>[]> room_for_gone_;

@@ -80,7 +80,7 @@ class SharedFixedPool : public WaitingPool,
         const auto strike = [this, block](pools::RecordedBlock& struck_out) {
             return pool_->strike_in_newest(block, struck_out);
         };
-        if (!own_at_hand().magazines()->push_by(key_as_it_is_, strike)) [[unlikely]]
+        if (!own_at_hand().magazines()->push_by(key_as_it_is(this), strike)) [[unlikely]]
             release_slowly(block);
     }
 
@@ -140,6 +140,14 @@ class SharedFixedPool : public WaitingPool,
         });
     }
     static Threads::Own& own_at_hand() noexcept { return at_hand<pools::RecordedBlock>(); }
+    /// With this a block is released as it is: the gates' key, or one that opens none where it is
+    /// wiped first. Nobody keeps it, since whoever needs it has the pool's address.
+    static GateKey key_as_it_is(const SharedFixedPool* pool) noexcept {
+        return reinterpret_cast<std::uintptr_t>(pool);
+    }
+    static GateKey first_key(const SharedFixedPool* pool, bool wipe) noexcept {
+        return key_as_it_is(pool) + (wipe ? 1 : 0);
+    }
     void enter(pools::RecordedBlock block) const noexcept {
         if (block.mark == nullptr || !block.mark->enter()) [[unlikely]]
             stop_at(block.start);
@@ -208,9 +216,6 @@ class SharedFixedPool : public WaitingPool,
     const bool constructs_;
     /// A walk through all magazines keeps their threads outside meanwhile.
     mutable Threads threads_;
-    /// With this a block is released as it is: the gates' key, or one that opens none where it is
-    /// wiped first.
-    const GateKey key_as_it_is_;
 
     mutable BriefMutex mutex_;
     WaitQueue queue_;

@@ -15,7 +15,7 @@ using pools::Magazine;
 /// The key of a magazine's gate is the tag that the page map has for its blocks; or, where no block
 /// is to come in just because its tag fits, the number behind it, which is no tag of a slab's.
 GateKey first_key(pages::Tag tag, bool wipe) noexcept {
-    return wipe ? tag + 1 : tag;
+    return wipe ? GateKey{tag} + 1 : tag;
 }
 
 /// An address that is not the pool's was released to it: its owner's records and ours differ.

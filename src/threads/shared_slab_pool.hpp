@@ -166,9 +166,7 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
                  GateKey key) const noexcept {
         return own.magazine_at(offset).push_by(key, {block, false}, bytes);
     }
-    GateKey key_of(std::size_t offset) const noexcept {
-        return threads_.first_key() + static_cast<GateKey>(offset);
-    }
+    GateKey key_of(std::size_t offset) const noexcept { return threads_.first_key() + offset; }
     static Threads::Own& own_at_hand() noexcept { return at_hand<pools::FreeBlock>(); }
 
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;

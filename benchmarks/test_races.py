@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown import figure
 from memory_peaks import Peak
 from paired import Paired, median_ratio
 from race_report import Row, report
@@ -234,7 +235,11 @@ def test_a_run_says_how_far_it_is_and_ends_with_a_table(ran: Ran) -> None:
     table = ran.text.partition("benchmarks in turns")[2].splitlines()
     place = table.index("counting to 10bytes")
     assert table[place + 1].split()[0] == "slow"
-    assert "-" in table[place + 1].split()[-1]
+    info = ran.row("10-slow")["extra_info"]
+    ratio, low, high = (figure(info[name]) for name in ("ratio", "low", "high"))
+    # Sittings that agree as far as the table tells leave nothing to lie between.
+    between = [] if low == high else [f"{low}-{high}"]
+    assert table[place + 1].split()[-1 - len(between) :] == [ratio, *between]
     assert table[place + 2].split()[0] == "quick"
     assert table[place + 2].split()[-1] == "reference"
     assert any(line.startswith("2 sittings in ") for line in table)

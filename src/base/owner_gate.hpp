@@ -42,28 +42,14 @@ class OwnerGate {
 
     /// The owner's. True: it is inside, and lowers the pointer soon, or not. False: the gate is
     /// shut, or another's. It never waits.
-    bool enter_to_lower(const void* whose) noexcept {
-        lowered_.add_in_order(1);
-        keep_order();
-        if (whose_.load(std::memory_order_acquire) == whose) [[likely]]
-            return true;
-        leave_unlowered();
-        return false;
-    }
+    bool enter_to_lower(const void* whose) noexcept { return enter(lowered_, whose_, whose); }
     void lower(T* pointer) noexcept { pointer_.store(pointer - 1, std::memory_order_release); }
-    void leave_unlowered() noexcept { lowered_.add_in_order(-1); }
+    void leave_unlowered() noexcept { take_back(lowered_); }
 
     /// The same for the other direction.
-    bool enter_to_raise(GateKey key) noexcept {
-        raised_.add_in_order(1);
-        keep_order();
-        if (key_.load(std::memory_order_acquire) == key) [[likely]]
-            return true;
-        leave_unraised();
-        return false;
-    }
+    bool enter_to_raise(GateKey key) noexcept { return enter(raised_, key_, key); }
     void raise(T* pointer) noexcept { pointer_.store(pointer + 1, std::memory_order_release); }
-    void leave_unraised() noexcept { raised_.add_in_order(~std::uint32_t{0}); }
+    void leave_unraised() noexcept { take_back(raised_); }
 
     /// For any thread.
     T* pointer() const noexcept { return pointer_.load(std::memory_order_relaxed); }
@@ -119,8 +105,21 @@ class OwnerGate {
     static std::uint32_t number_of(const T* pointer) noexcept {
         return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(pointer) / sizeof(T));
     }
-    /// The compiler, for its part, must keep the order between the owner's word and its look.
-    static void keep_order() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+    template <class Number, class Lock>
+    static bool enter(CounterOf<Number>& steps, const std::atomic<Lock>& lock,
+                      Lock shown) noexcept {
+        steps.add_in_order(1);
+        // The compiler, for its part, must keep the order between the owner's word and its look.
+        std::atomic_signal_fence(std::memory_order_seq_cst);
+        if (lock.load(std::memory_order_acquire) == shown) [[likely]]
+            return true;
+        take_back(steps);
+        return false;
+    }
+    template <class Number>
+    static void take_back(CounterOf<Number>& steps) noexcept {
+        steps.add_in_order(static_cast<Number>(-1));
+    }
 
     std::atomic<T*> pointer_ = nullptr;
     std::atomic<const void*> whose_ = nullptr;

@@ -38,6 +38,23 @@ def test_arrays_own_their_data_through_the_pool(slabs: numpool.SlabPool) -> None
     assert slabs.stats().blocks == 0
 
 
+def test_numpy_computes_in_place_what_is_a_temporary_only(slabs: numpool.SlabPool) -> None:
+    made = []
+
+    def temporary(full: Callable[..., np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
+        array = full(1 << 20, 2.0)
+        made.append(array.ctypes.data)
+        return array
+
+    def in_place(full: Callable[..., np.ndarray[Any, Any]]) -> bool:
+        result = temporary(full) * 3 + 1
+        assert result[-1] == 7
+        return result.ctypes.data == made[-1]
+
+    # NumPy looks at its callers and does not do it everywhere; where it does, it does it here.
+    assert in_place(slabs.full) == in_place(np.full)
+
+
 def test_zeros_are_zero_where_blocks_were_dirty(slabs: numpool.SlabPool) -> None:
     for size in (8, 100, 5000, 10**6, 10**7, 5 * 10**7):
         dirty = slabs.full(size, 0xFF, "u1")

@@ -102,6 +102,18 @@ TEST("a whole range has tags to its end, and nobody may touch what is next to it
     CHECK(!can_be_read(range.start - granule));
 }
 
+TEST("the map covers what was dealt out, where a step of covering ends with it, too") {
+    constexpr std::size_t step = std::size_t{4} << 30;
+    PageMap map;
+    AddressRange range{map, 2 * step};
+    int note = 0;
+    const Extent extent = range.take(step, granule);
+    map.mark({extent.end() - granule, granule}, 0x10007, &note);
+    CHECK_EQUAL(map.tag(extent.end() - 1), 0x10007U);
+    CHECK(map.note(extent.end() - 1) == &note);
+    map.mark({extent.end() - granule, granule}, 0, nullptr);
+}
+
 TEST("in front of a range is room for the tags of all of it, their own and a granule more") {
     for (std::size_t bytes = AddressRange::least; bytes <= std::size_t{1} << 46; bytes *= 2) {
         const std::size_t front = PageMap::front(bytes);

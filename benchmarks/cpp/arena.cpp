@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "measure.hpp"
-#include "threads/pool_pages.hpp"
-#include "threads/shared_arena.hpp"
-#include "threads/shared_slab_pool.hpp"
+#include "threads/arena/shared_arena.hpp"
+#include "threads/lifecycle/pool_pages.hpp"
+#include "threads/slab/shared_slab_pool.hpp"
 #include "turns.hpp"
 
 using namespace numpool;

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "measure.hpp"
-#include "threads/shared_buddy_pool.hpp"
-#include "threads/shared_slab_pool.hpp"
+#include "threads/buddy/shared_buddy_pool.hpp"
+#include "threads/slab/shared_slab_pool.hpp"
 #include "turns.hpp"
 
 using namespace numpool;

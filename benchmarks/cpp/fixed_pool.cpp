@@ -6,8 +6,8 @@
 #include <memory_resource>
 #include <vector>
 
-#include "pools/fixed_pool.hpp"
-#include "threads/shared_fixed_pool.hpp"
+#include "pools/fixed/fixed_pool.hpp"
+#include "threads/fixed/shared_fixed_pool.hpp"
 #include "turns.hpp"
 
 #if __has_include(<boost/pool/pool.hpp>)

@@ -9,8 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "pools/handle_pool.hpp"
-#include "threads/shared_handle_pool.hpp"
+#include "pools/handle/handle_pool.hpp"
+#include "threads/handle/shared_handle_pool.hpp"
 #include "turns.hpp"
 
 #if __has_include(<boost/pool/object_pool.hpp>)

@@ -19,7 +19,7 @@
 #include <string>
 #include <vector>
 
-#include "pools/span_pool.hpp"
+#include "pools/span/span_pool.hpp"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "bindings/topics.hpp"
+#include "bindings/python/topics.hpp"
 
 #if defined(__clang__)
 constexpr const char* compiler = "Clang " __clang_version__;

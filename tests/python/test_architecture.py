@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,25 +15,59 @@ import pytest
 import numpool
 
 SRC = Path(__file__).parents[2] / "src"
-ROOMS = ["base", "pages", "pools", "threads", "bindings"]
+TESTS = Path(__file__).parents[1] / "cpp"
+
+# Every room with its sub-rooms, each list in its order: a file includes only its own sub-room and
+# those before it. A room's files outside of its sub-rooms come before them ("" stands for them).
+ROOMS = {
+    "base": ["", "gate"],
+    "pages": ["system", "source", "range"],
+    "pools": ["magazine", "span", "slab", "fixed", "arena", "buddy", "handle"],
+    "threads": [
+        "lifecycle", "magazine", "waiting", "slab", "fixed", "arena", "buddy", "handle", "reserve",
+    ],
+    "bindings": ["python", "buffer", "sources", "pools", "numpy", ""],
+}  # fmt: skip
+# Pools that do not know each other, though they stand in one list.
+APART = {
+    "pools": {"fixed", "arena", "buddy", "handle"},
+    "threads": {"slab", "fixed", "arena", "buddy", "handle", "reserve"},
+}
 ROOM_WITH_PYTHON = "bindings"
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)', re.MULTILINE)
 OF_PYTHON = re.compile(r"(Python|structmember)\.h$|(pybind11|numpy|cpython)/")
 
 
+def place(path: Path) -> tuple[str, str]:
+    """The room and the sub-room of a path from src/ on."""
+    return path.parts[0], path.parts[1] if len(path.parts) > 2 else ""
+
+
+def goes_up(here: tuple[str, str], there: tuple[str, str]) -> bool:
+    """Whether an include from one place to the other crosses a wall that it may not cross."""
+    (room, sub), (other, other_sub) = here, there
+    if room != other:
+        order = list(ROOMS)
+        return other not in order or order.index(other) > order.index(room)
+    if sub == other_sub:
+        return False
+    if {sub, other_sub} <= APART.get(room, set()):
+        return True
+    subs = ROOMS[room]
+    return other_sub not in subs or subs.index(other_sub) > subs.index(sub)
+
+
 def offences(src: Path) -> Iterator[str]:
     """The includes that no room, or not this one, may have."""
     for file in sorted(src.rglob("*.[chi]*")):
         here = file.relative_to(src)
-        room = here.parts[0]
         for mark, included in INCLUDE.findall(file.read_text()):
             if OF_PYTHON.match(included):
-                if room != ROOM_WITH_PYTHON:
+                if here.parts[0] != ROOM_WITH_PYTHON:
                     yield f"{here} includes {included}: only {ROOM_WITH_PYTHON}/ knows Python"
             elif (src / included).exists():
-                other = Path(included).parts[0]
-                if other not in ROOMS or ROOMS.index(other) > ROOMS.index(room):
+                if goes_up(place(here), place(Path(included))):
                     yield f"{here} includes {included}: a room includes only those before it"
             elif mark == '"' or included.startswith("."):
                 yield f'{here} includes "{included}": write the path from src/ on'
@@ -44,6 +79,25 @@ def test_every_include_stays_in_its_room_or_goes_down() -> None:
 
 def test_every_source_file_is_in_a_room() -> None:
     assert {path.name for path in SRC.iterdir()} == {*ROOMS, "README.md"}
+    for room, subs in ROOMS.items():
+        folders = {path.name for path in (SRC / room).iterdir() if path.is_dir()}
+        assert folders == set(subs) - {""}, room
+
+
+def test_no_two_files_of_the_core_have_one_name() -> None:
+    names = Counter(path.name for path in SRC.rglob("*.[ch]*") if path.suffix != ".txt")
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_room_has_more_than_two_dozen_files_side_by_side() -> None:
+    folders = Counter(path.parent for path in SRC.rglob("*.[ch]*"))
+    assert {str(folder): count for folder, count in folders.items() if count > 24} == {}
+
+
+def test_the_cpp_tests_mirror_the_rooms() -> None:
+    for test in TESTS.rglob("*_test.cpp"):
+        room, sub = place(test.relative_to(TESTS))
+        assert sub in ROOMS[room], test
 
 
 def test_the_map_lists_the_rooms_in_their_order() -> None:
@@ -54,15 +108,22 @@ def test_the_map_lists_the_rooms_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("file", "line"),
     [
-        ("base/size.hpp", '#include "pages/os_pages.hpp"'),
-        ("pages/os_pages.cpp", '  #  include "pools/fixed_pool.hpp"'),
-        ("pools/fixed_pool.cpp", "#include <threads/pool.hpp>"),
-        ("threads/doorbell.hpp", '#include "bindings/topics.hpp"'),
-        ("pools/fixed_pool.hpp", '#include "../threads/pool.hpp"'),
-        ("pools/fixed_pool.hpp", '#include "fixed_pool.hpp"'),
+        ("base/size.hpp", '#include "pages/source/os_pages.hpp"'),
+        ("base/size.hpp", '#include "base/gate/counter.hpp"'),
+        ("pages/source/os_pages.cpp", '  #  include "pools/fixed/fixed_pool.hpp"'),
+        ("pages/source/os_pages.cpp", '#include "pages/range/page_map.hpp"'),
+        ("pools/fixed/fixed_pool.cpp", "#include <threads/lifecycle/pool.hpp>"),
+        ("pools/span/span_bank.hpp", '#include "pools/slab/slab.hpp"'),
+        ("pools/arena/arena.hpp", '#include "pools/fixed/fixed_pool.hpp"'),
+        ("threads/waiting/doorbell.hpp", '#include "bindings/python/topics.hpp"'),
+        ("threads/reserve/shared_reserve_pool.hpp", '#include "threads/slab/shared_slab_pool.hpp"'),
+        ("threads/lifecycle/fork.hpp", '#include "threads/magazine/pool_threads.hpp"'),
+        ("pools/fixed/fixed_pool.hpp", '#include "../../threads/lifecycle/pool.hpp"'),
+        ("pools/fixed/fixed_pool.hpp", '#include "fixed_pool.hpp"'),
+        ("bindings/buffer/buffer.hpp", '#include "bindings/numpy/numpy_handler.hpp"'),
         ("base/error.hpp", "#include <Python.h>"),
-        ("threads/pool.hpp", "#include <pybind11/pybind11.h>"),
-        ("pages/page_source.hpp", '#include "numpy/ndarraytypes.h"'),
+        ("threads/lifecycle/pool.hpp", "#include <pybind11/pybind11.h>"),
+        ("pages/source/page_source.hpp", '#include "numpy/ndarraytypes.h"'),
     ],
 )
 def test_an_include_that_goes_up_is_found(tmp_path: Path, file: str, line: str) -> None:

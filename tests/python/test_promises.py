@@ -27,7 +27,8 @@ def rows() -> Iterator[tuple[str, str, str]]:
 def names_in(file: str) -> set[str]:
     """The tests in a file of this name: functions of Python's, sentences of C++'s."""
     if file.startswith("test_"):
-        text = (ROOT / "tests/python" / f"{file}.py").read_text()
+        [module] = (ROOT / "tests/python").rglob(f"{file}.py")
+        text = module.read_text()
         return set(re.findall(r"^(?:async )?def (test_\w+)", text, re.MULTILINE))
     [path] = (ROOT / "tests/cpp").rglob(f"{file}.cpp")
     return {

@@ -1,7 +1,7 @@
 #include <mutex>
 
 #include "fixed_peer.hpp"
-#include "pools/fixed_pool.hpp"
+#include "pools/fixed/fixed_pool.hpp"
 
 namespace {
 

@@ -1,6 +1,6 @@
 #include "peer_main.hpp"
-#include "threads/shared_slab_pool.hpp"
-#include "threads/slab_handler.hpp"
+#include "threads/slab/shared_slab_pool.hpp"
+#include "threads/slab/slab_handler.hpp"
 
 namespace {
 

@@ -1,4 +1,4 @@
-#include "threads/shared_fixed_pool.hpp"
+#include "threads/fixed/shared_fixed_pool.hpp"
 
 #include "fixed_peer.hpp"
 

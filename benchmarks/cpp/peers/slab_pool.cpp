@@ -1,4 +1,4 @@
-#include "pools/slab_pool.hpp"
+#include "pools/slab/slab_pool.hpp"
 
 #include "peer_main.hpp"
 

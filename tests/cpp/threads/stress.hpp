@@ -17,7 +17,7 @@
 
 #include "base/error.hpp"
 #include "testing.hpp"
-#include "threads/pool.hpp"
+#include "threads/lifecycle/pool.hpp"
 
 /// What the stress tests of all pools have in common: threads that do by chance whatever a pool's
 /// users may do, hand each other what they have, and verify it before they let it go.

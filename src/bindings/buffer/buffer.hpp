@@ -1,0 +1,54 @@
+#pragma once
+
+#include <Python.h>
+
+#include "bindings/buffer/lease.hpp"
+
+namespace numpool::bindings {
+
+/// The one type that pools hand out blocks in. It is a raw heap type, since one is made for every
+/// block: through pybind11 that would cost more than ten times as much.
+struct Buffer {
+    PyObject ob_base;
+    Holding holding;
+    /// Once a view was made, the lease that holds the block; the buffer then holds the lease. A
+    /// buffer with a ticket makes a lease for each view, and holds none unless it is pinned.
+    Lease* lease;
+    PyObject* weak_references;
+    bool released;
+    /// A consumer took the address in a way that hides from us for how long.
+    bool pinned;
+};
+
+/// A buffer that holds the block, or null with a Python error; the block is then still the
+/// caller's.
+Buffer* new_buffer(const Holding& holding) noexcept;
+
+bool is_buffer(PyObject* object) noexcept;
+
+/// Whether the block ended without the buffer's doing. This and what follows are to be called in
+/// the buffer's critical section.
+bool has_ended(const Buffer* buffer) noexcept;
+
+/// False with a ValueError where the buffer has no block any more.
+bool require_unreleased(Buffer* buffer) noexcept;
+
+/// Lets go of the block; it goes back now, or with the last view.
+void let_go(Buffer* buffer) noexcept;
+
+/// Whether the block may go back now: false with a Python error where a view could still reach it
+/// or the buffer was released.
+bool can_release(Buffer* buffer) noexcept;
+
+/// A new buffer on the block that the pool made of the old buffer's, which counts as released. Null
+/// with an error; the block has gone back then.
+PyObject* replace_block(Buffer* old, std::byte* block, Py_ssize_t bytes) noexcept;
+
+/// A lease of the buffer's block, a new reference. Null with a ValueError where the buffer was
+/// released.
+Lease* lease_of(Buffer* buffer) noexcept;
+
+/// `Buffer.array`: an ndarray on the lease's block, as large as the block where the shape is None.
+PyObject* array_on(Lease* lease, PyObject* dtype, PyObject* shape);
+
+}  // namespace numpool::bindings

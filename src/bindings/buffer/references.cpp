@@ -1,0 +1,34 @@
+/// What pools of built objects need of the interpreter: numpool/_item.py, numpool/_objects.py.
+
+#include <atomic>
+
+#include "bindings/python/initialised.hpp"
+#include "bindings/python/topics.hpp"
+
+namespace numpool::bindings {
+
+/// A number that any thread may add one to, and that a fork finds whole.
+struct Count {
+    std::atomic<std::size_t> value = 0;
+};
+
+}  // namespace numpool::bindings
+
+NUMPOOL_REQUIRE_INITIALISED(numpool::bindings::Count)
+
+namespace numpool::bindings {
+
+void register_references(py::module_& module) {
+    // Asking from Python would count the references that asking needs, which differ by version.
+    module.def(
+        "_references",
+        [](const py::tuple& holder) { return Py_REFCNT(PyTuple_GET_ITEM(holder.ptr(), 0)); },
+        py::arg("holder"), py::pos_only(),
+        "How many references there are to a tuple's first item, that of the tuple included.");
+    py::class_<Count>(module, "_Count", py::is_final(), "A number that threads count up together.")
+        .def(py::init<>())
+        .def("add", [](Count& self) { ++self.value; })
+        .def("__index__", [](const Count& self) { return self.value.load(); });
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,104 @@
+/// NumPy's allocator, for the Python half in numpool/_numpy.py.
+
+#include <atomic>
+
+#include "base/error.hpp"
+#include "bindings/numpy/numpy_lookup.hpp"
+#include "bindings/numpy/numpy_process.hpp"
+#include "bindings/python/errors.hpp"
+#include "bindings/python/free_threading.hpp"
+#include "bindings/python/python_pool.hpp"
+#include "bindings/sources/default_pool.hpp"
+#include "pages/system/heap_tuning.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+using threads::Pool;
+using threads::PoolHandle;
+
+Pool& to_open_pool(const py::object& object) {
+    if (!py::isinstance<Pool>(object)) {
+        throw py::type_error{std::string{"NumPy can allocate from a pool only, not from "} +
+                             Py_TYPE(object.ptr())->tp_name};
+    }
+    auto& pool = object.cast<Pool&>();
+    if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
+    return pool;
+}
+
+/// The pool that serves what `pool` can't: the default one where nothing else was said.
+PoolHandle<Pool> to_fallback(const py::object& fallback) {
+    if (fallback.is(py::ellipsis{})) return PoolHandle<Pool>{&default_pool()};
+    if (fallback.is_none()) return {};
+    if (!py::isinstance<Pool>(fallback)) {
+        throw py::type_error{std::string{"fallback must be a pool or None, not "} +
+                             Py_TYPE(fallback.ptr())->tp_name};
+    }
+    return PoolHandle<Pool>{&fallback.cast<Pool&>()};
+}
+
+/// The one capsule of the default pool, which needs no fallback. It never ends, nor does the pool.
+py::object default_handler() {
+    static std::atomic<PyObject*> shared{nullptr};
+    if (shared == nullptr) {
+        py::object capsule = NumpyHandler::capsule(default_pool(), nullptr);
+        immortalise(capsule.ptr());
+        PyObject* none_yet = nullptr;
+        PyObject* const made = capsule.release().ptr();
+        shared.compare_exchange_strong(none_yet, made);
+    }
+    return py::reinterpret_borrow<py::object>(shared.load());
+}
+
+py::object handler(const py::object& pool, const py::object& fallback) {
+    require_numpy();
+    Pool& serving = to_open_pool(pool);
+    const PoolHandle<Pool> helping = to_fallback(fallback);
+    const bool helpless = helping.get() == nullptr || helping.get() == &serving;
+    if (helpless && is_default_pool(serving)) return default_handler();
+    return NumpyHandler::capsule(serving, helping.get());
+}
+
+void install(const py::object& pool, const py::object& fallback) {
+    require_numpy();
+    ProcessHandler::install(to_open_pool(pool), to_fallback(fallback).get());
+}
+
+/// Sets NumPy's default handler in this context: then its context variable can be found there.
+void set_default_handler() {
+    require_numpy();
+    const auto before = py::reinterpret_steal<py::object>(PyDataMem_SetHandler(nullptr));
+    if (!before) throw py::error_already_set{};
+}
+
+}  // namespace
+
+void register_numpy(py::module_& module) {
+    // What the extension was built to ask of NumPy, whatever it runs on.
+    module.attr("_numpy_feature_version") = NPY_FEATURE_VERSION;
+    module.def(
+        "owner", &owner, py::arg("x"), py::pos_only(),
+        "The pool that x belongs to, or None: an array, a Buffer, a memoryview, any other exporter "
+        "of\n"
+        "bytes, or an address. A view tells the pool of what it shows. Where pools hand on each "
+        "other's\n"
+        "memory it is the one that handed it out; for an address, the one whose memory it is.");
+    module.def("pool_of", &pool_of, py::arg("array"), py::pos_only(),
+               "owner() of an array, and a TypeError for what is no array nor a view of one.");
+    module.def("current", &current,
+               "The pool that NumPy allocates from here and now, or None where that is not "
+               "numpool's doing.");
+    module.def(
+        "default_pool", [] { return object_of(&default_pool()); },
+        "The pool that serves where no other was asked for. It lives as long as the process.");
+    module.def("_handler", &handler, py::arg("pool"), py::arg("fallback"), py::pos_only(),
+               "A capsule with a NumPy allocator on the pool.");
+    module.def("_set_default_handler", &set_default_handler);
+    module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::pos_only());
+    module.def("_uninstall", &ProcessHandler::uninstall);
+    module.def("_keep_heap", &pages::keep_heap);
+    module.def("_release_heap", [] { without_gil(pages::release_heap); });
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,79 @@
+/// Which pool memory belongs to, and which one the next array's would.
+
+#include "bindings/numpy/numpy_lookup.hpp"
+
+#include "bindings/buffer/buffer.hpp"
+#include "bindings/numpy/numpy_process.hpp"
+#include "bindings/python/python_pool.hpp"
+#include "threads/lifecycle/pool_listing.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+using threads::Pool;
+using threads::PoolListing;
+
+PyArrayObject* as_array(const py::handle& object) {
+    return reinterpret_cast<PyArrayObject*>(object.ptr());
+}
+
+Pool* pool_of_owned_data(PyArrayObject* array) {
+    PyObject* const capsule = PyArray_HANDLER(array);
+    if (capsule == nullptr) return nullptr;
+    if (const NumpyHandler* const handler = NumpyHandler::in(capsule)) {
+        return handler->owner(PyArray_DATA(array));
+    }
+    return ProcessHandler::owner_of_any(PyArray_DATA(array));
+}
+
+py::object object_of_owner(threads::BlockOwner* owner) {
+    return object_of(dynamic_cast<Pool*>(owner));
+}
+
+}  // namespace
+
+py::object owner(const py::object& x) {
+    require_numpy();
+    // A view's base holds the memory for it, perhaps as a view of another. Whoever holds a block
+    // knows best whose it is: pools hand on each other's.
+    py::object holder = x;
+    while (holder) {
+        py::object next;
+        if (PyArray_Check(holder.ptr())) {
+            PyArrayObject* const view = as_array(holder);
+            if (PyArray_CHKFLAGS(view, NPY_ARRAY_OWNDATA))
+                return object_of(pool_of_owned_data(view));
+            next = py::reinterpret_borrow<py::object>(PyArray_BASE(view));
+        } else if (PyMemoryView_Check(holder.ptr())) {
+            // Raises where the view was released: what it was of may be gone by now.
+            next = holder.attr("obj");
+        } else if (is_lease(holder.ptr())) {
+            return object_of_owner(reinterpret_cast<Lease*>(holder.ptr())->holding.owner);
+        } else if (is_buffer(holder.ptr())) {
+            return holder.attr("pool");
+        }
+        holder = std::move(next);
+    }
+    return object_of(PoolListing::find(address_in(x, "owner")).get());
+}
+
+py::object pool_of(const py::object& array) {
+    if (PyArray_Check(array.ptr()) || PyMemoryView_Check(array.ptr()) || is_buffer(array.ptr()))
+        return owner(array);
+    throw py::type_error{std::string{"pool_of() takes an array, a Buffer or a memoryview, not "} +
+                         Py_TYPE(array.ptr())->tp_name};
+}
+
+py::object current() {
+    require_numpy();
+    const auto capsule = py::reinterpret_steal<py::object>(PyDataMem_GetHandler());
+    if (!capsule) throw py::error_already_set{};
+    if (capsule.is(py::handle{PyDataMem_DefaultHandler})) {
+        const ProcessHandler* const handler = ProcessHandler::serving();
+        return object_of(handler == nullptr ? nullptr : handler->pool());
+    }
+    const NumpyHandler* const handler = NumpyHandler::in(capsule.ptr());
+    return object_of(handler == nullptr ? nullptr : handler->pool());
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,137 @@
+#include "bindings/numpy/numpy_process.hpp"
+
+#include "bindings/numpy/numpy_functions.hpp"
+#include "bindings/python/free_threading.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+using threads::ByteSource;
+using threads::Pool;
+
+/// All handlers that ever were, the newest first. Threads free blocks while it grows.
+std::atomic<ProcessHandler*> newest = nullptr;
+
+PyDataMem_Handler* default_handler() {
+    void* const handler = PyCapsule_GetPointer(PyDataMem_DefaultHandler, "mem_handler");
+    if (handler == nullptr) throw py::error_already_set{};
+    return static_cast<PyDataMem_Handler*>(handler);
+}
+
+}  // namespace
+
+/// The functions for new requests while the handler does not serve. The two that get blocks back
+/// are the same ever after.
+class ProcessHandler::Passing {
+  public:
+    static void* malloc(void* context, std::size_t bytes) noexcept {
+        const PyDataMemAllocator& before = before_of(context);
+        return before.malloc(before.ctx, bytes);
+    }
+    static void* calloc(void* context, std::size_t count, std::size_t size) noexcept {
+        const PyDataMemAllocator& before = before_of(context);
+        return before.calloc(before.ctx, count, size);
+    }
+
+  private:
+    static const PyDataMemAllocator& before_of(void* context) noexcept {
+        return static_cast<const ProcessHandler*>(context)->before_.allocator;
+    }
+};
+
+// NumPy's own tests, and other programs, know the default handler by this name.
+ProcessHandler::ProcessHandler(Pool& pool, Pool* fallback, const PyDataMem_Handler& before)
+    : NumpyHandler{pool, fallback},
+      functions_{numpy_functions(this)},
+      handler_{"default_allocator", 1, functions_},
+      before_{before},
+      next_{newest.load(std::memory_order_relaxed)} {}
+
+/// Whoever stands upon this handler calls it by its address, so it changes in place. A thread that
+/// is about to call either function finds both good.
+void ProcessHandler::serve(bool yes) noexcept {
+    serves_.store(yes, std::memory_order_relaxed);
+    PyDataMemAllocator& now = handler_.allocator;
+    std::atomic_ref{now.malloc}.store(yes ? functions_.malloc : Passing::malloc,
+                                      std::memory_order_relaxed);
+    std::atomic_ref{now.calloc}.store(yes ? functions_.calloc : Passing::calloc,
+                                      std::memory_order_relaxed);
+}
+
+ProcessHandler* ProcessHandler::find(const Pool& pool, const Pool* fallback,
+                                     const PyDataMem_Handler& before) noexcept {
+    ProcessHandler* one = newest.load(std::memory_order_relaxed);
+    while (one != nullptr &&
+           !(one->pool() == &pool && one->fallback() == fallback && &one->before_ == &before)) {
+        one = one->next_;
+    }
+    return one;
+}
+
+const PyDataMem_Handler& ProcessHandler::before_ours(const PyDataMem_Handler* current) noexcept {
+    for (const auto* one = newest.load(std::memory_order_relaxed); one != nullptr;
+         one = one->next_) {
+        if (&one->handler_ == current) return one->before_;
+    }
+    return *current;
+}
+
+void ProcessHandler::install(Pool& pool, Pool* fallback) {
+    const CriticalSection one_at_a_time{PyDataMem_DefaultHandler};
+    // A stranger that came after us is who was there before, from here on.
+    const PyDataMem_Handler& before = before_ours(default_handler());
+    ProcessHandler* handler = find(pool, fallback == &pool ? nullptr : fallback, before);
+    if (handler == nullptr) {
+        handler = new ProcessHandler{pool, fallback, before};
+        newest.store(handler, std::memory_order_release);
+    }
+    ProcessHandler* const served = serving();
+    handler->serve(true);
+    if (PyCapsule_SetPointer(PyDataMem_DefaultHandler, &handler->handler_) != 0) {
+        throw py::error_already_set{};
+    }
+    if (served != nullptr && served != handler) served->serve(false);
+}
+
+void ProcessHandler::uninstall() noexcept {
+    ProcessHandler* const handler = serving();
+    if (handler != nullptr) handler->serve(false);
+}
+
+ProcessHandler* ProcessHandler::serving() noexcept {
+    ProcessHandler* one = newest.load(std::memory_order_acquire);
+    while (one != nullptr && !one->serves()) one = one->next_;
+    return one;
+}
+
+Pool* ProcessHandler::owner_of_any(const void* address) noexcept {
+    for (auto* one = newest.load(std::memory_order_acquire); one != nullptr; one = one->next_) {
+        if (Pool* const pool = one->owner(address)) return pool;
+    }
+    return nullptr;
+}
+
+void ProcessHandler::release_elsewhere(void* block, std::size_t bytes) const noexcept {
+    for (auto* one = newest.load(std::memory_order_acquire); one != nullptr; one = one->next_) {
+        if (ByteSource* const owner = one->source_of(block)) {
+            owner->try_release(block, bytes);
+            return;
+        }
+    }
+    before_.allocator.free(before_.allocator.ctx, block, bytes);
+}
+
+void* ProcessHandler::reallocate_elsewhere(void* block, std::size_t bytes) const noexcept {
+    const PyDataMemAllocator& before = before_.allocator;
+    ByteSource* owner = nullptr;
+    for (auto* one = newest.load(std::memory_order_acquire); one != nullptr; one = one->next_) {
+        if ((owner = one->source_of(block)) != nullptr) break;
+    }
+    if (owner == nullptr) return before.realloc(before.ctx, block, bytes);
+    if (std::byte* const moved = owner->try_reallocate(block, bytes)) return moved;
+    // This may run without the GIL, where NumPy's malloc must not be called, but its realloc may.
+    void* const to = serves() ? acquire_here(bytes) : before.realloc(before.ctx, nullptr, bytes);
+    return move_contents(*owner, block, to, bytes);
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,173 @@
+/// `empty` and the like of pools of any size: arrays that own their data through the pool, as
+/// NumPy's own do through malloc, so that NumPy may resize them and reuse them as temporaries.
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <string>
+
+#include "base/error.hpp"
+#include "base/size_text.hpp"
+#include "bindings/numpy/numpy_handler.hpp"
+#include "bindings/pools/python_arena.hpp"
+#include "bindings/pools/python_buddy_pool.hpp"
+#include "bindings/pools/python_slab_pool.hpp"
+#include "bindings/python/errors.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+using threads::Pool;
+using threads::PoolFigures;
+
+/// Has NumPy allocate through a handler while it lives.
+class AllocatingFrom {
+  public:
+    explicit AllocatingFrom(const py::object& handler)
+        : before_{PyDataMem_SetHandler(handler.ptr())} {
+        if (before_ == nullptr) throw py::error_already_set{};
+    }
+    AllocatingFrom(const AllocatingFrom&) = delete;
+    AllocatingFrom& operator=(const AllocatingFrom&) = delete;
+    ~AllocatingFrom() {
+        const py::error_scope passing;
+        Py_XDECREF(PyDataMem_SetHandler(before_));
+        Py_DECREF(before_);
+    }
+
+  private:
+    PyObject* before_;
+};
+
+std::string refusal(const Pool& pool, const std::string& what) {
+    const PoolFigures figures = pool.figures();
+    std::string text = pool.title() + ": " + what + " " + size_to_text(figures.in_use);
+    if (figures.limit != PoolFigures::no_limit)
+        text += " of a limit of " + size_to_text(figures.limit);
+    return text + " in use";
+}
+
+void require_open(const Pool& pool) {
+    if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
+}
+
+/// A function of NumPy that makes arrays, as a method of pools: its name, and the first of its
+/// parameters, of which all but the last must be given.
+struct Maker {
+    static constexpr Py_ssize_t most = 3;
+
+    const char* name;
+    std::array<const char*, most> parameters;
+    /// NumPy's own; null until it is called for the first time. Never given back.
+    std::atomic<PyObject*> function{};
+
+    Py_ssize_t count() const noexcept { return parameters[most - 1] == nullptr ? 2 : 3; }
+    std::string error(const std::string& what) const { return std::string{name} + "() " + what; }
+};
+
+constinit Maker empty{"empty", {"shape", "dtype", nullptr}};
+constinit Maker zeros{"zeros", {"shape", "dtype", nullptr}};
+constinit Maker full{"full", {"shape", "fill_value", "dtype"}};
+constinit Maker array{"array", {"object", "dtype", nullptr}};
+
+PyObject* function_of(Maker& maker) {
+    PyObject* known = maker.function.load(std::memory_order_acquire);
+    if (known != nullptr) return known;
+    py::object found = py::module_::import("numpy").attr(maker.name);
+    if (maker.function.compare_exchange_strong(known, found.ptr())) return found.release().ptr();
+    return known;
+}
+
+/// Arguments as Python passes them, in the order of the parameters.
+struct Arguments {
+    std::array<PyObject*, Maker::most> values{};
+    Py_ssize_t count = 0;
+
+    Arguments(const Maker& maker, PyObject* const* given, Py_ssize_t by_place, PyObject* names) {
+        if (by_place > maker.count()) {
+            throw py::type_error{maker.error("takes " + std::to_string(maker.count()) +
+                                             " arguments, not " + std::to_string(by_place))};
+        }
+        std::copy_n(given, by_place, values.begin());
+        count = by_place;
+        const Py_ssize_t by_name = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+        for (Py_ssize_t i = 0; i < by_name; ++i)
+            place(maker, PyTuple_GET_ITEM(names, i), given[by_place + i]);
+        for (Py_ssize_t i = 0; i < maker.count() - 1; ++i) {
+            if (values[i] == nullptr)
+                throw py::type_error{maker.error("needs '") + maker.parameters[i] + "'"};
+        }
+    }
+
+  private:
+    void place(const Maker& maker, PyObject* name, PyObject* value) {
+        for (Py_ssize_t i = 0; i < maker.count(); ++i) {
+            if (PyUnicode_CompareWithASCIIString(name, maker.parameters[i]) != 0) continue;
+            if (values[i] != nullptr)
+                throw py::type_error{maker.error("got '") + maker.parameters[i] + "' twice"};
+            values[i] = value;
+            count = std::max(count, i + 1);
+            return;
+        }
+        throw py::type_error{maker.error("takes no '" + std::string{py::str(name)} + "'")};
+    }
+};
+
+template <class SomePool, Maker& maker>
+PyObject* make(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObject* names) {
+    return guarded<PyObject*>(nullptr, [&] {
+        Pool& pool = pool_in<SomePool>(self);
+        require_numpy();
+        require_open(pool);
+        const Arguments arguments{maker, given, count, names};
+        PyObject* const function = function_of(maker);
+        const py::object handler = NumpyHandler::capsule(pool, nullptr);
+        try {
+            const AllocatingFrom allocating{handler};
+            PyObject* const made = calling_python([&] {
+                return PyObject_Vectorcall(function, arguments.values.data(),
+                                           static_cast<std::size_t>(arguments.count), nullptr);
+            });
+            if (made == nullptr) throw py::error_already_set{};
+            return made;
+        } catch (py::error_already_set& error) {
+            // Code of the user's, an object's __array__ say, may raise it for reasons of its own.
+            const bool refused = NumpyHandler::in(handler.ptr())->refused();
+            if (!refused || !error.matches(PyExc_MemoryError)) throw;
+            require_open(pool);  // Another thread may have closed it meanwhile.
+            throw Exhausted{refusal(pool, std::string{py::str(error.value())} + ";")};
+        }
+    });
+}
+
+template <class SomePool, Maker& maker>
+constexpr PyMethodDef method(const char* doc) {
+    return {maker.name,
+            reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(&make<SomePool, maker>)),
+            METH_FASTCALL | METH_KEYWORDS, doc};
+}
+
+}  // namespace
+
+template <class SomePool>
+void add_array_methods(py::handle type) {
+    static PyMethodDef methods[] = {
+        method<SomePool, empty>("empty($self, /, shape, dtype=None)\n--\n\n"
+                                "An ndarray like numpy.empty's, its data in this pool."),
+        method<SomePool, zeros>("zeros($self, /, shape, dtype=None)\n--\n\n"
+                                "An ndarray like numpy.zeros's, its data in this pool; pages known "
+                                "to be zero are not\nwritten."),
+        method<SomePool, full>("full($self, /, shape, fill_value, dtype=None)\n--\n\n"
+                               "An ndarray like numpy.full's, its data in this pool."),
+        method<SomePool, array>("array($self, /, object, dtype=None)\n--\n\n"
+                                "An ndarray like numpy.array's, a copy of the object with its data "
+                                "in this pool."),
+    };
+    add_methods(type, methods);
+}
+
+template void add_array_methods<threads::SharedSlabPool>(py::handle type);
+template void add_array_methods<threads::SharedBuddyPool>(py::handle type);
+template void add_array_methods<Arena>(py::handle type);
+
+}  // namespace numpool::bindings

@@ -1,0 +1,130 @@
+/// The ways to get a block of a pool of equal blocks: at once, many, waiting in a thread or in an
+/// event loop.
+
+#include <cstring>
+#include <vector>
+
+#include "base/error.hpp"
+#include "bindings/pools/python_fixed_pool.hpp"
+#include "bindings/pools/python_reserve_pool.hpp"
+#include "bindings/pools/waiting.hpp"
+#include "bindings/python/errors.hpp"
+#include "bindings/python/sizes.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+using Block = FixedPool::Block;
+
+/// The one keyword these methods take, by itself or not at all.
+PyObject* timeout_argument(PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+    if (count != 0)
+        throw py::type_error{"acquire() takes no positional arguments: write acquire(timeout=...)"};
+    if (names == nullptr) return nullptr;
+    if (PyTuple_GET_SIZE(names) != 1 ||
+        PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "timeout") != 0) {
+        throw py::type_error{"acquire() takes only the keyword 'timeout'"};
+    }
+    return arguments[0];
+}
+
+template <class SomePool>
+PyObject* acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+    return guarded<PyObject*>(nullptr, [&] {
+        auto& pool = pool_in<SomePool>(self);
+        PyObject* const timeout = timeout_argument(arguments, count, names);
+        const auto deadline = timeout == nullptr ? std::nullopt : to_deadline(timeout);
+        if (const Block block = pool.try_acquire()) return pool.hand_out(block);
+        if (!deadline) pool.throw_exhausted(1, SomePool::usual_advice);
+        if (const Block block = wait_for_block(pool, *deadline)) return pool.hand_out(block);
+        pool.throw_exhausted(1, ", and none was released within " +
+                                    std::string{py::str(py::handle{timeout})} + " seconds");
+    });
+}
+
+template <class SomePool>
+PyObject* try_acquire(PyObject* self, PyObject*) {
+    return guarded<PyObject*>(nullptr, [&] {
+        auto& pool = pool_in<SomePool>(self);
+        if (const Block block = pool.try_acquire()) return pool.hand_out(block);
+        Py_RETURN_NONE;
+    });
+}
+
+PyObject* acquire_many(PyObject* self, PyObject* n) {
+    return guarded<PyObject*>(nullptr, [&] {
+        auto& pool = pool_in<FixedPool>(self);
+        const std::size_t count = to_count(n, "n");
+        std::vector<Block> blocks(count <= pool.max_blocks() ? count : 0);
+        if (blocks.size() != count || !pool.try_acquire_many(blocks)) {
+            pool.throw_exhausted(count,
+                                 ": release some, ask for fewer, or allow more with max_blocks");
+        }
+        // Not yet a list: that the garbage collector would show to Python code, half filled.
+        std::vector<py::object> buffers;
+        std::size_t done = 0;
+        try {
+            buffers.reserve(count);
+            for (; done < count; ++done) {
+                buffers.push_back(py::reinterpret_steal<py::object>(pool.hand_out(blocks[done])));
+            }
+        } catch (...) {
+            // The one that failed has gone back by itself; those before it go with their buffers.
+            while (++done < count) return_unseen(pool, blocks[done]);
+            throw;
+        }
+        py::list list{count};
+        for (std::size_t i = 0; i < count; ++i) {
+            PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), buffers[i].release().ptr());
+        }
+        return list.release().ptr();
+    });
+}
+
+PyObject* acquire_async(PyObject* self, PyObject*) {
+    return guarded<PyObject*>(nullptr, [&] {
+        const py::object acquire_async =
+            py::module_::import("numpool._waiting").attr("acquire_async");
+        return calling_python([&] { return PyObject_CallOneArg(acquire_async.ptr(), self); });
+    });
+}
+
+template <class SomePool>
+PyMethodDef methods[] = {
+    {"acquire", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire<SomePool>)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "acquire($self, /, *, timeout=0)\n--\n\n"
+     "A buffer on a free block. If there is none, raise PoolExhausted: at once, or with a timeout "
+     "in\n"
+     "seconds only after waiting so long for a release; None waits for ever. Those who wait are\n"
+     "served in the order they came, hold up no other thread, and can be interrupted by Ctrl-C."},
+    {"try_acquire", try_acquire<SomePool>, METH_NOARGS,
+     "try_acquire($self, /)\n--\n\nA buffer on a free block, or None if there is none."},
+    {"acquire_async", acquire_async, METH_NOARGS,
+     "acquire_async($self, /)\n--\n\n"
+     "A coroutine that waits for a block without holding up its event loop, and returns a buffer.\n"
+     "It stands in the same queue as threads do; several loops may wait on one pool. Cancelling "
+     "it\n"
+     "loses no block; bound the wait with asyncio.timeout() or asyncio.wait_for()."},
+};
+
+PyMethodDef fixed_pool_methods[] = {
+    {"acquire_many", acquire_many, METH_O,
+     "acquire_many($self, n, /)\n--\n\n"
+     "A list of n buffers; if there are fewer free blocks, raise PoolExhausted and take none."},
+};
+
+}  // namespace
+
+template <>
+void add_acquire_methods<FixedPool>(py::handle type) {
+    add_methods(type, methods<FixedPool>);
+    add_methods(type, fixed_pool_methods);
+}
+
+template <>
+void add_acquire_methods<ReservePool>(py::handle type) {
+    add_methods(type, methods<ReservePool>);
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,103 @@
+#pragma once
+
+#include "base/error.hpp"
+#include "bindings/buffer/buffer.hpp"
+#include "bindings/python/errors.hpp"
+#include "bindings/python/free_threading.hpp"
+#include "bindings/python/python_pool.hpp"
+#include "bindings/python/sizes.hpp"
+
+namespace numpool::bindings {
+
+/// A Buffer on a block. Where that fails the block goes back and the error passes.
+PyObject* to_buffer(Holding holding);
+
+/// `acquire`, `try_acquire` and `acquire_many` of a class of pools whose blocks are as large as
+/// asked. `Access` says how such a pool is asked for a Buffer:
+///     using Pool
+///     static PyObject* acquire(Pool&, std::size_t bytes)      throws Exhausted and Closed
+///     static PyObject* try_acquire(Pool&, std::size_t bytes)  null where memory is refused
+template <class Access>
+struct AnySize {
+    using Pool = typename Access::Pool;
+
+    static PyObject* acquire(PyObject* self, PyObject* nbytes) {
+        return guarded<PyObject*>(nullptr, [&] {
+            return Access::acquire(pool_in<Pool>(self), to_size(nbytes, "nbytes"));
+        });
+    }
+
+    static PyObject* try_acquire(PyObject* self, PyObject* nbytes) {
+        return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+            auto& pool = pool_in<Pool>(self);
+            PyObject* const buffer = Access::try_acquire(pool, to_size(nbytes, "nbytes"));
+            if (buffer != nullptr) return buffer;
+            Py_RETURN_NONE;
+        });
+    }
+
+    static py::list acquire_many(Pool& pool, const py::object& nbytes, const py::object& n) {
+        const std::size_t bytes = to_size(nbytes, "nbytes");
+        const std::size_t count = to_count(n, "n");
+        // Those acquired so far go back with the list where one is refused.
+        py::list buffers;
+        for (std::size_t i = 0; i < count; ++i)
+            buffers.append(py::reinterpret_steal<py::object>(Access::acquire(pool, bytes)));
+        return buffers;
+    }
+
+    template <class Class>
+    static void add_to(Class& pool) {
+        static PyMethodDef methods[] = {
+            {"acquire", acquire, METH_O,
+             "acquire($self, nbytes, /)\n--\n\n"
+             "A buffer of exactly that many bytes, an int or a text like '64KiB'; none at all is a "
+             "size\n"
+             "too. Raises PoolExhausted where the limit or the system refuses; nothing has changed "
+             "then."},
+            {"try_acquire", try_acquire, METH_O,
+             "try_acquire($self, nbytes, /)\n--\n\nA buffer, or None where acquire() would raise "
+             "PoolExhausted."},
+        };
+        add_methods(pool, methods);
+        pool.def("acquire_many", &acquire_many, py::arg("nbytes"), py::arg("n"), py::pos_only(),
+                 "A list of n buffers of so many bytes each; where one is refused, raise "
+                 "PoolExhausted and take none.");
+    }
+};
+
+/// Such access to a pool whose `acquire` throws and whose `try_acquire` is null where it would.
+template <class SomePool>
+struct BlockAccess {
+    using Pool = SomePool;
+
+    static PyObject* acquire(Pool& pool, std::size_t bytes) {
+        return to_buffer({&pool, pool.acquire(bytes), static_cast<Py_ssize_t>(bytes)});
+    }
+    static PyObject* try_acquire(Pool& pool, std::size_t bytes) {
+        if (std::byte* const block = pool.try_acquire(bytes))
+            return to_buffer({&pool, block, static_cast<Py_ssize_t>(bytes)});
+        if (pool.closed()) pool.acquire(bytes);  // Says so.
+        return nullptr;
+    }
+};
+
+/// `reallocate` of a class of pools: `buffer` becomes one of `nbytes`. The pool has `reallocate`,
+/// which throws.
+template <class SomePool>
+py::object reallocate(SomePool& pool, const py::object& buffer, const py::object& nbytes) {
+    const std::size_t bytes = to_size(nbytes, "nbytes");
+    if (!is_buffer(buffer.ptr())) {
+        throw py::type_error{std::string{"reallocate() takes a Buffer of this pool, not "} +
+                             Py_TYPE(buffer.ptr())->tp_name};
+    }
+    auto* const old = reinterpret_cast<Buffer*>(buffer.ptr());
+    const CriticalSection section{buffer.ptr()};
+    if (!can_release(old)) throw py::error_already_set{};
+    if (old->holding.owner != &pool) throw BadArgument{"this buffer is not one of " + pool.title()};
+    std::byte* const block = pool.reallocate(old->holding.block, bytes);
+    return py::reinterpret_steal<py::object>(
+        replace_block(old, block, static_cast<Py_ssize_t>(bytes)));
+}
+
+}  // namespace numpool::bindings

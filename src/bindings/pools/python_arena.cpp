@@ -1,0 +1,198 @@
+#include "bindings/pools/python_arena.hpp"
+
+#include <string>
+
+#include "base/error.hpp"
+#include "base/size_text.hpp"
+#include "bindings/pools/any_size.hpp"
+#include "bindings/python/errors.hpp"
+#include "bindings/sources/sources.hpp"
+
+namespace numpool::bindings {
+
+using threads::PoolFigures;
+using threads::PoolHandle;
+using threads::SharedArena;
+
+Arena::Arena(const threads::SharedArenaOptions& options, pages::SourceHandle source,
+             PoolHandle<SharedArena> parent, py::object parent_object)
+    : SharedArena{options, std::move(source), std::move(parent)},
+      parent_{std::move(parent_object)} {}
+
+Arena::~Arena() {
+    drop_with_gil(deferred_);
+    drop_with_gil(parent_);
+}
+
+void Arena::clear() noexcept {
+    drop_with_gil(deferred_);
+    drop_with_gil(parent_);
+}
+
+namespace {
+
+/// How Python asks it for a Buffer.
+struct Access {
+    using Pool = Arena;
+
+    static PyObject* buffer_on(Arena& arena, Arena::Idle block, std::size_t bytes) {
+        Holding holding{&arena, block.start, static_cast<Py_ssize_t>(bytes)};
+        holding.office = &arena;
+        holding.ticket = block.ticket;
+        // Its end would not be told.
+        holding.traced = false;
+        return to_buffer(holding);
+    }
+    static PyObject* acquire(Arena& arena, std::size_t bytes) {
+        return buffer_on(arena, arena.acquire(bytes), bytes);
+    }
+    static PyObject* try_acquire(Arena& arena, std::size_t bytes) {
+        const Arena::Idle block = arena.try_acquire_idle(bytes);
+        return block.start == nullptr ? nullptr : buffer_on(arena, block, bytes);
+    }
+};
+
+PoolHandle<Arena> create(const py::object& chunk_size, const py::object& parent,
+                         const py::object& source, const py::object& name) {
+    threads::SharedArenaOptions options;
+    options.chunk_size = to_size(chunk_size, "chunk_size");
+    options.name = to_name(name);
+    PoolHandle<SharedArena> family;
+    if (!parent.is_none()) {
+        if (!py::isinstance<Arena>(parent)) {
+            throw py::type_error{std::string{"parent must be an Arena or None, not "} +
+                                 Py_TYPE(parent.ptr())->tp_name};
+        }
+        family = PoolHandle<SharedArena>{&parent.cast<Arena&>()};
+    }
+    const pages::SourceHandle otherwise =
+        family.get() != nullptr ? family->source() : default_source();
+    pages::SourceHandle pages = to_source(source, otherwise);
+    PoolHandle<Arena> arena{new Arena{options, std::move(pages), std::move(family),
+                                      parent.is_none() ? py::object{} : parent}};
+    arena->join_family();
+    return arena;
+}
+
+std::string repr(const Arena& arena) {
+    const PoolFigures figures = arena.figures();
+    const std::string blocks =
+        std::to_string(figures.blocks) + (figures.blocks == 1 ? " block" : " blocks");
+    std::string text = "<" + arena.title() + ": ";
+    if (arena.closed())
+        return text + (figures.blocks == 0 ? "closed>" : "closed, " + blocks + " still in use>");
+    return text + blocks + " of " + size_to_text(figures.requested) + " in " +
+           size_to_text(figures.mapped) + ">";
+}
+
+destructor dealloc_of_base = nullptr;
+
+/// Clean-ups run when nobody can reach the arena's Python object any more, as a `__del__` would.
+/// They may refer to the arena, so the garbage collector must see them.
+void support_clean_ups(PyHeapTypeObject* heap_type) {
+    PyTypeObject* const type = &heap_type->ht_type;
+    type->tp_flags |= Py_TPFLAGS_HAVE_GC;
+    type->tp_traverse = [](PyObject* self, visitproc visit, void* arg) -> int {
+        Py_VISIT(Py_TYPE(self));
+        if (!py::detail::is_holder_constructed(self)) return 0;
+        const auto& arena = pool_in<Arena>(self);
+        Py_VISIT(arena.parent_reference());
+        Py_VISIT(arena.deferred_reference());
+        return 0;
+    };
+    type->tp_clear = [](PyObject* self) -> int {
+        if (py::detail::is_holder_constructed(self)) pool_in<Arena>(self).clear();
+        return 0;
+    };
+    type->tp_finalize = [](PyObject* self) {
+        if (py::detail::is_holder_constructed(self)) pool_in<Arena>(self).finalize();
+    };
+    dealloc_of_base = type->tp_base->tp_dealloc;
+    type->tp_dealloc = [](PyObject* self) {
+        PyObject_GC_UnTrack(self);
+        // A subclass's `__del__` may have come in the place of ours. Nothing can bring an object
+        // back from here: what was deferred does not refer to it, or it would live.
+        if (py::detail::is_holder_constructed(self)) pool_in<Arena>(self).finalize();
+        dealloc_of_base(self);
+    };
+}
+
+constexpr const char* doc = R"(A region: blocks of any size by moving a pointer, ended all at once.
+
+For what lives and dies together: a request's buffers, a frame's temporaries, a parse. reset() and
+rewind() end any number of small blocks in one step, a million as fast as one: the chunks they lie
+in stay, and serve the next cycle. A chunk that a whole cycle, from one reset to the next or from
+one rewind to a mark to the next, did not need goes back to the source at its end; trim() gives all
+of them back at once. Large blocks go back one by one. Blocks may also die early; then they are only
+counted, except where that gives room back for free: the newest block, a chunk whose blocks are all
+dead, a large block. For long loops whose blocks come and go in any order use a SlabPool.
+
+Nothing that can still be reached is ever ended: where an array, made by the arena or by NumPy under
+numpool.use(arena), or a view of a buffer lives, reset(), rewind() and close() raise BufferError and
+change nothing. The error names how many and the first few, like "(1024, 3) float64 of 24 KiB": it
+looks for them in the variables of running functions and in all that the garbage collector knows,
+for 50 ms at most, and names by their addresses those that it does not find. A Buffer that nobody
+views does not stop them: it ends, and any use of it raises ValueError, as after release().
+
+Any thread may use an arena; a lock guards it. tracemalloc does not see its blocks.
+
+chunk_size  what it takes at first, an int or a text like "64KiB"; later chunks double. A request of
+            more than a quarter of it gets memory of its own, given back when it dies
+parent      an arena that this one ends with
+source      the pool that it draws its chunks from: by default its parent's source, or the default
+            pool
+name        shown in errors and reprs)";
+
+}  // namespace
+
+void register_arena(py::module_& module) {
+    py::class_<ArenaMark> mark{module, "ArenaMark", py::is_final(),
+                               "A place in an arena, from Arena.mark() and for Arena.rewind()."};
+    mark.attr("__module__") = "numpool";
+    py::class_<Arena, threads::Pool, PoolHandle<Arena>> arena{
+        module, "Arena", py::custom_type_setup{support_clean_ups}, doc};
+    arena.attr("__module__") = "numpool";
+    arena
+        .def(py::init(&create), py::arg("chunk_size") = "64KiB", py::arg("parent") = py::none(),
+             py::kw_only(), py::arg("source") = py::none(), py::arg("name") = "")
+        .def_property_readonly("chunk_size", &Arena::chunk_size,
+                               "What it takes at first, in whole pages.")
+        .def_property_readonly(
+            "parent",
+            [](const Arena& self) {
+                return self.parent() ? self.parent() : py::object{py::none{}};
+            },
+            "The arena that this one ends with, or None.")
+        .def("defer", &Arena::defer, py::arg("callback"), py::pos_only(),
+             "Call callback(*args, **kwargs) when the arena is reset, rewound to an older mark, "
+             "closed\nor dropped. Clean-ups run in reverse order, after all children have ended "
+             "and before any\nblock does; one may defer another. All of them run; what the last "
+             "failing one raised passes.")
+        .def("mark", &Arena::mark_here,
+             "Note this place, for rewind(). Nothing is copied; a mark costs a few words.")
+        .def("rewind", &Arena::rewind_to, py::arg("mark"), py::pos_only(),
+             "End what began since the mark: children, clean-ups, blocks. The mark stays good, "
+             "later ones\ndo not. Raises BufferError, and changes nothing, while one of those "
+             "blocks is in use.")
+        .def("reset", &Arena::reset_all,
+             "End everything: children, then clean-ups in reverse order, then all blocks in one "
+             "step. Chunks\nstay for the next cycle, but for those that this one did not need. "
+             "Raises BufferError, and\nchanges nothing, while a block is in use, in a child too. "
+             "(Where a clean-up itself takes a\nblock into use, BufferError comes after the "
+             "clean-ups.)")
+        .def("close", &Arena::close_all,
+             "As reset(), and take no more requests. Closing again does nothing.")
+        .def(
+            "__exit__",
+            [](Arena& self, const py::args& exc_info) {
+                const bool failing = exc_info.size() > 0 && !exc_info[0].is_none();
+                failing ? self.close_in_passing() : self.close_all();
+            },
+            "Close the arena. Where the block ends in an exception, that one passes, and what its "
+            "frames still use goes with the last use.")
+        .def("__repr__", &repr);
+    AnySize<Access>::add_to(arena);
+    add_array_methods<Arena>(arena);
+}
+
+}  // namespace numpool::bindings

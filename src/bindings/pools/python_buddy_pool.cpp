@@ -1,0 +1,112 @@
+#include "bindings/pools/python_buddy_pool.hpp"
+
+#include <string>
+
+#include "base/error.hpp"
+#include "base/size_text.hpp"
+#include "bindings/pools/any_size.hpp"
+#include "bindings/sources/sources.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+using threads::OrderFigures;
+using threads::PoolFigures;
+using threads::SharedBuddyPool;
+
+threads::PoolHandle<SharedBuddyPool> create(const py::object& capacity, const py::object& min_block,
+                                            const py::object& source, const py::object& name) {
+    threads::SharedBuddyPoolOptions options;
+    options.capacity = to_size(capacity, "capacity");
+    options.min_block = to_size(min_block, "min_block");
+    options.name = to_name(name);
+    return SharedBuddyPool::create(options,
+                                   to_source(source, pages::os_pages(), pages::page_size()));
+}
+
+py::object stats(const SharedBuddyPool& pool) {
+    using namespace py::literals;
+    py::list orders;
+    for (const OrderFigures& order : pool.order_figures()) {
+        const std::size_t in_use = order.live * order.block_size;
+        if (order.requests == 0 && order.free == 0) continue;
+        const std::size_t unused = order.free * order.block_size;
+        orders.append(py::module_::import("numpool._stats")
+                          .attr("ClassStats")("block_size"_a = order.block_size,
+                                              "requested"_a = order.requested, "in_use"_a = in_use,
+                                              "cached"_a = unused, "committed"_a = in_use + unused,
+                                              "mapped"_a = in_use + unused, "blocks"_a = order.live,
+                                              "requests"_a = order.requests,
+                                              "asked"_a = order.asked, "hits"_a = order.requests));
+    }
+    return stats_from(pool.figures(), py::tuple{orders});
+}
+
+py::dict free_blocks(const SharedBuddyPool& pool) {
+    py::dict free;
+    for (const OrderFigures& order : pool.order_figures()) {
+        if (order.free != 0) free[py::int_{order.block_size}] = order.free;
+    }
+    return free;
+}
+
+std::string repr(const SharedBuddyPool& pool) {
+    const PoolFigures figures = pool.figures();
+    std::string text = "<" + pool.title() + ": ";
+    const std::string blocks =
+        std::to_string(figures.blocks) + (figures.blocks == 1 ? " block" : " blocks");
+    if (pool.closed())
+        return text + (figures.blocks == 0 ? "closed>" : "closed, " + blocks + " still out>");
+    return text + blocks + ", " + size_to_text(figures.in_use) + " of " +
+           size_to_text(pool.capacity()) + " in use>";
+}
+
+constexpr const char* doc =
+    R"(Power-of-two blocks of one region, which split on demand and merge again.
+
+For a bounded region that is cut into blocks of very different sizes and must come together again: a
+page allocator, a ring of textures, memory that a device sees. A block starts at a multiple of its own
+size within the region; acquire, release and growing in place take time by the number of sizes, not of
+blocks, and merging leaves no two free buddies apart. A request is rounded up to a power of two, which
+wastes a quarter on average: where that matters and a region does not, use a SlabPool.
+
+Creating a pool of any capacity touches no page. Any thread may use it; a lock guards it. Nobody waits
+for a block: which release would make room for a large one cannot be told ahead.
+
+capacity   the bytes of the region, an int or a text like "64MiB": a whole number of smallest blocks
+min_block  the smallest block, a power of two from 16 on
+source     the pool that it draws its region from, a SlabPool or a BuddyPool; by default the system
+name       shown in errors and reprs)";
+
+}  // namespace
+
+void register_buddy_pool(py::module_& module) {
+    py::class_<SharedBuddyPool, threads::Pool, threads::PoolHandle<SharedBuddyPool>> pool{
+        module, "BuddyPool", doc};
+    pool.attr("__module__") = "numpool";
+    pool.def(py::init(&create), py::arg("capacity"), py::arg("min_block") = 4096, py::kw_only(),
+             py::arg("source") = py::none(), py::arg("name") = "")
+        .def_property_readonly("capacity", &SharedBuddyPool::capacity, "The bytes of the region.")
+        .def_property_readonly("min_block", &SharedBuddyPool::min_block,
+                               "The bytes of the smallest block.")
+        .def_property_readonly("free_blocks", &free_blocks,
+                               "How many free blocks there are, by their size: a dict, from the "
+                               "smallest to the largest.")
+        .def_property_readonly(
+            "fragmentation", &SharedBuddyPool::fragmentation,
+            "External fragmentation: the part of the free bytes that is not in the largest free "
+            "block, 0.0 where one block could have them all.")
+        .def("reallocate", &reallocate<SharedBuddyPool>, py::arg("buffer"), py::arg("nbytes"),
+             py::pos_only(),
+             "A buffer of another size with the contents of this one, as far as both reach; this "
+             "one is released. It stays in its place where its buddies are free or it shrinks. "
+             "Raises, and leaves the buffer as it was, while a view of it lives or where no block "
+             "is free.")
+        .def("stats", &stats,
+             "The pool's figures at this moment, as a PoolStats, by block size too.")
+        .def("__repr__", &repr);
+    AnySize<BlockAccess<SharedBuddyPool>>::add_to(pool);
+    add_array_methods<threads::SharedBuddyPool>(pool);
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,177 @@
+#include "bindings/pools/python_fixed_pool.hpp"
+
+#include <string>
+
+#include "base/error.hpp"
+#include "base/size_text.hpp"
+#include "bindings/buffer/buffer.hpp"
+#include "bindings/python/errors.hpp"
+#include "bindings/python/sizes.hpp"
+#include "bindings/sources/sources.hpp"
+
+namespace numpool::bindings {
+
+using threads::PoolFigures;
+using threads::SharedFixedPoolOptions;
+
+FixedPool::~FixedPool() {
+    drop_with_gil(init_);
+}
+
+void FixedPool::drop_init() noexcept {
+    if (!init_) return;
+    close();
+    drop_with_gil(init_);
+}
+
+PyObject* FixedPool::hand_out(Block block) {
+    const bool construct = init_ && !block.constructed;
+    Buffer* const buffer =
+        new_buffer({this, block.start, static_cast<Py_ssize_t>(block_size()), block.constructed});
+    if (buffer == nullptr) {
+        release_unused(block.start);
+        throw py::error_already_set{};
+    }
+    if (construct) {
+        const auto handle = py::reinterpret_steal<py::object>(&buffer->ob_base);
+        const py::object view = py::memoryview{handle};
+        const auto result = py::reinterpret_steal<py::object>(
+            calling_python([&] { return PyObject_CallOneArg(init_.ptr(), view.ptr()); }));
+        if (!result) {
+            const py::error_already_set failure;
+            // The exception's frames may hold the view for long. Where it was not passed on it can
+            // be ended, and the block goes back now.
+            const auto ended = py::reinterpret_steal<py::object>(
+                PyObject_CallMethod(view.ptr(), "release", nullptr));
+            if (!ended) PyErr_Clear();
+            throw failure;
+        }
+        buffer->lease->holding.constructed = true;
+        return handle.inc_ref().ptr();
+    }
+    buffer->holding.constructed = true;
+    return &buffer->ob_base;
+}
+
+void FixedPool::throw_exhausted(std::size_t wanted, const std::string& advice) {
+    throw Exhausted{refuse(wanted) + advice};
+}
+
+namespace {
+
+threads::PoolHandle<FixedPool> create(const py::object& block_size, const py::object& blocks,
+                                      const py::object& max_blocks, const py::object& align,
+                                      const py::object& init, bool wipe, bool huge_pages,
+                                      const py::object& source, const py::object& name) {
+    SharedFixedPoolOptions options;
+    options.block_size = to_size(block_size, "block_size");
+    options.blocks = to_count(blocks, "blocks");
+    options.max_blocks = max_blocks.is(py::ellipsis{}) ? options.blocks
+                         : max_blocks.is_none()        ? SharedFixedPoolOptions::unbounded
+                                                       : to_count(max_blocks, "max_blocks");
+    if (!align.is_none()) {
+        options.align = to_size(align, "align");
+        if (options.align == 0)
+            throw BadArgument{"align is 0: it must be a power of two, like 64 or 4096"};
+    }
+    if (!init.is_none() && PyCallable_Check(init.ptr()) == 0) {
+        throw py::type_error{std::string{"init must be callable with a memoryview, not "} +
+                             Py_TYPE(init.ptr())->tp_name};
+    }
+    if (!init.is_none() && wipe) {
+        throw BadArgument{"init and wipe contradict each other: wipe would erase what init wrote"};
+    }
+    options.keep_contents = !init.is_none();
+    options.wipe = wipe;
+    options.huge_pages = huge_pages;
+    options.name = to_name(name);
+    return threads::PoolHandle<FixedPool>{
+        new FixedPool{options, to_source(source, pages::os_pages(), options.align),
+                      init.is_none() ? py::object{} : init}};
+}
+
+std::string repr(const FixedPool& pool) {
+    const PoolFigures figures = pool.figures();
+    const std::size_t blocks = pool.blocks();
+    const std::string size = size_to_text(pool.block_size());
+    std::string text = "<" + pool.title() + ": ";
+    if (pool.closed()) {
+        if (figures.blocks == 0) return text + "closed>";
+        return text + "closed, " + std::to_string(figures.blocks) +
+               (figures.blocks == 1 ? " block" : " blocks") + " of " + size + " still out>";
+    }
+    text += std::to_string(figures.blocks) + " of " + std::to_string(blocks) + " blocks of " +
+            size + " in use";
+    if (pool.max_blocks() == SharedFixedPoolOptions::unbounded) {
+        text += ", may grow without bound";
+    } else if (pool.max_blocks() > blocks) {
+        text += ", may grow to " + std::to_string(pool.max_blocks());
+    }
+    return text + ">";
+}
+
+/// `init` may refer to its pool, so the garbage collector must see it.
+void support_garbage_collection(PyHeapTypeObject* type) {
+    type->ht_type.tp_flags |= Py_TPFLAGS_HAVE_GC;
+    type->ht_type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) -> int {
+        Py_VISIT(Py_TYPE(self));
+        if (py::detail::is_holder_constructed(self)) Py_VISIT(pool_in<FixedPool>(self).init());
+        return 0;
+    };
+    type->ht_type.tp_clear = [](PyObject* self) -> int {
+        if (py::detail::is_holder_constructed(self)) pool_in<FixedPool>(self).drop_init();
+        return 0;
+    };
+}
+
+constexpr const char* doc = R"(Equal blocks of memory, handed out and taken back in constant time.
+
+Creating a pool of any size touches no page; a block's pages come when it is first used. The block
+released last is handed out first, while it is still in the processor's cache.
+
+Any thread may acquire, and release what another acquired. What a thread released it has at hand
+without a lock: 256 KiB or an eighth of the pool at most, and one block at least. That serves all
+threads again before the pool grows, says that it is exhausted or lets anyone wait, on trim(), and
+when the thread ends. With several threads stats().peak may count what is at hand as in use.
+
+block_size  the size of a block, an int or a text like "64KiB"
+blocks      how many blocks there are from the start
+max_blocks  how many it may grow to, in doubling steps: by default it is strict and does not grow;
+            None sets no bound
+align       blocks start at multiples of this power of two; by default 64, less for small blocks
+init        called with a memoryview of a block before it is handed out for the first time; what
+            it wrote is there again each time, apart from what users of the block changed
+wipe        zero each block when it comes back; acquired blocks then always hold zeroes
+huge_pages  blocks of 2 MiB and more lie in huge pages as far as whole ones fit and the system offers
+            them: they come four times as fast and are faster to write to. False is for those of
+            which little is used. A source that is a pool, or brings pages in itself, has its own
+source      the pool that it draws its memory from, a SlabPool or a BuddyPool; by default the system
+name        shown in errors and reprs)";
+
+}  // namespace
+
+void register_fixed_pool(py::module_& module) {
+    register_request(module);
+    py::class_<FixedPool, threads::Pool, threads::PoolHandle<FixedPool>> pool{
+        module, "FixedPool", py::custom_type_setup{support_garbage_collection}, doc};
+    pool.attr("__module__") = "numpool";
+    pool.def(py::init(&create), py::arg("block_size"), py::arg("blocks"), py::kw_only(),
+             py::arg("max_blocks") = py::ellipsis{}, py::arg("align") = py::none(),
+             py::arg("init") = py::none(), py::arg("wipe") = false, py::arg("huge_pages") = true,
+             py::arg("source") = py::none(), py::arg("name") = "")
+        .def_property_readonly("block_size", &FixedPool::block_size, "The bytes in a block.")
+        .def_property_readonly("blocks", &FixedPool::blocks,
+                               "How many blocks there are now, live and free.")
+        .def_property_readonly(
+            "max_blocks",
+            [](const FixedPool& self) -> py::object {
+                if (self.max_blocks() == SharedFixedPoolOptions::unbounded) return py::none{};
+                return py::int_{self.max_blocks()};
+            },
+            "How many blocks there may be; None if nothing bounds them.")
+        .def_property_readonly("align", &FixedPool::align, "Blocks start at multiples of this.")
+        .def("__repr__", &repr);
+    add_acquire_methods<FixedPool>(pool);
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "bindings/pools/waiting.hpp"
+#include "bindings/python/python_pool.hpp"
+#include "threads/fixed/shared_fixed_pool.hpp"
+
+namespace numpool::bindings {
+
+/// A fixed pool with a Python function that constructs its blocks.
+class FixedPool final : public threads::SharedFixedPool, public WaitedPool {
+  public:
+    FixedPool(const threads::SharedFixedPoolOptions& options, pages::SourceHandle source,
+              py::object init)
+        : SharedFixedPool{options, std::move(source)}, init_{std::move(init)} {}
+
+    /// A Buffer on an acquired block, constructed if it was not. Where that fails the block goes
+    /// back, not constructed, and the error passes.
+    PyObject* hand_out(Block block) override;
+
+    /// What to do where there is no block at once.
+    static constexpr const char* usual_advice =
+        ": release one, wait with acquire(timeout=...), or allow more with max_blocks";
+
+    /// The Exhausted of a request for so many blocks, with `advice` on what to do.
+    [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice);
+
+    PyObject* init() const noexcept { return init_.ptr(); }
+    /// For the garbage collector, which found that nobody can reach the pool but by its init.
+    void drop_init() noexcept;
+
+  private:
+    ~FixedPool() override;
+
+    /// A block may be kept by what `init` refers to, which only the pool keeps: no collector of
+    /// garbage could see that. Whoever comes back through a buffer finds such a pool closed.
+    void only_blocks_left() noexcept override { drop_init(); }
+
+    py::object init_;
+};
+
+}  // namespace numpool::bindings
+
+NUMPOOL_REQUIRE_INITIALISED(numpool::bindings::FixedPool)

@@ -1,0 +1,123 @@
+#include "bindings/pools/python_reserve_pool.hpp"
+
+#include "base/error.hpp"
+#include "base/size_text.hpp"
+#include "bindings/buffer/buffer.hpp"
+#include "bindings/python/errors.hpp"
+#include "bindings/python/sizes.hpp"
+
+namespace numpool::bindings {
+
+using threads::ByteSource;
+using threads::Pool;
+using threads::PoolFigures;
+using threads::PoolHandle;
+using threads::SharedReservePoolOptions;
+
+PyObject* ReservePool::hand_out(Block block) {
+    Buffer* const buffer = new_buffer({this, block.start, static_cast<Py_ssize_t>(bytes())});
+    if (buffer != nullptr) return &buffer->ob_base;
+    release(block.start);
+    throw py::error_already_set{};
+}
+
+void ReservePool::throw_exhausted(std::size_t, const std::string& advice) {
+    throw Exhausted{refuse() + advice};
+}
+
+namespace {
+
+PoolHandle<ReservePool> create(const py::object& pool, const py::object& nbytes,
+                               const py::object& reserve, const py::object& name) {
+    if (!py::isinstance<Pool>(pool)) {
+        throw py::type_error{std::string{"a reserve is kept of a pool's blocks, not of "} +
+                             Py_TYPE(pool.ptr())->tp_name};
+    }
+    auto& backing = pool.cast<Pool&>();
+    auto* const source = dynamic_cast<ByteSource*>(&backing);
+    if (source == nullptr) {
+        throw py::type_error{backing.title() +
+                             " can't back a reserve: it hands out no memory of the size asked for"};
+    }
+    if (backing.closed()) throw Closed{backing.title() + " is closed and takes no more requests"};
+    SharedReservePoolOptions options;
+    options.bytes = to_size(nbytes, "nbytes");
+    options.reserve = to_count(reserve, "reserve");
+    options.name = to_name(name);
+    PoolHandle<ReservePool> made{new ReservePool{options, backing, *source, pool}};
+    made->fill_or_throw();
+    return made;
+}
+
+std::string repr(const ReservePool& pool) {
+    const PoolFigures figures = pool.figures();
+    const std::string blocks = std::to_string(figures.blocks) +
+                               (figures.blocks == 1 ? " block" : " blocks") + " of " +
+                               size_to_text(pool.bytes());
+    const std::string text = "<" + pool.title() + ": ";
+    if (pool.closed())
+        return text + (figures.blocks == 0 ? "closed>" : "closed, " + blocks + " still out>");
+    return text + blocks + " in use, " + std::to_string(pool.at_hand()) + " of " +
+           std::to_string(pool.reserve()) + " in reserve, from " + pool.backing().title() + ">";
+}
+
+/// The backing pool's `init` may refer to the reserve.
+void support_garbage_collection(PyHeapTypeObject* type) {
+    type->ht_type.tp_flags |= Py_TPFLAGS_HAVE_GC;
+    type->ht_type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) -> int {
+        Py_VISIT(Py_TYPE(self));
+        if (py::detail::is_holder_constructed(self))
+            Py_VISIT(pool_in<ReservePool>(self).backing_reference());
+        return 0;
+    };
+    type->ht_type.tp_clear = [](PyObject* self) -> int {
+        if (py::detail::is_holder_constructed(self))
+            pool_in<ReservePool>(self).drop_backing_reference();
+        return 0;
+    };
+}
+
+constexpr const char* doc = R"(Blocks of another pool, some of which are kept for when it refuses.
+
+A request asks the other pool first, then takes from the reserve, and then, if it may, waits: a
+request that may wait never fails, whatever becomes of the other pool, since what is in reserve is
+there or comes back. A released block goes to who waits first, then into the reserve, and else back.
+
+Use it for work that must go on when memory runs out: writing back what is dirty, answering what was
+accepted, closing down in order.
+
+pool        any pool that hands out memory of the size asked for: a FixedPool, a SlabPool
+nbytes      the size of each block, an int or a text like "64KiB"
+reserve     how many blocks to keep, 1 or more; where the pool does not give them all at once,
+            PoolExhausted is raised
+name        shown in errors and reprs)";
+
+}  // namespace
+
+void register_reserve_pool(py::module_& module) {
+    py::class_<ReservePool, Pool, PoolHandle<ReservePool>> pool{
+        module, "ReservePool", py::custom_type_setup{support_garbage_collection}, doc};
+    pool.attr("__module__") = "numpool";
+    pool.def(py::init(&create), py::arg("pool"), py::arg("nbytes"), py::arg("reserve"),
+             py::kw_only(), py::arg("name") = "")
+        .def_property_readonly(
+            "pool", [](const ReservePool& self) { return object_of(&self.backing()); },
+            "The pool that the blocks come from.")
+        .def_property_readonly("nbytes", &ReservePool::bytes, "The bytes in a block.")
+        .def_property_readonly("reserve", &ReservePool::reserve, "How many blocks are to be kept.")
+        .def_property_readonly("at_hand", &ReservePool::at_hand,
+                               "How many of the reserve are there now.")
+        .def(
+            "resize",
+            [](ReservePool& self, const py::object& reserve) {
+                const std::size_t count = to_count(reserve, "reserve");
+                without_gil([&] { self.resize(count); });
+            },
+            py::arg("reserve"), py::pos_only(),
+            "Keep so many blocks from now on, 1 or more. What is too much goes back at once; what "
+            "is\nmissing and not to be had now is made up by blocks that are released.")
+        .def("__repr__", &repr);
+    add_acquire_methods<ReservePool>(pool);
+}
+
+}  // namespace numpool::bindings

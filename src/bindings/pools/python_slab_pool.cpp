@@ -1,0 +1,148 @@
+#include <chrono>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/size.hpp"
+#include "base/size_text.hpp"
+#include "bindings/pools/any_size.hpp"
+#include "bindings/pools/python_slab_pool.hpp"
+#include "bindings/python/sizes.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+using pools::ClassFigures;
+using pools::SpanBankOptions;
+using threads::PoolFigures;
+using threads::SharedSlabPool;
+
+std::size_t to_milliseconds(double seconds) {
+    constexpr double a_century = 3.2e9;
+    if (std::isnan(seconds) || seconds < 0) {
+        throw BadArgument{"decay is " + std::to_string(seconds) +
+                          ": give the seconds that unused pages are kept, from 0 on"};
+    }
+    return static_cast<std::size_t>(std::min(seconds, a_century) * 1000);
+}
+
+std::vector<std::size_t> to_classes(const py::object& classes) {
+    std::vector<std::size_t> sizes;
+    if (classes.is_none()) return sizes;
+    for (const py::handle size : classes) sizes.push_back(to_size(size, "a size in classes"));
+    if (sizes.empty()) throw BadArgument{"classes is empty: name at least one block size, or None"};
+    return sizes;
+}
+
+void set_huge_pages(pools::SpanBankOptions& options, const py::object& wanted) {
+    if (PyBool_Check(wanted.ptr())) {
+        options.huge_pages = wanted.is(py::bool_{true});
+    } else if (py::isinstance<py::str>(wanted) && wanted.equal(py::str{"all"})) {
+        options.small_huge_from = 0;
+    } else {
+        throw BadArgument{"huge_pages is " + std::string{py::repr(wanted)} +
+                          ": it must be True (for blocks of 2 MiB and more), False or 'all' (for "
+                          "small ones too)"};
+    }
+}
+
+threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::object& cache,
+                                           const py::object& huge_pages, double decay,
+                                           bool background, bool wipe, const py::object& classes,
+                                           const py::object& name) {
+    threads::SharedSlabPoolOptions options;
+    if (!limit.is_none()) {
+        options.spans.limit = to_size(limit, "limit");
+        if (options.spans.limit == 0) {
+            throw BadArgument{"limit is 0: a pool needs at least a byte, or None for no limit"};
+        }
+    }
+    if (!cache.is_none()) options.spans.cached_limit = to_size(cache, "cache");
+    set_huge_pages(options.spans, huge_pages);
+    options.spans.decay_milliseconds = to_milliseconds(decay);
+    options.background = background;
+    options.wipe = wipe;
+    options.classes = to_classes(classes);
+    options.name = to_name(name);
+    return SharedSlabPool::create(options);
+}
+
+py::object stats(const SharedSlabPool& pool) {
+    const pools::SlabPoolFigures figures = pool.class_figures();
+    py::list classes;
+    for (const ClassFigures& one : figures.classes) {
+        if (one.requests != 0) classes.append(class_stats(one));
+    }
+    return stats_from(pool.figures(), py::tuple{classes}, class_stats(figures.spans));
+}
+
+std::string repr(const SharedSlabPool& pool) {
+    const PoolFigures figures = pool.figures();
+    std::string text = "<" + pool.title() + ": ";
+    if (pool.closed()) {
+        if (figures.blocks == 0) return text + "closed>";
+        return text + "closed, " + std::to_string(figures.blocks) +
+               (figures.blocks == 1 ? " block still out>" : " blocks still out>");
+    }
+    text += std::to_string(figures.blocks) + (figures.blocks == 1 ? " block, " : " blocks, ") +
+            size_to_text(figures.in_use);
+    if (figures.limit != PoolFigures::no_limit) text += " of " + size_to_text(figures.limit);
+    return text + " in use, " + size_to_text(figures.cached) + " cached>";
+}
+
+constexpr const char* doc = R"(Blocks of any size, in constant time.
+
+Small blocks come from slabs of their size class, through a magazine of each thread; large ones are
+spans of pages that are cached, merged with free neighbours as soon as they are released, and moved
+to where the next one needs them: free memory serves any request that is no larger. Any thread may
+use the pool, and release what another acquired.
+
+limit       the most bytes that may be in use, an int or a text like "2GiB" or "50%"; a request beyond
+            it raises PoolExhausted
+cache       the most bytes that may be kept for later, by default a quarter of the memory this process
+            may use
+huge_pages  ask for huge pages in blocks of 2 MiB and more, and for smaller ones once 128 MiB are in
+            use; "all" asks for them at once: faster where many small blocks are in use, for up to
+            2 MiB of memory more
+decay       unused pages go back to the system after so many seconds, when the pool is next used
+background  have a thread look after that, so that an idle process gives back, too
+wipe        zero each block when it comes back; acquired blocks then always hold zeroes
+classes     the block sizes to serve from slabs, if not the usual ones
+name        shown in errors and reprs)";
+
+}  // namespace
+
+void register_slab_pool(py::module_& module) {
+    SlabPoolClass pool{module, "SlabPool", doc};
+    pool.attr("__module__") = "numpool";
+    pool.def(py::init(&create), py::kw_only(), py::arg("limit") = py::none(),
+             py::arg("cache") = py::none(), py::arg("huge_pages") = true, py::arg("decay") = 1.0,
+             py::arg("background") = false, py::arg("wipe") = false,
+             py::arg("classes") = py::none(), py::arg("name") = "")
+        .def(
+            "reallocate", &reallocate<SharedSlabPool>, py::arg("buffer"), py::arg("nbytes"),
+            py::pos_only(),
+            "A buffer of another size with the contents of this one, as far as both reach; this "
+            "one is "
+            "released. Large blocks, and those that have grown to 16 KiB, grow in place or by "
+            "moving their pages, without a copy. "
+            "Raises, "
+            "and leaves the buffer as it was, while a view of it lives or where memory is refused.")
+        .def("stats", &stats,
+             "The pool's figures at this moment, as a PoolStats, by size class too.")
+        .def_property_readonly(
+            "classes",
+            [](const SharedSlabPool& self) {
+                py::list sizes;
+                for (std::size_t i = 0; i < self.classes().count(); ++i)
+                    sizes.append(self.classes().size(i));
+                return py::tuple{sizes};
+            },
+            "The block sizes that are served from slabs.")
+        .def("__repr__", &repr);
+    AnySize<BlockAccess<SharedSlabPool>>::add_to(pool);
+    add_array_methods<threads::SharedSlabPool>(pool);
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,83 @@
+/// What `acquire_async` is made of.
+
+#include <memory>
+#include <utility>
+
+#include "base/error.hpp"
+#include "bindings/pools/waiting.hpp"
+#include "bindings/python/python_pool.hpp"
+
+namespace numpool::bindings {
+
+using threads::WaitingPool;
+using Block = WaitingPool::Block;
+
+/// An event loop's place in the queue.
+class Request {
+  public:
+    Request(WaitingPool& pool, WaitedPool& waited, py::object wake)
+        : pool_{&pool},
+          waited_{waited},
+          waiter_{std::make_shared<CallbackWaiter>(std::move(wake))} {
+        granted_ = pool.acquire_or_wait(waiter_);
+    }
+    Request(const Request&) = delete;
+    Request& operator=(const Request&) = delete;
+    ~Request() { cancel(); }
+
+    /// The Buffer, if a block was granted; None before that. Throws Closed.
+    py::object take() {
+        Block block = std::exchange(granted_, Block{});
+        if (!block) {
+            const auto state = pool_->state_of(*waiter_);
+            if (state == threads::Waiter::State::closed) {
+                throw Closed{pool_->title() + " was closed while this request waited"};
+            }
+            if (state == threads::Waiter::State::granted) block = pool_->collect(*waiter_);
+        }
+        if (!block) return py::none{};
+        return py::reinterpret_steal<py::object>(waited_.hand_out(block));
+    }
+
+    /// Whether a block may come without a release to this pool: then this is to be called now and
+    /// then.
+    bool look_elsewhere() noexcept { return pool_->look_elsewhere(); }
+
+    /// Leaves the queue; a block that was granted and not taken goes to the next.
+    void cancel() noexcept {
+        Block block = std::exchange(granted_, Block{});
+        if (!block) block = pool_->collect(*waiter_);
+        if (block) return_unseen(*pool_, block);
+    }
+
+  private:
+    threads::PoolHandle<WaitingPool> pool_;
+    WaitedPool& waited_;
+    std::shared_ptr<CallbackWaiter> waiter_;
+    Block granted_;
+};
+
+}  // namespace numpool::bindings
+
+NUMPOOL_REQUIRE_INITIALISED(numpool::bindings::Request)
+
+namespace numpool::bindings {
+
+void register_request(py::module_& module) {
+    py::class_<Request>(module, "_Request", py::is_final(),
+                        "A place in a pool's queue, for an event loop.")
+        .def(py::init([](const py::object& pool, py::object wake) {
+                 auto& some = pool.cast<threads::Pool&>();
+                 auto* const waiting = dynamic_cast<WaitingPool*>(&some);
+                 auto* const waited = dynamic_cast<WaitedPool*>(&some);
+                 if (waiting == nullptr || waited == nullptr)
+                     throw py::type_error{some.title() + " is no pool to wait for"};
+                 return std::make_unique<Request>(*waiting, *waited, std::move(wake));
+             }),
+             py::arg("pool"), py::arg("wake"), py::pos_only())
+        .def("take", &Request::take)
+        .def("look_elsewhere", &Request::look_elsewhere)
+        .def("cancel", &Request::cancel);
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,106 @@
+#include "bindings/python/errors.hpp"
+
+#include <unistd.h>
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+#include "base/error.hpp"
+#include "bindings/python/topics.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+/// The exception types. They belong to the module, which is never unloaded.
+PyObject* pool_error = nullptr;
+PyObject* pool_exhausted = nullptr;
+PyObject* pool_closed = nullptr;
+PyObject* stale_handle = nullptr;
+
+PyObject* add_error(py::module_& module, const char* name, const char* doc,
+                    const py::tuple& bases) {
+    const std::string full_name = std::string{"numpool."} + name;
+    PyObject* const type = PyErr_NewExceptionWithDoc(full_name.c_str(), doc, bases.ptr(), nullptr);
+    if (type == nullptr) throw py::error_already_set{};
+    module.attr(name) = py::handle{type};
+    return type;
+}
+
+void translate(const std::exception_ptr& exception) {
+    try {
+        std::rethrow_exception(exception);
+    } catch (const BadArgument& error) {
+        PyErr_SetString(PyExc_ValueError, error.what());
+    } catch (const Exhausted& error) {
+        PyErr_SetString(pool_exhausted, error.what());
+    } catch (const Closed& error) {
+        PyErr_SetString(pool_closed, error.what());
+    } catch (const InUse& error) {
+        PyErr_SetString(PyExc_BufferError, error.what());
+    } catch (const Stale& error) {
+        PyErr_SetString(stale_handle, error.what());
+    } catch (const Corrupted& error) {
+        PyErr_SetString(pool_error, error.what());
+    }
+}
+
+}  // namespace
+
+void set_python_error() noexcept {
+    try {
+        try {
+            throw;
+        } catch (py::error_already_set& error) {
+            error.restore();
+        } catch (const py::builtin_exception& error) {
+            error.set_error();
+        } catch (const std::bad_alloc&) {
+            PyErr_NoMemory();
+        } catch (const std::length_error&) {  // A container that no memory could hold.
+            PyErr_NoMemory();
+        } catch (...) {
+            translate(std::current_exception());
+        }
+    } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+    } catch (...) {
+        PyErr_SetString(PyExc_RuntimeError, "numpool: an unknown C++ exception");
+    }
+}
+
+void drop_with_gil(py::object& object) noexcept try {
+    if (!object) return;
+    const py::gil_scoped_acquire gil;
+    object = {};
+} catch (abi::__forced_unwind&) {
+    hang_thread();
+}
+
+void hang_thread() noexcept {
+    for (;;) pause();
+}
+
+void register_errors(py::module_& module) {
+    const auto base = [](PyObject* type) { return py::reinterpret_borrow<py::object>(type); };
+    pool_error =
+        add_error(module, "PoolError",
+                  "Base of numpool's own errors; raised itself when a pool's check finds damage.",
+                  py::make_tuple(base(PyExc_Exception)));
+    pool_exhausted = add_error(module, "PoolExhausted",
+                               "The pool has no block left, or the system refused it memory.",
+                               py::make_tuple(base(pool_error), base(PyExc_MemoryError)));
+    pool_closed = add_error(module, "PoolClosed", "The pool was closed and takes no more requests.",
+                            py::make_tuple(base(pool_error), base(PyExc_ValueError)));
+    stale_handle = add_error(module, "StaleHandle",
+                             "A handle that leads to no live block: it was freed, or is none of "
+                             "this pool's.",
+                             py::make_tuple(base(pool_error), base(PyExc_KeyError)));
+    // KeyError shows its text in quotes, as if it were a key.
+    py::handle{stale_handle}.attr("__str__") = base(PyExc_BaseException).attr("__str__");
+    py::register_exception_translator([](std::exception_ptr exception) {
+        if (exception) translate(exception);
+    });
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "bindings/python/topics.hpp"
+
+// After Python.h. One table of NumPy's functions for the whole extension, filled by `import_numpy`.
+#define PY_ARRAY_UNIQUE_SYMBOL numpool_numpy_api
+#ifndef NUMPOOL_IMPORTS_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+namespace numpool::bindings {
+
+/// Imports NumPy at the first call; nothing of its API works before that. False with a Python
+/// error where that fails.
+bool import_numpy();
+
+/// The same; throws error_already_set.
+void require_numpy();
+
+}  // namespace numpool::bindings

@@ -1,0 +1,154 @@
+#include "bindings/python/python_pool.hpp"
+
+#include "base/error.hpp"
+#include "bindings/python/errors.hpp"
+#include "bindings/python/sizes.hpp"
+
+namespace numpool::bindings {
+
+using threads::Pool;
+using threads::PoolFigures;
+using threads::PoolHandle;
+
+py::object object_of(Pool* pool) {
+    if (pool == nullptr) return py::none{};
+    // An object that is being destroyed is still registered, and must not be brought back to life.
+    const py::detail::type_info* const type = py::detail::get_type_info(typeid(*pool));
+    const py::handle known =
+        type == nullptr ? py::handle{}
+                        : py::detail::get_object_handle(dynamic_cast<const void*>(pool), type);
+    if (known && Py_REFCNT(known.ptr()) == 0) {
+        throw Closed{pool->title() + ": its Python object is being destroyed"};
+    }
+    return py::cast(pool, py::return_value_policy::take_ownership);
+}
+
+py::object stats_from(const PoolFigures& figures, const py::object& classes,
+                      const py::object& spans) {
+    using namespace py::literals;
+    const py::object limit =
+        figures.limit == PoolFigures::no_limit ? py::none{} : py::object{py::int_{figures.limit}};
+    return py::module_::import("numpool._stats")
+        .attr("PoolStats")(
+            "requested"_a = figures.requested, "in_use"_a = figures.in_use, "peak"_a = figures.peak,
+            "cached"_a = figures.cached, "committed"_a = figures.committed,
+            "peak_committed"_a = figures.peak_committed, "mapped"_a = figures.mapped,
+            "limit"_a = limit, "blocks"_a = figures.blocks, "requests"_a = figures.requests,
+            "asked"_a = figures.asked, "hits"_a = figures.hits, "growths"_a = figures.growths,
+            "waits"_a = figures.waits, "failures"_a = figures.failures, "classes"_a = classes,
+            "spans"_a = spans);
+}
+
+py::object class_stats(const pools::ClassFigures& figures) {
+    using namespace py::literals;
+    return py::module_::import("numpool._stats")
+        .attr("ClassStats")("block_size"_a = figures.block_size, "requested"_a = figures.requested,
+                            "in_use"_a = figures.in_use, "cached"_a = figures.cached,
+                            "committed"_a = figures.committed, "mapped"_a = figures.mapped,
+                            "blocks"_a = figures.blocks, "requests"_a = figures.requests,
+                            "asked"_a = figures.asked, "hits"_a = figures.hits);
+}
+
+void add_methods(py::handle type, std::span<PyMethodDef> methods) {
+    for (PyMethodDef& method : methods) {
+        const auto descriptor = py::reinterpret_steal<py::object>(
+            PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(type.ptr()), &method));
+        if (!descriptor) throw py::error_already_set{};
+        type.attr(method.ml_name) = descriptor;
+    }
+}
+
+std::string to_name(const py::object& name) {
+    if (!py::isinstance<py::str>(name)) {
+        throw py::type_error{std::string{"name must be a str, not "} +
+                             Py_TYPE(name.ptr())->tp_name};
+    }
+    const std::string text = to_text(name);
+    if (text.find('\0') != std::string::npos) {
+        throw BadArgument{"name holds a NUL character, which would end it where it is shown"};
+    }
+    return text;
+}
+
+const std::byte* address_in(const py::object& subject, const char* function) {
+    if (PyIndex_Check(subject.ptr()) && !PyObject_CheckBuffer(subject.ptr())) {
+        return reinterpret_cast<const std::byte*>(to_count(subject, "address"));
+    }
+    // Arrays of some dtypes (dates, for one) export no buffer, but all tell their address.
+    const py::object interface = py::getattr(subject, "__array_interface__", py::none());
+    if (py::isinstance<py::dict>(interface)) {
+        const auto data = interface["data"].cast<py::tuple>();
+        return reinterpret_cast<const std::byte*>(to_count(data[0], "address"));
+    }
+    if (!PyObject_CheckBuffer(subject.ptr())) {
+        throw py::type_error{std::string{function} +
+                             "() takes a buffer, an array, a memoryview or an address, not " +
+                             Py_TYPE(subject.ptr())->tp_name};
+    }
+    Py_buffer view{};
+    if (PyObject_GetBuffer(subject.ptr(), &view, PyBUF_FULL_RO) != 0) throw py::error_already_set{};
+    const auto* const address = static_cast<const std::byte*>(view.buf);
+    PyBuffer_Release(&view);
+    return address;
+}
+
+void require_undrawn(const Pool& pool) {
+    const std::size_t pools = pool.drawing_pools();
+    if (pools == 0 || pool.closed()) return;
+    throw InUse{pool.title() + ": " + std::to_string(pools) +
+                (pools == 1 ? " pool draws on it: close that one first"
+                            : " pools draw on it: close those first")};
+}
+
+void register_pool(py::module_& module) {
+    py::class_<Pool, PoolHandle<Pool>> pool{module, "Pool", R"(What all pools have in common.
+
+A pool may be used by any thread. Its memory lives as long as anyone can reach it: the pool
+object, a buffer, a view or an array.)"};
+    pool.attr("__module__") = "numpool";
+    pool.def_property_readonly("name", &Pool::name,
+                               "The name that errors and reprs show; may be empty.")
+        .def_property_readonly("closed", &Pool::closed, "Whether close() was called.")
+        .def(
+            "owns",
+            [](const Pool& self, const py::object& x) { return self.owns(address_in(x, "owns")); },
+            py::arg("x"), py::pos_only(),
+            "Whether x lies in this pool's memory: a buffer, an array or another exporter of "
+            "bytes, or "
+            "an address. Views count as the memory they show.")
+        .def(
+            "stats", [](const Pool& self) { return stats_from(self.figures()); },
+            "The pool's figures at this moment, as a PoolStats.")
+        .def(
+            "check", [](const Pool& self) { without_gil([&] { self.check(); }); },
+            "Walk everything the pool knows; raise PoolError that says what is broken, if "
+            "anything is.")
+        .def(
+            "trim", [](Pool& self) { return without_gil([&] { return self.trim(); }); },
+            "Give back to the system all pages that no live block needs, and return how many "
+            "bytes.")
+        .def(
+            "close",
+            [](Pool& self) {
+                require_undrawn(self);
+                without_gil([&] { self.close(); });
+            },
+            "Take no more requests: they raise PoolClosed, and so do those that wait. Buffers "
+            "that are "
+            "out stay good; the memory goes back when the last of them does. Closing again does "
+            "nothing. Raises BufferError, and closes nothing, while another pool draws on this "
+            "one.")
+        .def(
+            "__enter__", [](const py::object& self) { return self; }, "The pool itself.")
+        .def(
+            "__exit__",
+            [](Pool& self, const py::args& exc_info) {
+                // An exception passes; what draws on the pool keeps what it has.
+                const bool failing = exc_info.size() > 0 && !exc_info[0].is_none();
+                if (!failing) require_undrawn(self);
+                without_gil([&] { self.close(); });
+            },
+            "Close the pool. Where the block ends in an exception, that one passes.");
+}
+
+}  // namespace numpool::bindings

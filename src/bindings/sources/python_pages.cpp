@@ -1,0 +1,78 @@
+/// Pages that are prepared as real-time programs want them, for pools to draw on.
+
+#include "bindings/sources/python_pages.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "base/error.hpp"
+#include "bindings/python/sizes.hpp"
+#include "pages/source/explicit_huge_pages.hpp"
+#include "pages/source/os_pages.hpp"
+#include "pages/source/prepared_pages.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+/// No machine has so many; the source says how many this one has.
+constexpr std::size_t most_node = 1 << 20;
+
+/// Prepared pages and, below them, those that were set aside for this.
+struct PreparedHugePages {
+    explicit PreparedHugePages(const pages::Preparation& preparation)
+        : prepared{huge, preparation} {}
+
+    pages::ExplicitHugePages huge;
+    pages::PreparedPages prepared;
+};
+
+pages::SourceHandle make_source(const pages::Preparation& preparation, bool huge) {
+    if (!huge) {
+        return pages::SourceHandle{
+            std::make_shared<pages::PreparedPages>(pages::os_pages(), preparation)};
+    }
+    const auto both = std::make_shared<PreparedHugePages>(preparation);
+    return pages::SourceHandle{std::shared_ptr<pages::PageSource>{both, &both->prepared}};
+}
+
+Pages create(bool populated, bool locked, const py::object& node, bool huge) {
+    pages::Preparation preparation{.populated = populated, .locked = locked};
+    std::string text = "<numpool.Pages:";
+    if (populated) text += " populated";
+    if (locked) text += " locked";
+    if (huge) text += " huge";
+    if (!node.is_none()) {
+        preparation.node = static_cast<unsigned>(std::min(to_count(node, "node"), most_node));
+        text += " of node " + std::to_string(*preparation.node);
+    }
+    if (text.back() == ':') text += " as they come";
+    return {make_source(preparation, huge), text + ">"};
+}
+
+constexpr const char* doc =
+    R"(Pages as real-time programs want them, for a pool's source=Pages(...).
+
+By default a page of memory comes when it is first touched, which takes a microsecond or so, and
+may be taken away again while the machine is short of memory.
+
+populated  all pages of a pool are brought in when the pool takes them: no page fault comes later
+locked     the same, and they are never swapped out; RLIMIT_MEMLOCK bounds how many there may be
+node       they come from this NUMA node's memory only
+huge       they come from the huge pages of 2 MiB that were set aside for this (vm.nr_hugepages),
+           whole ones only
+
+A pool that can't have such pages raises PoolExhausted. In a forked child they are ordinary pages.)";
+
+}  // namespace
+
+void register_pages(py::module_& module) {
+    py::class_<Pages> pages{module, "Pages", py::is_final(), doc};
+    pages.attr("__module__") = "numpool";
+    pages
+        .def(py::init(&create), py::kw_only(), py::arg("populated") = false,
+             py::arg("locked") = false, py::arg("node") = py::none(), py::arg("huge") = false)
+        .def("__repr__", [](const Pages& self) { return self.text; });
+}
+
+}  // namespace numpool::bindings

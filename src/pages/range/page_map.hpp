@@ -1,0 +1,155 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+
+#include "pages/source/page_source.hpp"
+
+namespace numpool::pages {
+
+/// The unit in which the address range is dealt out, and in which the page map knows it.
+inline constexpr unsigned granule_shift = 16;
+inline constexpr std::size_t granule = std::size_t{1} << granule_shift;
+
+/// What the page map says of one granule: whose it is (16 bits, from `PageMap::enrol`, already
+/// shifted) and of what kind (16 bits). 0 is nobody's.
+///
+/// A pool whose number is `mine` finds out with one subtraction whether an address is its own and
+/// in a slab: `tag(address) - mine` is then the kind, and for every other pool's it is larger.
+using Tag = std::uint32_t;
+inline constexpr unsigned kind_bits = 16;
+
+/// The smaller kinds are slabs', by the offsets of their size classes.
+inline constexpr Tag span_kind = 0xffff;
+
+constexpr Tag kind_of(Tag tag) noexcept {
+    return tag & ((Tag{1} << kind_bits) - 1);
+}
+constexpr Tag owner_of(Tag tag) noexcept {
+    return tag & ~((Tag{1} << kind_bits) - 1);
+}
+
+/// The tags of a reserved range, for who reads them again and again. They lie where the map begins,
+/// in front of the range: what an address is subtracted from is where its tag is found, too.
+class Tags {
+  public:
+    constexpr Tags() = default;
+
+    /// False where the address lies outside the range.
+    bool find(const void* address, Tag& tag) const noexcept {
+        const std::size_t index = index_of(address);
+        if (index >= granules_) [[unlikely]]
+            return false;
+        tag = first()[index].load(std::memory_order_relaxed);
+        return true;
+    }
+
+    /// The tag of the granule that holds this address; 0 where it is nobody's or foreign.
+    Tag tag(const void* address) const noexcept {
+        Tag tag;
+        return find(address, tag) ? tag : 0;
+    }
+
+  private:
+    friend class PageMap;
+
+    std::size_t index_of(const void* address) const noexcept {
+        return (reinterpret_cast<std::uintptr_t>(address) - base_) >> granule_shift;
+    }
+
+    std::atomic<Tag>* first() const noexcept { return reinterpret_cast<std::atomic<Tag>*>(base_); }
+
+    std::uintptr_t base_ = 0;
+    std::size_t granules_ = 0;
+};
+
+/// Answers "whose is this address, and of what kind?" in constant time for any address at all.
+///
+/// Flat arrays over the granules of the reserved range, beside the range or, as the tags, in front
+/// of it, with a granule between, at least, that nobody may touch: a user who writes beyond a block
+/// does not reach them. Any thread may ask; only the owner of a granule's pages may mark it. An
+/// answer about a block is right for as long as the asker keeps the block alive.
+class PageMap {
+  public:
+    constexpr PageMap() = default;
+    PageMap(const PageMap&) = delete;
+    PageMap& operator=(const PageMap&) = delete;
+
+    /// The tag of the granule that holds this address; 0 where it is nobody's or foreign.
+    Tag tag(const void* address) const noexcept {
+        // `covered_` is 0 until the range is reserved: everything is foreign then.
+        const bool reserved = covered_.load(std::memory_order_acquire) != 0;
+        return reserved ? tags_.tag(address) : 0;
+    }
+    /// All of them, once the range is reserved.
+    Tags tags() const noexcept { return tags_; }
+
+    /// What the owner noted of the granule: its span, or its slab. Null where `tag` is 0.
+    void* note(const void* address) const noexcept {
+        const std::size_t index = index_of(address);
+        if (index >= covered_.load(std::memory_order_acquire)) [[unlikely]]
+            return nullptr;
+        return notes_[index].load(std::memory_order_relaxed);
+    }
+
+    /// The same for an address whose tag is not 0.
+    void* known_note(const void* address) const noexcept {
+        return notes_[index_of(address)].load(std::memory_order_relaxed);
+    }
+
+    /// Marks every granule of an extent.
+    void mark(Extent extent, Tag tag, void* note) noexcept;
+
+    /// Takes a number for an owner, shifted so that a kind can be added to it. Throws Exhausted
+    /// where 65,535 owners live already, or there is no memory for their table.
+    Tag enrol(void* owner);
+
+    /// Gives the number back. No granule may be marked with it any more.
+    void withdraw(Tag owner) noexcept;
+
+    /// The owner that enrolled with the number in this tag, or null.
+    void* owner(Tag tag) const noexcept;
+
+    /// Whose is this address? Null for what is foreign or nobody's.
+    void* owner(const void* address) const noexcept { return owner(tag(address)); }
+
+    // For those who deal the range out.
+
+    /// One byte a granule for whoever maps it, as the bank does: may its pages hold anything?
+    std::uint8_t* warm(const void* address) const noexcept { return warm_ + index_of(address); }
+    /// One byte a granule: may a mapping of the kernel's begin here?
+    std::uint8_t* seam(const void* address) const noexcept { return seam_ + index_of(address); }
+
+    /// What the map of a range of so many bytes needs in front of it, in whole huge pages.
+    static std::size_t front(std::size_t bytes) noexcept;
+    /// Makes room for the map of such a range, which begins behind its `front` at `base`: reserved
+    /// addresses, all of them, that the caller ends after `dismiss`. False where that is refused.
+    bool reserve(std::byte* base, std::size_t bytes) noexcept;
+    /// Brings the map up to the `bytes` first bytes of the range. False where that is refused.
+    bool cover(std::size_t bytes) noexcept;
+    /// Ends it; everything is foreign again.
+    void dismiss() noexcept;
+
+  private:
+    std::size_t index_of(const void* address) const noexcept { return tags_.index_of(address); }
+
+    Tags tags_;
+    std::size_t front_ = 0;
+    std::atomic<std::size_t> covered_ = 0;
+    std::atomic<void*>* notes_ = nullptr;
+    std::uint8_t* warm_ = nullptr;
+    std::uint8_t* seam_ = nullptr;
+    std::atomic<std::atomic<void*>*> owners_ = nullptr;
+    Tag last_owner_ = 0;
+};
+
+/// The map of the process's range, `address_range()`. Usable before the range is reserved, and
+/// while the process exits.
+extern PageMap page_map;
+
+/// For fork: the lock of who is enrolled, held around it and taken before the address range's.
+std::mutex& owners_mutex() noexcept;
+
+}  // namespace numpool::pages

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstddef>
+
+#include "pages/source/os_pages.hpp"
+
+namespace numpool::pages {
+
+/// Pages for tests: real ones underneath, every call counted, and any call can be made to fail.
+class FakePages final : public PageSource {
+  public:
+    static constexpr std::size_t never = ~std::size_t{0};
+
+    explicit FakePages(PageSource& under = os_pages()) noexcept : under_{under} {}
+
+    Extent map(std::size_t bytes, std::size_t align) noexcept override {
+        if (fails()) return {};
+        const Extent extent = under_.map(bytes, align);
+        if (extent) {
+            ++maps;
+            mapped += extent.bytes;
+        }
+        return extent;
+    }
+
+    void unmap(Extent extent) noexcept override {
+        ++unmaps;
+        mapped -= extent.bytes;
+        under_.unmap(extent);
+    }
+
+    bool purge(Extent extent) noexcept override {
+        if (fails()) return false;
+        ++purges;
+        purged += extent.bytes;
+        return under_.purge(extent);
+    }
+
+    Extent grow(Extent extent, std::size_t bytes) noexcept override {
+        if (fails()) return {};
+        const Extent grown = under_.grow(extent, bytes);
+        if (grown) {
+            ++grows;
+            mapped += grown.bytes - extent.bytes;
+        }
+        return grown;
+    }
+
+    Moved move(Extent from, std::byte* to) noexcept override {
+        if (moves_refused) return Moved::refused;
+        if (fails()) return lose_moves ? Moved::lost : Moved::refused;
+        const Moved result = under_.move(from, to);
+        if (result == Moved::done) {
+            ++moves;
+            moved += from.bytes;
+        }
+        return result;
+    }
+
+    bool renew(Extent extent) noexcept override {
+        if (fails()) return false;
+        ++renewals;
+        return under_.renew(extent);
+    }
+
+    bool advise_huge(Extent extent, bool huge) noexcept override {
+        if (fails()) return false;
+        ++advices;
+        return under_.advise_huge(extent, huge);
+    }
+
+    std::size_t unit() const noexcept override { return under_.unit(); }
+    std::size_t given() const noexcept override { return mapped; }
+
+    /// Calls that may fail (all but `unmap`) fail from the `n`-th one from now on, counted from
+    /// nought, as often as `times`.
+    void fail_after(std::size_t n, std::size_t times = never) noexcept {
+        calls_until_failure_ = n;
+        failures_left_ = times;
+    }
+    void stop_failing() noexcept { calls_until_failure_ = never; }
+
+    std::size_t maps = 0;
+    std::size_t unmaps = 0;
+    std::size_t purges = 0;
+    std::size_t grows = 0;
+    std::size_t moves = 0;
+    std::size_t renewals = 0;
+    std::size_t advices = 0;
+    /// Bytes.
+    std::size_t mapped = 0;
+    std::size_t purged = 0;
+    std::size_t moved = 0;
+    /// As on a kernel that moves no pages.
+    bool moves_refused = false;
+    /// A move that fails loses its target instead of refusing.
+    bool lose_moves = false;
+
+  private:
+    bool fails() noexcept {
+        if (calls_until_failure_ == never) return false;
+        if (calls_until_failure_ > 0) {
+            --calls_until_failure_;
+            return false;
+        }
+        if (failures_left_ == 0) return false;
+        if (failures_left_ != never) --failures_left_;
+        return true;
+    }
+
+    PageSource& under_;
+    std::size_t calls_until_failure_ = never;
+    std::size_t failures_left_ = 0;
+};
+
+}  // namespace numpool::pages

@@ -1,0 +1,300 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "base/size.hpp"
+#include "pages/source/os_pages.hpp"
+
+namespace numpool::pools {
+
+/// A region: blocks of any size by moving a pointer, and all of them ended at once; one thread at a
+/// time.
+///
+/// Small blocks lie one behind the other in chunks, each behind a header of 16 bytes; a request of
+/// more than a quarter of the chunk size gets an extent of its own. A block that dies early is only
+/// counted, except where that gives room back for free: the newest blocks are taken off the top,
+/// a chunk whose blocks are all dead goes back to the source, and so does a large block.
+///
+/// Chunks behind the current one are *spare*: a reset or a rewind makes them so by moving back
+/// which one is current. The next cycle takes them in turn; what a whole cycle, from one rewind to
+/// a mark to the next, did not reach goes back. A chunk that dies early does not become spare: who
+/// never resets would keep the most that there ever was.
+///
+/// A block has users. A *use* (an array, a view) forbids the arena to end it. A *ticket* does not:
+/// who holds one must ask, before each use, whether the block is still there.
+class Arena {
+  public:
+    static constexpr std::size_t largest_chunk = std::size_t{1} << 30;
+
+    /// An idle block: not in use, kept by a ticket.
+    struct Idle {
+        std::byte* start = nullptr;
+        std::uint64_t ticket = 0;
+    };
+    /// A place to rewind to.
+    struct Mark {
+        std::size_t level = 0;
+        std::uint64_t id = 0;
+    };
+    /// A block in use.
+    struct Used {
+        const std::byte* start = nullptr;
+        std::size_t bytes = 0;
+        /// Somebody else may still use it later.
+        bool has_ticket = false;
+    };
+    /// Of live blocks. Bytes as asked for, and as rounded, headers included.
+    struct Tally {
+        std::size_t uses = 0;
+        std::size_t blocks = 0;
+        std::size_t requested = 0;
+        std::size_t in_use = 0;
+
+        Tally& operator+=(const Tally& other) noexcept;
+        bool operator==(const Tally&) const noexcept = default;
+    };
+
+    /// Takes no memory yet. Throws BadArgument.
+    explicit Arena(std::size_t chunk_size, pages::PageSource& source = pages::os_pages());
+    Arena(const Arena&) = delete;
+    Arena& operator=(const Arena&) = delete;
+    ~Arena();
+
+    /// A block in use once; null, and nothing has changed, where memory is refused. Its start is a
+    /// multiple of 16, from 1 KiB on of 64.
+    std::byte* acquire(std::size_t bytes) noexcept { return place(bytes, 1); }
+    /// The same, all of its bytes nought.
+    std::byte* acquire_zeroed(std::size_t bytes) noexcept;
+    /// A block for a ticket; an empty one where memory is refused.
+    Idle acquire_idle(std::size_t bytes) noexcept {
+        std::byte* const block = place(bytes, ticket_held);
+        return {block, block == nullptr ? 0 : levels_.back().generation};
+    }
+
+    /// Whether the block of this ticket is still there.
+    bool is_current(std::uint64_t ticket) const noexcept;
+    /// One more use of an idle block. False where the block is not there any more.
+    bool begin_use(std::byte* block, std::uint64_t ticket) noexcept;
+    /// How many uses the block of the ticket has; 0 where it is not there any more.
+    std::size_t uses_of(const std::byte* block, std::uint64_t ticket) const noexcept;
+    /// One use ends, and with the last the block, unless a ticket keeps it. The block must be in
+    /// use.
+    void end_use(std::byte* block) noexcept;
+    /// The ticket ends, and the block where nobody uses it. Nothing happens where the block is not
+    /// there any more.
+    void drop(std::byte* block, std::uint64_t ticket) noexcept;
+
+    /// The block with another size, moved where it must be; it is in use once, and by no ticket.
+    /// Null, and nothing has changed, where memory is refused.
+    std::byte* reallocate(std::byte* block, std::size_t bytes) noexcept;
+
+    /// Of the live block that starts here, the bytes asked for; 0 where it is not in the arena.
+    std::size_t size_of(const std::byte* block) const noexcept;
+    /// What fits into that block without moving it: at least 16 where it is in the arena.
+    std::size_t usable_size(const std::byte* block) const noexcept;
+    bool owns(const std::byte* address) const noexcept { return find(address) != nullptr; }
+
+    /// Notes the place up to which blocks exist now. Throws std::bad_alloc.
+    Mark mark();
+    /// False once the arena was rewound to an older mark, or reset.
+    bool knows(const Mark& mark) const noexcept;
+    /// The place before all blocks.
+    Mark beginning() const noexcept { return {0, levels_.front().id}; }
+    /// How many blocks since the mark are in use. The first of them fill `first`, by the ages of
+    /// their extents and then their own; it becomes as short as they are few. It looks at every
+    /// block: for errors.
+    std::size_t used_since(const Mark& mark, std::span<Used>& first) const noexcept;
+    /// Ends every block since the mark, which none may use, and forgets later marks.
+    void rewind(const Mark& mark) noexcept;
+    /// Ends all blocks and forgets all marks: a rewind to the beginning.
+    void reset() noexcept;
+    /// How often something is in use since the mark.
+    std::size_t uses_since(const Mark& mark) const noexcept;
+
+    /// Gives all spare chunks back, and the first one where no block lives and no mark stands.
+    std::size_t trim() noexcept;
+
+    /// Throws Corrupted where the records contradict each other. It walks every block.
+    void check() const;
+
+    Tally tally() const noexcept;
+    std::size_t chunk_size() const noexcept { return chunk_size_; }
+    /// Of live blocks, the most there were.
+    std::size_t peak() const noexcept { return peak_; }
+    std::size_t mapped() const noexcept { return mapped_; }
+    std::size_t peak_mapped() const noexcept { return peak_mapped_; }
+    /// How often it took an extent.
+    std::size_t growths() const noexcept { return growths_; }
+    std::size_t extents() const noexcept { return chunks_.size(); }
+
+  private:
+    /// What lies before each block of a chunk.
+    struct Header {
+        std::size_t bytes;
+        /// How far back the header before it is, in units of 16 bytes; 0 in a chunk's first one.
+        std::uint32_t previous;
+        /// How many uses, and whether a ticket is held: 0 is a dead block.
+        std::uint32_t users;
+    };
+    static constexpr std::uint32_t ticket_held = std::uint32_t{1} << 31;
+    static constexpr std::size_t header_bytes = sizeof(Header);
+
+    /// An extent: a chunk of blocks, or one large block.
+    struct Chunk {
+        pages::Extent pages;
+        /// Counts up whenever an extent comes into use; 0 is none.
+        std::uint64_t number = 0;
+        /// A chunk's own; it grows along the chain, so that it tells which are spare. 0 is none.
+        std::uint64_t position = 0;
+        /// Where the next block's header may start.
+        std::byte* top = nullptr;
+        Header* last = nullptr;
+        /// Live ones; right in chunks that are newer than the newest mark's.
+        std::size_t blocks = 0;
+        bool is_large = false;
+        /// A large block's: that block starts where the extent does.
+        Header large{};
+        Chunk* older = nullptr;
+        Chunk* newer = nullptr;
+    };
+
+    struct Chain {
+        Chunk* first = nullptr;
+        Chunk* last = nullptr;
+        void append(Chunk& chunk) noexcept;
+        void remove(Chunk& chunk) noexcept;
+    };
+
+    /// What was made since a mark, up to the next one; the first began with the arena.
+    struct Level {
+        std::uint64_t id = 0;
+        std::uint64_t generation = 0;  ///< new at each rewind: the tickets of its blocks
+        /// The newest extent's number when it began: what is newer belongs to it, and so do the
+        /// blocks from `top` on in the chunk that was current.
+        std::uint64_t number = 0;
+        Chunk* chunk = nullptr;
+        std::byte* top = nullptr;
+        Header* last = nullptr;
+        /// The furthest position in use since it began or was rewound to; newer levels may know
+        /// more.
+        std::uint64_t reach = 0;
+        bool was_rewound = false;
+        Tally tally;
+    };
+
+    static std::size_t rounded(std::size_t bytes) noexcept {
+        return round_up(std::max<std::size_t>(bytes, 1), header_bytes);
+    }
+    /// What a block of so many bytes takes.
+    static std::size_t cost(std::size_t bytes) noexcept { return rounded(bytes) + header_bytes; }
+    static std::byte* start_of(const Header* header) noexcept {
+        return const_cast<std::byte*>(reinterpret_cast<const std::byte*>(header)) + header_bytes;
+    }
+    static std::byte* end_of(const Header* header) noexcept {
+        return start_of(header) + rounded(header->bytes);
+    }
+    static Header* before(const Header* header) noexcept {
+        if (header->previous == 0) return nullptr;
+        return reinterpret_cast<Header*>(start_of(header) - header_bytes -
+                                         header->previous * header_bytes);
+    }
+    static Header& header_of(Chunk& chunk, std::byte* block) noexcept {
+        return chunk.is_large ? chunk.large : *reinterpret_cast<Header*>(block - header_bytes);
+    }
+
+    std::byte* place(std::size_t bytes, std::uint32_t users) noexcept {
+        std::byte* const block = bytes <= largest_small_ ? put(bytes, users) : nullptr;
+        return block != nullptr ? block : place_slowly(bytes, users, false);
+    }
+    /// A block on top of the current chunk, or null where it has no room.
+    std::byte* put(std::size_t bytes, std::uint32_t users) noexcept {
+        Chunk& chunk = *current_;
+        const auto top = reinterpret_cast<std::uintptr_t>(chunk.top);
+        const std::size_t align = bytes < 1024 ? header_bytes : 64;
+        const std::size_t gap = round_up(top + header_bytes, align) - top;
+        const std::size_t size = rounded(bytes);
+        if (gap + size > static_cast<std::size_t>(chunk.pages.end() - chunk.top)) [[unlikely]]
+            return nullptr;
+        std::byte* const block = chunk.top + gap;
+        auto* const header = reinterpret_cast<Header*>(block - header_bytes);
+        header->bytes = bytes;
+        header->previous =
+            chunk.last == nullptr ? 0 : static_cast<std::uint32_t>(header - chunk.last);
+        header->users = users;
+        chunk.last = header;
+        chunk.top = block + size;
+        ++chunk.blocks;
+        count(bytes, users);
+        return block;
+    }
+    void count(std::size_t bytes, std::uint32_t users) noexcept {
+        Tally& tally = levels_.back().tally;
+        tally.uses += users == 1 ? 1 : 0;
+        ++tally.blocks;
+        tally.requested += bytes;
+        tally.in_use += cost(bytes);
+        in_use_ += cost(bytes);
+        peak_ = std::max(peak_, in_use_);
+    }
+
+    std::byte* place_slowly(std::size_t bytes, std::uint32_t users, bool zeroed) noexcept;
+    std::byte* place_large(std::size_t bytes, std::uint32_t users, bool zeroed) noexcept;
+    std::byte* resize(Chunk& chunk, Header& header, std::byte* block, std::size_t bytes) noexcept;
+    std::byte* grow_large(Chunk& chunk, std::size_t bytes) noexcept;
+    pages::Extent map_large(std::size_t bytes, bool zeroed) noexcept;
+    bool add_chunk() noexcept;
+    Chunk* map_chunk() noexcept;
+    Chunk* add(pages::Extent extent) noexcept;
+    void give_back(Chunk* chunk) noexcept;
+    bool is_spare(const Chunk& chunk) const noexcept { return chunk.position > current_->position; }
+    std::size_t give_back_spares(std::uint64_t reach) noexcept;
+    void note_mapped(std::size_t bytes) noexcept {
+        mapped_ += bytes;
+        peak_mapped_ = std::max(peak_mapped_, mapped_);
+    }
+
+    Chunk* find(const std::byte* address) const noexcept;
+    Level& level_of(const Chunk& chunk, const Header& header) noexcept;
+    void end(Chunk& chunk, Header& header) noexcept;
+    void pop() noexcept;
+    Chunk* chunk_at(const Level& level) const noexcept {
+        return level.chunk != nullptr ? level.chunk : small_.first;
+    }
+    void return_to(const Level& level) noexcept;
+    template <class Visit>
+    void for_each_block(Visit visit) const;
+    void check_chunk(const Chunk& chunk) const;
+    void check_chains() const;
+
+    Chunk none_;
+    Chunk* current_ = &none_;
+    std::size_t largest_small_;
+    /// Never empty.
+    std::vector<Level> levels_;
+    std::size_t in_use_ = 0;
+    std::size_t peak_ = 0;
+    pages::PageSource& source_;
+    std::size_t chunk_size_;
+    /// By where they start.
+    std::map<const std::byte*, Chunk> chunks_;
+    /// Chunks by position, spares last; its first one stays until a trim.
+    Chain small_;
+    /// Large blocks by number.
+    Chain large_;
+    /// For extents, and for the ids and generations of levels.
+    std::uint64_t last_number_ = 0;
+    std::uint64_t last_position_ = 0;
+    std::uint64_t last_id_ = 0;
+    std::size_t mapped_ = 0;
+    std::size_t peak_mapped_ = 0;
+    /// Of chunks, spare ones too.
+    std::size_t chunk_bytes_ = 0;
+    std::size_t growths_ = 0;
+};
+
+}  // namespace numpool::pools

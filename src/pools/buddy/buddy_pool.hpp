@@ -1,0 +1,160 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "pages/source/os_pages.hpp"
+
+namespace numpool::pools {
+
+/// Power-of-two blocks that split in half on demand and merge with their buddies again; one thread
+/// at a time. Acquire, release and growing in place take time by the number of orders, at most 32.
+///
+/// The pool is an array of cells, the smallest blocks. A block of order k is 2^k of them and starts
+/// at a multiple of 2^k, so its buddy, the other half of what both were split from, is one XOR
+/// away. What is known of a block stands in records beside the memory, at its first cell; no user's
+/// write reaches it. A capacity that is no power of two is the largest blocks that fit, in a row.
+class BuddyPool {
+  public:
+    static constexpr unsigned orders = 32;
+    static constexpr std::size_t smallest_block = 16;
+
+    /// Throws BadArgument where the figures make no sense, Exhausted where the pages are refused.
+    BuddyPool(std::size_t capacity, std::size_t min_block,
+              pages::PageSource& source = pages::os_pages());
+    BuddyPool(const BuddyPool&) = delete;
+    BuddyPool& operator=(const BuddyPool&) = delete;
+    ~BuddyPool();
+
+    struct Block {
+        std::byte* start = nullptr;
+        /// Its bytes are nought: nobody used them since their pages came.
+        bool zero = false;
+    };
+
+    /// The smallest block that holds so many bytes; an empty one where no free block is as large.
+    Block acquire(std::size_t bytes) noexcept;
+
+    /// Takes a block back and merges it as far as it goes. False, and nothing has changed, where no
+    /// live block starts at the address.
+    bool release(const std::byte* block) noexcept;
+
+    /// Makes a live block as large as the smallest that holds so many bytes, where it is: by free
+    /// buddies behind it, or by giving back its rear. False, and nothing has changed, where that
+    /// can't be.
+    bool resize(const std::byte* block, std::size_t bytes) noexcept;
+
+    /// The bytes of the live block that starts at this address; 0 where none does.
+    std::size_t block_size(const std::byte* block) const noexcept;
+    /// What its user asked for.
+    std::size_t requested(const std::byte* block) const noexcept;
+    bool owns(const std::byte* address) const noexcept;
+
+    /// Gives back the pages of free blocks, and says how many bytes.
+    std::size_t trim() noexcept;
+
+    /// Throws Corrupted where the records contradict each other.
+    void check() const;
+
+    std::size_t capacity() const noexcept { return std::size_t{cells_} << cell_shift_; }
+    std::size_t min_block() const noexcept { return std::size_t{1} << cell_shift_; }
+    std::size_t mapped() const noexcept { return pages_.bytes; }
+    /// Bytes of blocks that may have pages.
+    std::size_t committed() const noexcept { return in_use_ + dirty_bytes_; }
+    std::size_t blocks() const noexcept { return blocks_; }
+    std::size_t in_use() const noexcept { return in_use_; }
+    std::size_t total_requested() const noexcept { return requested_; }
+    std::size_t free_bytes() const noexcept { return capacity() - in_use_; }
+    /// How many free blocks there are of an order, `min_block() << order` bytes each.
+    std::size_t free_blocks(unsigned order) const noexcept { return free_[order].count; }
+    std::size_t live_blocks(unsigned order) const noexcept { return live_[order].blocks; }
+    std::size_t live_requested(unsigned order) const noexcept { return live_[order].requested; }
+    /// How many times a block of the order was acquired.
+    std::size_t requests(unsigned order) const noexcept { return live_[order].requests; }
+    std::size_t asked(unsigned order) const noexcept { return live_[order].asked; }
+    unsigned largest_order() const noexcept { return largest_order_; }
+    /// The bytes of the largest free block; 0 where there is none.
+    std::size_t largest_free() const noexcept;
+
+  private:
+    static constexpr std::uint32_t no_cell = ~std::uint32_t{0};
+
+    /// What stands at a block's first cell. Others' are 0.
+    struct State {
+        static constexpr std::uint8_t head = 0x80;
+        static constexpr std::uint8_t free = 0x40;
+        static constexpr std::uint8_t dirty = 0x20;
+        static constexpr std::uint8_t order = 0x1f;
+    };
+    /// Of a free block: its neighbours in the list of its order. Of a live one: what was asked for.
+    union Link {
+        struct {
+            std::uint32_t previous;
+            std::uint32_t next;
+        } list;
+        std::uint64_t requested;
+    };
+    struct List {
+        std::uint32_t first = no_cell;
+        std::size_t count = 0;
+    };
+    struct Live {
+        std::size_t blocks = 0;
+        std::size_t requested = 0;
+        /// Through its life: how many, and their bytes as asked for.
+        std::size_t requests = 0;
+        std::size_t asked = 0;
+    };
+    struct Free {
+        void operator()(void* memory) const noexcept { std::free(memory); }
+    };
+
+    static constexpr std::uint32_t cells_of(unsigned order) noexcept {
+        return std::uint32_t{1} << order;
+    }
+    std::size_t bytes_of(unsigned order) const noexcept { return min_block() << order; }
+    std::byte* address_of(std::uint32_t cell) const noexcept {
+        return pages_.start + (std::size_t{cell} << cell_shift_);
+    }
+    /// The cell of a live block's start; none where there is no such block.
+    std::uint32_t live_cell(const std::byte* block) const noexcept;
+    unsigned order_for(std::size_t bytes) const noexcept;
+    unsigned order_at(std::uint32_t cell) const noexcept { return states_[cell] & State::order; }
+    bool is_free(std::uint32_t cell, unsigned order) const noexcept {
+        return cell < cells_ &&
+               (states_[cell] & ~State::dirty) == (State::head | State::free | order);
+    }
+
+    void push(std::uint32_t cell, unsigned order, bool dirty) noexcept;
+    /// Takes a free block off its list; says whether it is dirty.
+    bool take(std::uint32_t cell, unsigned order) noexcept;
+    void merge(std::uint32_t cell, unsigned order, bool dirty) noexcept;
+    void give_rear(std::uint32_t cell, unsigned order, unsigned smaller, bool dirty) noexcept;
+    void note_live(std::uint32_t cell, unsigned order, std::size_t bytes) noexcept;
+    void forget_live(std::uint32_t cell, unsigned order) noexcept;
+    void make_first_blocks() noexcept;
+
+    pages::PageSource& source_;
+    unsigned cell_shift_;
+    std::uint32_t cells_;
+    unsigned largest_order_ = 0;
+    pages::Extent pages_;
+    /// From calloc: large ones cost nothing until they are used.
+    std::unique_ptr<std::uint8_t[], Free> states_;
+    std::unique_ptr<Link[], Free> links_;
+    std::array<List, orders> free_{};
+    /// One bit for each order that has free blocks.
+    std::uint32_t free_orders_ = 0;
+    std::array<Live, orders> live_{};
+    std::size_t blocks_ = 0;
+    std::size_t in_use_ = 0;
+    std::size_t requested_ = 0;
+    /// Of free blocks.
+    std::size_t dirty_bytes_ = 0;
+};
+
+}  // namespace numpool::pools

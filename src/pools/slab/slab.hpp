@@ -1,0 +1,119 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "pools/magazine/free_block.hpp"
+#include "pools/slab/slab_layout.hpp"
+#include "pools/span/span.hpp"
+
+namespace numpool::pools {
+
+/// The record of one slab: which of its equal blocks are unused, and which of those were touched.
+///
+/// It lies away from the blocks, which hold no link and no header: a stray write into a free block
+/// harms nothing, untouched blocks stay untouched, and a block released twice is noticed. Two bits
+/// a block are 0.4 % of 64-byte blocks. The record ends in two bitmaps, `SlabLayout::words()` words
+/// each; whoever makes one gives it
+/// `record_bytes` bytes.
+class Slab {
+  public:
+    static std::size_t record_bytes(const SlabLayout& layout) noexcept {
+        return sizeof(Slab) + 2 * layout.words() * sizeof(std::uint64_t);
+    }
+
+    /// A record that is no slab's yet.
+    Slab() noexcept = default;
+
+    /// A slab whose blocks are all unused; those in the span's zeroes are fresh.
+    Slab(const SlabLayout& layout, Span& span) noexcept;
+
+    /// Takes up to `most` unused blocks, the lowest addresses first; says how many it took.
+    std::size_t take(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept;
+
+    /// The same of touched ones only.
+    std::size_t take_touched(const SlabLayout& layout, FreeBlock* blocks,
+                             std::size_t most) noexcept;
+
+    /// Takes a block back. False, and nothing has changed, where no block starts at the address
+    /// or the block is unused already.
+    bool give(const SlabLayout& layout, FreeBlock block) noexcept {
+        const std::size_t index =
+            layout.stride.exact_quotient(static_cast<std::size_t>(block.start() - first_));
+        if (index >= layout.blocks || is_unused(index)) [[unlikely]]
+            return false;
+        const std::size_t word = index / 64;
+        const std::uint64_t bit = std::uint64_t{1} << index % 64;
+        std::uint64_t* const unused_bits = unused_words();
+        unused_bits[word] |= bit;
+        unused_bits[layout.words() + word] |= block.fresh() ? 0 : bit;
+        first_word_ = std::min(first_word_, static_cast<std::uint32_t>(word));
+        ++unused_count_;
+        return true;
+    }
+
+    /// The first run of unused blocks from block `from` on; empty where there is none.
+    struct Run {
+        std::size_t first;
+        std::size_t end;
+    };
+    Run unused_run(const SlabLayout& layout, std::size_t from) const noexcept;
+
+    /// Whether a block starts there that is not unused.
+    bool is_out(const SlabLayout& layout, const std::byte* block) const noexcept;
+
+    /// Whole pages inside a run of unused blocks, among them the slab's ends where the run reaches
+    /// them; empty where no block in them was touched.
+    pages::Extent purgeable(const SlabLayout& layout, Run run) const noexcept;
+
+    /// Notes that these pages were purged: says how many touched blocks became fresh.
+    std::size_t note_purged(const SlabLayout& layout, Run run, pages::Extent pages) noexcept;
+
+    /// Bytes from the start of the memory beyond which nothing was ever touched, for a slab
+    /// whose blocks are all unused.
+    std::size_t touched_bytes(const SlabLayout& layout) const noexcept;
+
+    /// Unused blocks that were touched, counted anew.
+    std::size_t count_touched(const SlabLayout& layout) const noexcept;
+
+    /// Throws Corrupted where the counts and the bitmaps contradict each other.
+    void check(const SlabLayout& layout) const;
+
+    Span& span() const noexcept { return *span_; }
+    std::size_t unused() const noexcept { return unused_count_; }
+    bool holds(const std::byte* address) const noexcept {
+        return static_cast<std::size_t>(address - span_->start) < span_->bytes();
+    }
+    std::byte* block_at(const SlabLayout& layout, std::size_t index) const noexcept {
+        return first_ + index * layout.stride.bytes();
+    }
+
+    /// For the lists of the slab cache.
+    Slab* next = nullptr;
+    Slab* previous = nullptr;
+
+  private:
+    template <class Choose>
+    std::size_t take_where(Choose choose, const SlabLayout& layout, FreeBlock* blocks,
+                           std::size_t most) noexcept;
+
+    std::uint64_t* unused_words() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
+    const std::uint64_t* unused_words() const noexcept {
+        return reinterpret_cast<const std::uint64_t*>(this + 1);
+    }
+    bool is_unused(std::size_t index) const noexcept {
+        return (unused_words()[index / 64] >> (index % 64) & 1) != 0;
+    }
+
+    std::uint32_t unused_count_ = 0;
+    /// No unused block lies in a word before this one.
+    std::uint32_t first_word_ = 0;
+    std::byte* first_ = nullptr;
+    Span* span_ = nullptr;
+    /// What the memory's last user had touched of it, from its start: part of it may lie in no
+    /// block.
+    std::size_t touched_before_;
+};
+
+}  // namespace numpool::pools

@@ -1,0 +1,170 @@
+#include "pools/slab/slab_centre.hpp"
+
+#include <algorithm>
+
+#include "base/clock.hpp"
+#include "base/error.hpp"
+#include "base/size_text.hpp"
+#include "pages/range/address_range.hpp"
+
+namespace numpool::pools {
+namespace {
+
+/// So large a block is not written to be zero: the bank has cheaper ways.
+constexpr std::size_t zeroed_by_bank = std::size_t{32} << 20;
+
+pages::Tags tags_of_range() {
+    pages::address_range();
+    return pages::page_map.tags();
+}
+
+}  // namespace
+
+SlabCentre::SlabCentre(const SlabPoolOptions& options, void* owner, pages::PageSource& source,
+                       pages::PageSource& record_source)
+    : classes_{options.classes.empty() ? SizeClasses{} : SizeClasses{options.classes}},
+      tags_{tags_of_range()},
+      enrolment_{owner},
+      options_{options},
+      bank_{options.spans, mine(), source},
+      spans_{bank_},
+      store_{bank_, source, record_source} {
+    caches_.reserve(classes_.count());
+    misses_.resize(classes_.count());
+    for (std::size_t i = 0; i < classes_.count(); ++i) {
+        const std::size_t offset = i * SizeClasses::offset_step;
+        caches_.emplace_back(classes_.size(i), static_cast<pages::Tag>(offset), store_);
+    }
+}
+
+std::size_t SlabCentre::take(std::size_t size_class, FreeBlock* blocks, std::size_t most) noexcept {
+    decay_now_and_then();
+    SlabCache& cache = caches_[size_class];
+    std::size_t taken = cache.take(blocks, most);
+    if (taken == 0 && give_back_empty() != 0) taken = cache.take(blocks, most);
+    small_bytes_out_ += taken * cache.layout().block_size;
+    note_peak();
+    return taken;
+}
+
+void SlabCentre::give(std::size_t size_class, const FreeBlock* blocks, std::size_t count) noexcept {
+    SlabCache& cache = caches_[size_class];
+    const std::size_t before = cache.figures().blocks_out;
+    cache.give(blocks, count);
+    small_bytes_out_ -= (before - cache.figures().blocks_out) * cache.layout().block_size;
+    decay_now_and_then();
+}
+
+SlabCentre::LargeBlock SlabCentre::acquire_large(std::size_t bytes, bool zeroed) noexcept {
+    const bool by_bank = zeroed && bytes >= zeroed_by_bank;
+    const std::size_t fresh = bank_.fresh();
+    std::byte* block = spans_.acquire(bytes, by_bank);
+    if (block == nullptr && give_back_empty() != 0) block = spans_.acquire(bytes, by_bank);
+    if (block == nullptr) return {};
+    ++large_blocks_;
+    large_requested_ += bytes;
+    note_large_request(bytes, fresh);
+    if (!zeroed || by_bank) return {block, 0};
+    const Span& span = *bank_.find(block);
+    const std::byte* const zeroes = span.end() - span.zero_bytes;
+    const auto dirty = static_cast<std::size_t>(std::max<const std::byte*>(zeroes, block) - block);
+    return {block, std::min(bytes, dirty)};
+}
+
+bool SlabCentre::release_large(std::byte* block) noexcept {
+    Span* const span = spans_.span_of(block);
+    if (span == nullptr) return false;
+    --large_blocks_;
+    large_requested_ -= span->requested;
+    bank_.release(span);
+    return true;
+}
+
+std::byte* SlabCentre::reallocate_large(std::byte* block, std::size_t bytes) noexcept {
+    const std::size_t old_bytes = spans_.requested(block);
+    const std::size_t fresh = bank_.fresh();
+    std::byte* moved = spans_.reallocate(block, bytes);
+    if (moved == nullptr && give_back_empty() != 0) moved = spans_.reallocate(block, bytes);
+    if (moved == nullptr) return nullptr;
+    large_requested_ += bytes - old_bytes;
+    note_large_request(bytes, fresh);
+    return moved;
+}
+
+std::size_t SlabCentre::give_back_empty() noexcept {
+    std::size_t bytes = 0;
+    for (SlabCache& cache : caches_) bytes += cache.give_back_empty();
+    return bytes;
+}
+
+std::size_t SlabCentre::trim() noexcept {
+    std::size_t bytes = 0;
+    bool slabs = false;
+    give_back_empty();
+    for (SlabCache& cache : caches_) {
+        bytes += cache.purge_partial();
+        slabs = slabs || cache.figures().slabs != 0;
+    }
+    if (!slabs) {
+        bytes += store_.record_bytes();
+        for (SlabCache& cache : caches_) cache.forget_records();
+        store_.clear_records();
+    }
+    return bytes + bank_.trim();
+}
+
+std::size_t SlabCentre::decay() noexcept {
+    for (SlabCache& cache : caches_) cache.decay();
+    return bank_.decay();
+}
+
+void SlabCentre::decay_now_and_then() noexcept {
+    const std::uint64_t now = coarse_milliseconds();
+    if (now - decayed_ < options_.spans.decay_milliseconds) return;
+    decayed_ = now;
+    decay();
+}
+
+void SlabCentre::note_large_request(std::size_t bytes, std::size_t fresh_before) noexcept {
+    ++large_requests_;
+    large_asked_ += bytes;
+    if (bank_.fresh() == fresh_before) ++large_hits_;
+    note_peak();
+}
+
+void SlabCentre::note_peak() noexcept {
+    peak_ = std::max(peak_, small_bytes_out_ + large_bytes());
+}
+
+[[gnu::cold]] std::string SlabCentre::title() const {
+    return options_.name.empty() ? "SlabPool" : "SlabPool '" + options_.name + "'";
+}
+
+[[gnu::cold]] std::string SlabCentre::refusal_text(std::size_t bytes) const {
+    const std::size_t used = bank_.live();
+    std::string text = title() + ": " + std::to_string(bytes) + " bytes";
+    if (bytes >= 1024) text += " (" + size_to_text(bytes) + ")";
+    text += " requested";
+    const std::size_t limit = bank_.limit();
+    if (limit != SpanBankOptions::unbounded) {
+        text += ", " + size_to_text(used) + " of a limit of " + size_to_text(limit) + " in use";
+    } else {
+        text += ", " + size_to_text(used) + " in use";
+    }
+    switch (bank_.refusal()) {
+        case Refusal::too_large:
+            return text + "; no address space is that large";
+        case Refusal::limit:
+            return text + "; release blocks or raise the limit";
+        default:
+            return text + "; the system refuses more memory: release blocks";
+    }
+}
+
+std::size_t SlabCentre::blocks_out() const noexcept {
+    std::size_t blocks = large_blocks_;
+    for (const SlabCache& cache : caches_) blocks += cache.figures().blocks_out;
+    return blocks;
+}
+
+}  // namespace numpool::pools

@@ -1,0 +1,329 @@
+#include "threads/fixed/shared_fixed_pool.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/size_text.hpp"
+
+namespace numpool::threads {
+namespace {
+
+using pools::FixedPool;
+
+SharedFixedPoolOptions with_ledger(SharedFixedPoolOptions options) {
+    options.ledger = true;
+    return options;
+}
+
+/// In bytes as any pool's; and no thread keeps more than an eighth from the others.
+std::vector<pools::MagazineBounds> bounds_of_magazines(const FixedPool& pool) {
+    const std::size_t most =
+        std::min(pools::Magazines::most_bytes / pool.stride(), pool.max_blocks() / 8);
+    const auto capacity = std::clamp<std::size_t>(most, 1, pools::Magazines::most_blocks);
+    return {{pool.stride(), capacity, capacity}};
+}
+
+}  // namespace
+
+PoolHandle<SharedFixedPool> SharedFixedPool::create(const SharedFixedPoolOptions& options,
+                                                    pages::SourceHandle source) {
+    return PoolHandle{new SharedFixedPool{options, std::move(source)}};
+}
+
+SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::SourceHandle source)
+    : source_{std::move(source)},
+      pool_{std::in_place, with_ledger(options), *source_},
+      wipe_{options.wipe},
+      constructs_{options.keep_contents},
+      threads_{this, bounds_of_magazines(*pool_), first_key(this, wipe_)},
+      block_size_{pool_->block_size()},
+      align_{pool_->align()},
+      stride_{pool_->stride()},
+      max_blocks_{pool_->max_blocks()},
+      name_{options.name} {
+    guard(source_.is_kept() ? Rank::drawing : Rank::outer);
+}
+
+SharedFixedPool::~SharedFixedPool() {
+    unguard();
+}
+
+/// A block came back, or is to be handed out, and the ledger says that it can't be: whoever holds
+/// it now would share it. Nothing is safe after.
+void SharedFixedPool::stop_at(const void* block) const noexcept {
+    std::fprintf(stderr, "numpool: FixedPool '%s': block %p was released twice or is not its own\n",
+                 name_.c_str(), block);
+    std::abort();
+}
+
+void SharedFixedPool::require_open() const {
+    if (!closed_) return;
+    throw Closed{title() + " is closed and takes no more requests"};
+}
+
+SharedFixedPool::Block SharedFixedPool::take() noexcept {
+    // Those who wait come first, even where the pool could grow by now.
+    if (!queue_.empty()) return {};
+    Block block = pool_->acquire_without_growing();
+    if (!block) {
+        gather();
+        block = pool_->acquire();
+        if (!block) return {};
+        note_out(1);
+        open_again();
+    } else {
+        note_out(1);
+    }
+    enter({block.start, pool_->mark_of(block.start)});
+    count(block);
+    if (wipe_ && !block.zero) {
+        wipe_link(block.start);
+        block.zero = true;
+    }
+    check_each_time();
+    return block;
+}
+
+void SharedFixedPool::note_out(std::size_t blocks) noexcept {
+    out_ += blocks;
+    peak_ = std::max(peak_, out_);
+}
+
+bool SharedFixedPool::try_acquire_many(std::span<Block> blocks) {
+    Lock lock{mutex_};
+    require_open();
+    if (stock() < blocks.size()) gather();
+    if (blocks.size() > max_blocks_ - out_) return false;
+    std::size_t taken = 0;
+    while (taken < blocks.size() && (blocks[taken] = take())) ++taken;
+    if (taken == blocks.size()) return true;
+    for (const Block& block : blocks.first(taken)) {
+        uncount(block);
+        put_back(block.start, block.constructed);
+    }
+    return false;
+}
+
+SharedFixedPool::Block SharedFixedPool::acquire_or_wait(const std::shared_ptr<Waiter>& waiter) {
+    const Lock lock{mutex_};
+    require_open();
+    if (const Block block = take()) return block;
+    queue_.join(waiter);
+    ++waits_;
+    return {};
+}
+
+Waiter::State SharedFixedPool::state_of(const Waiter& waiter) const noexcept {
+    const Lock lock{mutex_};
+    return WaitQueue::state(waiter);
+}
+
+SharedFixedPool::Block SharedFixedPool::collect(Waiter& waiter) noexcept {
+    const Lock lock{mutex_};
+    return queue_.collect(waiter);
+}
+
+void SharedFixedPool::put_back(std::byte* block, bool constructed) noexcept {
+    const bool known = constructed ? pool_->release_recorded(block) : pool_->release_unused(block);
+    if (!known) stop_at(block);
+    --out_;
+    check_each_time();
+}
+
+void SharedFixedPool::release_unused(std::byte* block) noexcept {
+    Lock lock{mutex_};
+    open_now_and_then();
+    hand_on(lock, Block{block, false, false});
+}
+
+/// Gives a live block to the first who waits and can still be told, or else back to the pool.
+void SharedFixedPool::hand_on(Lock& lock, Block block) noexcept {
+    if (!pool_ || !pool_->is_live(block.start)) stop_at(block.start);
+    while (!queue_.empty()) {
+        const std::shared_ptr<Waiter> waiter = queue_.grant(block);
+        count(block);
+        // The waiter may be quick: collect, release, and drop the last handle.
+        ++telling_;
+        lock.unlock();
+        const bool told = waiter->notify();
+        lock.lock();
+        --telling_;
+        if (told || !queue_.collect(*waiter)) return settle(lock);
+        uncount(block);
+    }
+    put_back(block.start, block.constructed);
+    settle(lock);
+}
+
+void SharedFixedPool::end_pool() noexcept {
+    if (!pool_) return;
+    note_committed();
+    growths_ = pool_->growths();
+    pool_.reset();
+}
+
+/// What follows when a block or a handle has gone: the memory goes back, or the pool itself goes.
+void SharedFixedPool::settle(Lock& lock) noexcept {
+    if (out_ != 0) return;
+    if (closed_) end_pool();
+    if (handles_ != 0 || telling_ != 0) return;
+    lock.unlock();
+    delete this;
+}
+
+[[gnu::cold]] std::string SharedFixedPool::refuse(std::size_t wanted) {
+    const Lock lock{mutex_};
+    ++failures_;
+    const std::size_t blocks = pool_ ? pool_->blocks() : 0;
+    const std::size_t left = max_blocks_ - live();
+    std::string text = title() + ": ";
+    if (wanted > left && wanted > 1) {
+        text += "asked for " + std::to_string(wanted) + " blocks at once, " + std::to_string(left) +
+                " of at most " + std::to_string(max_blocks_) + " are left";
+    } else if (left != 0) {
+        text += "the system refused memory to grow beyond " + std::to_string(blocks) +
+                " blocks of " + size_to_text(block_size_) + source_->refusal_clause();
+    } else {
+        text += "all " + std::to_string(max_blocks_) + " blocks of " + size_to_text(block_size_) +
+                " are in use";
+    }
+    return text;
+}
+
+void SharedFixedPool::add_handle() noexcept {
+    const Lock lock{mutex_};
+    ++handles_;
+}
+
+bool SharedFixedPool::add_handle_if_owns(const std::byte* address) noexcept {
+    const Lock lock{mutex_};
+    const bool ending = handles_ == 0 && telling_ == 0 && out_ == 0;
+    if (ending || !pool_ || !pool_->owns(address)) return false;
+    ++handles_;
+    return true;
+}
+
+void SharedFixedPool::drop_handle() noexcept {
+    {
+        const Lock lock{mutex_};
+        if (handles_ > 1) {
+            --handles_;
+            return;
+        }
+    }
+    // This handle still keeps the pool: nobody ends it meanwhile.
+    std::unique_lock links{links_mutex()};
+    Lock lock{mutex_};
+    // From here on every release takes the lock, and sees whether it is the last.
+    threads_.retire(give());
+    links.unlock();
+    if (handles_ == 1 && out_ != 0) {
+        lock.unlock();
+        only_blocks_left();
+        lock.lock();
+    }
+    --handles_;
+    settle(lock);
+}
+
+[[gnu::cold]] std::string SharedFixedPool::title() const {
+    return name_.empty() ? "FixedPool" : "FixedPool '" + name_ + "'";
+}
+
+bool SharedFixedPool::owns(const std::byte* address) const noexcept {
+    const Lock lock{mutex_};
+    return pool_ && pool_->owns(address);
+}
+
+/// Bytes of blocks that may have pages. The lock is held.
+std::size_t SharedFixedPool::committed() const noexcept {
+    return pool_ ? (pool_->blocks() - pool_->fresh_blocks()) * stride_ : 0;
+}
+
+PoolFigures SharedFixedPool::figures() const {
+    const Lock lock{mutex_};
+    const std::size_t live = this->live();
+    std::size_t served = 0;
+    threads_.for_each([&](const Threads::Magazines& magazines) {
+        served += static_cast<std::size_t>(magazines[0].requests());
+    });
+    PoolFigures figures;
+    figures.requested = live * block_size_;
+    figures.in_use = live * stride_;
+    figures.peak = peak_ * stride_;
+    figures.committed = committed();
+    figures.peak_committed = std::max(peak_committed_, figures.committed);
+    if (pool_) {
+        figures.cached = figures.committed - figures.in_use;
+        figures.mapped = pool_->mapped();
+    }
+    figures.limit = max_blocks_ == pools::FixedPoolOptions::unbounded ? PoolFigures::no_limit
+                                                                      : max_blocks_ * stride_;
+    figures.blocks = live;
+    figures.requests = requests_ + served;
+    figures.asked = figures.requests * block_size_;
+    figures.hits = hits_ + served;
+    figures.growths = pool_ ? pool_->growths() : growths_;
+    figures.waits = waits_;
+    figures.failures = failures_;
+    return figures;
+}
+
+std::size_t SharedFixedPool::trim() {
+    const Lock lock{mutex_};
+    if (!pool_) return 0;
+    const Threads::AllOutside outside{threads_};
+    threads_.empty_all(give());
+    note_committed();
+    const std::size_t bytes = pool_->trim();
+    check_each_time();
+    return bytes;
+}
+
+[[gnu::cold]] void SharedFixedPool::check() const {
+    const Lock lock{mutex_};
+    if (pool_) check_all();
+}
+
+[[gnu::cold]] void SharedFixedPool::check_all() const {
+    const Threads::AllOutside outside{threads_};
+    std::vector<pools::RecordedBlock> at_hand;
+    threads_.for_each([&](const Threads::Magazines& magazines) {
+        at_hand.insert(at_hand.end(), magazines[0].begin(), magazines[0].end());
+    });
+    if (pool_->check(at_hand) + at_hand.size() != out_)
+        throw Corrupted{"the number of live blocks is wrong"};
+}
+
+void SharedFixedPool::check_each_time() const noexcept {
+#ifdef NUMPOOL_CHECKS
+    if (pool_->blocks() <= 256) check_all();
+#endif
+}
+
+void SharedFixedPool::close() noexcept {
+    std::unique_lock links{links_mutex()};
+    Lock lock{mutex_};
+    closed_ = true;
+    threads_.retire(give());
+    const auto waiters = queue_.close();
+    if (out_ == 0) end_pool();
+    lock.unlock();
+    links.unlock();
+    for (const auto& waiter : waiters) waiter->notify();
+}
+
+bool SharedFixedPool::closed() const noexcept {
+    const Lock lock{mutex_};
+    return closed_;
+}
+
+std::size_t SharedFixedPool::blocks() const noexcept {
+    const Lock lock{mutex_};
+    return pool_ ? pool_->blocks() : 0;
+}
+
+}  // namespace numpool::threads

@@ -1,0 +1,72 @@
+/// A fixed pool as a source of bytes.
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "threads/fixed/shared_fixed_pool.hpp"
+
+namespace numpool::threads {
+
+bool SharedFixedPool::fits(std::size_t bytes) const noexcept {
+    // Nothing needs to be aligned to more than its size, or to more than 16.
+    const std::size_t align = std::min<std::size_t>(16, std::bit_floor(bytes));
+    return bytes <= block_size_ && align <= align_;
+}
+
+void SharedFixedPool::note_failure() noexcept {
+    const Lock lock{mutex_};
+    ++failures_;
+}
+
+SharedFixedPool::Block SharedFixedPool::take_for(std::size_t bytes) noexcept {
+    Block block;
+    if (fits(bytes)) {
+        block = pop_from(own_at_hand());
+        if (!block) [[unlikely]]
+            block = acquire_slowly();
+    }
+    if (!block) [[unlikely]]
+        note_failure();
+    return block;
+}
+
+std::byte* SharedFixedPool::try_acquire(std::size_t bytes) noexcept {
+    return take_for(bytes).start;
+}
+
+std::byte* SharedFixedPool::try_acquire_zeroed(std::size_t bytes) noexcept {
+    const Block block = take_for(bytes);
+    if (block && !block.zero) std::memset(block.start, 0, bytes);
+    return block.start;
+}
+
+std::size_t SharedFixedPool::usable_size(const void* block) const noexcept {
+    const auto* const address = static_cast<const std::byte*>(block);
+    bool known = false;
+    if (own_at_hand().magazines()->enter_by(threads_.first_key(), [&] {
+            known = pool_->place_of(address).has_value();
+        })) [[likely]] {
+        return known ? block_size_ : 0;
+    }
+    const Lock lock{mutex_};
+    return pool_ && pool_->place_of(address) ? block_size_ : 0;
+}
+
+bool SharedFixedPool::try_release(void* block, std::size_t) noexcept {
+    if (block == nullptr) return true;
+    if (usable_size(block) == 0) return false;
+    if (constructs_) {
+        release_unused(static_cast<std::byte*>(block));
+    } else {
+        release(static_cast<std::byte*>(block));
+    }
+    return true;
+}
+
+std::byte* SharedFixedPool::try_reallocate(void* block, std::size_t bytes) noexcept {
+    if (block == nullptr) return try_acquire(bytes);
+    return fits(bytes) && usable_size(block) != 0 ? static_cast<std::byte*>(block) : nullptr;
+}
+
+}  // namespace numpool::threads

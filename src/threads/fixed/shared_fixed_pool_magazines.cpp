@@ -1,0 +1,146 @@
+/// A fixed pool's blocks on their way between threads' magazines and the pool behind the lock.
+
+#include <algorithm>
+#include <cstring>
+
+#include "threads/fixed/shared_fixed_pool.hpp"
+
+namespace numpool::threads {
+namespace {
+
+using pools::RecordedBlock;
+
+/// Stopping all threads costs some microseconds. After that a pool stays locked until so many
+/// operations have shared the price, or opens at once where there are blocks for as many.
+constexpr std::size_t worth_stopping_all = 256;
+constexpr std::size_t plenty = pools::Magazine::most_at_once;
+
+}  // namespace
+
+SharedFixedPool::Block SharedFixedPool::acquire_slowly_or_throw() {
+    const Block block = acquire_slowly();
+    if (block) return block;
+    const Lock lock{mutex_};
+    require_open();
+    return {};
+}
+
+SharedFixedPool::Block SharedFixedPool::acquire_slowly() noexcept {
+    Threads::Own* const own = threads_.own(*this);
+    if (own != nullptr) {
+        // Another pool's were at hand.
+        if (const Block block = pop_from(*own)) return block;
+    }
+    const Lock lock{mutex_};
+    if (closed_) return {};
+    open_now_and_then();
+    if (own == nullptr || !threads_.open()) return take();
+    Magazine& magazine = *own->magazines();
+    if (magazine.count() == 0) {
+        magazine.refill(
+            [&](RecordedBlock* blocks, std::size_t most) { return refill(blocks, most); });
+    }
+    RecordedBlock block;
+    if (!magazine.pop(block)) return take();
+    enter(block);
+    check_each_time();
+    return {block.start, true, wipe_};
+}
+
+void SharedFixedPool::release_slowly(std::byte* block) noexcept {
+    if (wipe_) std::memset(block, 0, block_size_);
+    // It may be of an older chunk, and nothing else odd about it.
+    if (push_to(own_at_hand(), block)) return;
+    Threads::Own* const own = threads_.own(*this);
+    if (own != nullptr && push_to(*own, block)) return;
+    Lock lock{mutex_};
+    open_now_and_then();
+    if (own == nullptr || !threads_.open()) return hand_on(lock, Block{block, true, wipe_});
+    const RecordedBlock unused = struck_out(block);
+    Magazine& magazine = *own->magazines();
+    if (!magazine.push(unused)) {
+        const auto home = [&](const RecordedBlock* all, std::size_t count) {
+            take_home(all, count);
+        };
+        own->all->make_room(0, home);
+        magazine.push(unused);
+    }
+    check_each_time();
+}
+
+std::size_t SharedFixedPool::refill(RecordedBlock* blocks, std::size_t most) noexcept {
+    const std::size_t taken = pool_->take(blocks, most);
+    if (taken != 0 && blocks[taken - 1].mark == nullptr) stop_at(blocks[taken - 1].start);
+    if (wipe_) {
+        for (std::size_t i = 0; i < taken; ++i) wipe_link(blocks[i].start);
+    }
+    note_out(taken);
+    return taken;
+}
+
+void SharedFixedPool::take_home(const RecordedBlock* blocks, std::size_t count) noexcept {
+    pool_->give(blocks, count);
+    out_ -= count;
+}
+
+/// The free list's link is all that a wiped block holds.
+void SharedFixedPool::wipe_link(std::byte* block) const noexcept {
+    std::memset(block, 0, std::min(block_size_, sizeof(std::byte*)));
+}
+
+/// Shuts the gates and empties all magazines.
+void SharedFixedPool::gather() noexcept {
+    if (!threads_.open()) return;
+    threads_.shut_gates();
+    threads_.empty_all(give());
+    locked_operations_ = 0;
+}
+
+bool SharedFixedPool::may_open() const noexcept {
+    return queue_.empty() && !closed_ && stock() != 0;
+}
+
+/// After `gather`: at once where there is plenty.
+void SharedFixedPool::open_again() noexcept {
+    if (may_open() && stock() >= plenty) threads_.open_gates();
+}
+
+void SharedFixedPool::open_now_and_then() noexcept {
+    if (threads_.open() || ++locked_operations_ < worth_stopping_all) return;
+    if (may_open()) threads_.open_gates();
+}
+
+std::size_t SharedFixedPool::live() const noexcept {
+    std::size_t at_hand = 0;
+    threads_.for_each([&](const Threads::Magazines& all) { at_hand += all[0].count(); });
+    // Blocks that wander between threads meanwhile may be counted twice.
+    return out_ - std::min(out_, at_hand);
+}
+
+bool SharedFixedPool::thread_joins(ThreadRecord& record) noexcept {
+    const Lock lock{mutex_};
+    return threads_.join(record);
+}
+
+void SharedFixedPool::thread_ends(ThreadRecord& record) noexcept {
+    const Lock lock{mutex_};
+    threads_.let_go(record, give());
+}
+
+void SharedFixedPool::lock_for_fork() noexcept {
+    mutex_.lock();
+    paused_for_fork_.emplace(threads_);
+}
+
+void SharedFixedPool::unlock_in_parent() noexcept {
+    paused_for_fork_.reset();
+    mutex_.unlock();
+}
+
+void SharedFixedPool::unlock_in_child() noexcept {
+    queue_.forget();
+    threads_.keep_only_own(give());
+    unlock_in_parent();
+}
+
+}  // namespace numpool::threads

@@ -1,0 +1,277 @@
+#include "threads/handle/shared_handle_pool.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+#include "threads/handle/handle_numbers.hpp"
+
+namespace numpool::threads {
+namespace {
+
+using pools::HandlePool;
+using pools::HandleTable;
+
+/// Takes numbers, and gives them back if the pool that was to have them is not made.
+class Numbers {
+  public:
+    Numbers() = default;
+    Numbers(const Numbers&) = delete;
+    Numbers& operator=(const Numbers&) = delete;
+    ~Numbers() {
+        for (const pools::Handle first : taken_) HandleNumbers::instance().give_back(first);
+    }
+
+    pools::Handle take() {
+        taken_.reserve(taken_.size() + 1);
+        return taken_.emplace_back(HandleNumbers::instance().take());
+    }
+    void keep() noexcept { taken_.clear(); }
+
+  private:
+    std::vector<pools::Handle> taken_;
+};
+
+}  // namespace
+
+PoolHandle<SharedHandlePool> SharedHandlePool::create(const SharedHandlePoolOptions& options,
+                                                      pages::PageSource& source) {
+    return PoolHandle{new SharedHandlePool{options, source}};
+}
+
+SharedHandlePool::SharedHandlePool(const SharedHandlePoolOptions& options,
+                                   pages::PageSource& source)
+    : sizes_{options.sizes}, ending_{options.ending}, name_{options.name} {
+    std::ranges::sort(sizes_);
+    Numbers numbers;
+    std::vector<HandlePool::Size> sizes;
+    for (const auto& [block_size, blocks] : sizes_) {
+        sizes.push_back({block_size, blocks, numbers.take()});
+    }
+    pool_.emplace(std::move(sizes), source);
+    numbers.keep();
+    guard();
+}
+
+SharedHandlePool::~SharedHandlePool() {
+    unguard();
+    end_pool();
+}
+
+/// In debug builds every operation is followed by a check, on pools small enough for it.
+void SharedHandlePool::check_each_time() const {
+#ifdef NUMPOOL_CHECKS
+    std::size_t blocks = 0;
+    for (const HandleTable& table : pool_->tables()) blocks += table.blocks();
+    if (blocks <= 256) pool_->check();
+#endif
+}
+
+SharedHandlePool::Handle SharedHandlePool::acquire(std::size_t bytes) {
+    const Lock lock{mutex_};
+    if (closed_) throw Closed{title() + " is closed and takes no more requests"};
+    const Handle handle = pool_->acquire(bytes);
+    if (handle == 0) throw_exhausted(bytes);
+    history_.peak = std::max(history_.peak, pool_->in_use());
+    check_each_time();
+    return handle;
+}
+
+[[gnu::cold]] void SharedHandlePool::throw_exhausted(std::size_t bytes) {
+    const std::size_t largest = sizes_.back().first;
+    if (bytes > largest) {
+        throw BadArgument{title() + ": asked for " + std::to_string(bytes) +
+                          " bytes, and the largest blocks have " + std::to_string(largest)};
+    }
+    ++history_.failures;
+    std::size_t blocks = 0;
+    for (const HandleTable& table : pool_->tables()) {
+        if (table.block_size() >= bytes) blocks += table.blocks();
+    }
+    throw Exhausted{title() + ": all " + std::to_string(blocks) + " blocks of " +
+                    std::to_string(bytes) +
+                    " bytes or more are in use: free some, or give it more"};
+}
+
+void SharedHandlePool::throw_stale(Handle handle) const {
+    const std::string text = title() + ": " + std::to_string(handle);
+    if (pool_ && pool_->gave(handle)) throw Stale{text + " is stale: its block was freed"};
+    throw Stale{text + " is no handle of this pool"};
+}
+
+SharedHandlePool::Block SharedHandlePool::find(Handle handle) const noexcept {
+    const Lock lock{mutex_};
+    return pool_ ? pool_->find(handle) : Block{};
+}
+
+SharedHandlePool::Block SharedHandlePool::hold(Handle handle) {
+    const Lock lock{mutex_};
+    const Block block = pool_ ? pool_->hold(handle) : Block{};
+    if (!block) throw_stale(handle);
+    ++holds_;
+    return block;
+}
+
+void SharedHandlePool::release(std::byte* block, std::size_t) noexcept {
+    Lock lock{mutex_};
+    pool_->unhold(block);
+    --holds_;
+    settle(lock);
+}
+
+std::size_t SharedHandlePool::free(Handle handle) {
+    Lock lock{mutex_};
+    const Block block = pool_ ? pool_->find(handle) : Block{};
+    if (!block) throw_stale(handle);
+    const std::size_t holds = pool_->holds(handle);
+    if (holds != 0) return holds;
+    ending_(block.start);
+    pool_->free(handle);
+    check_each_time();
+    settle(lock);
+    return 0;
+}
+
+void SharedHandlePool::end_pool() noexcept {
+    if (!pool_) return;
+    history_.peak_committed = pool_->peak_committed();
+    for (const HandleTable& table : pool_->tables()) {
+        history_.requests += table.requests();
+        history_.asked += table.asked();
+        history_.hits += table.hits();
+        table.for_each_live([&](Handle handle) { ending_(table.find(handle).start); });
+        HandleNumbers::instance().give_back(table.beyond());
+    }
+    pool_.reset();
+}
+
+/// What follows when a block, a hold or a handle has gone: the memory goes back, or the pool itself
+/// goes. A live block alone keeps no pool: nobody could reach it.
+void SharedHandlePool::settle(Lock& lock) noexcept {
+    if (closed_ && pool_ && pool_->live_blocks() == 0) end_pool();
+    if (handles_ != 0 || holds_ != 0) return;
+    lock.unlock();
+    delete this;
+}
+
+std::vector<SharedHandlePool::Handle> SharedHandlePool::live_handles() const {
+    std::vector<Handle> handles;
+    const Lock lock{mutex_};
+    if (!pool_) return handles;
+    handles.reserve(pool_->live_blocks());
+    for (const HandleTable& table : pool_->tables()) {
+        table.for_each_live([&](Handle handle) { handles.push_back(handle); });
+    }
+    return handles;
+}
+
+std::size_t SharedHandlePool::live_blocks() const noexcept {
+    const Lock lock{mutex_};
+    return pool_ ? pool_->live_blocks() : 0;
+}
+
+std::size_t SharedHandlePool::retired_blocks() const noexcept {
+    const Lock lock{mutex_};
+    std::size_t blocks = 0;
+    if (!pool_) return blocks;
+    for (const HandleTable& table : pool_->tables()) blocks += table.retired();
+    return blocks;
+}
+
+void SharedHandlePool::add_handle() noexcept {
+    const Lock lock{mutex_};
+    ++handles_;
+}
+
+bool SharedHandlePool::add_handle_if_owns(const std::byte* address) noexcept {
+    const Lock lock{mutex_};
+    if ((handles_ == 0 && holds_ == 0) || !pool_ || !pool_->owns(address)) return false;
+    ++handles_;
+    return true;
+}
+
+void SharedHandlePool::drop_handle() noexcept {
+    Lock lock{mutex_};
+    --handles_;
+    settle(lock);
+}
+
+[[gnu::cold]] std::string SharedHandlePool::title() const {
+    return name_.empty() ? "HandlePool" : "HandlePool '" + name_ + "'";
+}
+
+bool SharedHandlePool::owns(const std::byte* address) const noexcept {
+    const Lock lock{mutex_};
+    return pool_ && pool_->owns(address);
+}
+
+PoolFigures SharedHandlePool::figures() const {
+    const Lock lock{mutex_};
+    PoolFigures figures = history_;
+    if (!pool_) return figures;
+    figures.in_use = pool_->in_use();
+    figures.committed = pool_->committed();
+    figures.peak_committed = pool_->peak_committed();
+    for (const HandleTable& table : pool_->tables()) {
+        figures.requested += table.requested();
+        figures.mapped += table.mapped();
+        figures.limit += table.blocks() * table.stride();
+        figures.blocks += table.live_blocks();
+        figures.requests += table.requests();
+        figures.asked += table.asked();
+        figures.hits += table.hits();
+    }
+    figures.cached = figures.committed - figures.in_use;
+    return figures;
+}
+
+std::vector<pools::ClassFigures> SharedHandlePool::size_figures() const {
+    std::vector<pools::ClassFigures> sizes;
+    const Lock lock{mutex_};
+    if (!pool_) return sizes;
+    for (const HandleTable& table : pool_->tables()) {
+        pools::ClassFigures& figures = sizes.emplace_back();
+        figures.block_size = table.block_size();
+        figures.requested = table.requested();
+        figures.in_use = table.live_blocks() * table.stride();
+        figures.committed = table.warm_blocks() * table.stride();
+        figures.cached = figures.committed - figures.in_use;
+        figures.mapped = table.mapped();
+        figures.blocks = table.live_blocks();
+        figures.requests = table.requests();
+        figures.asked = table.asked();
+        figures.hits = table.hits();
+    }
+    return sizes;
+}
+
+std::size_t SharedHandlePool::trim() {
+    const Lock lock{mutex_};
+    if (!pool_) return 0;
+    const std::size_t bytes = pool_->trim();
+    check_each_time();
+    return bytes;
+}
+
+[[gnu::cold]] void SharedHandlePool::check() const {
+    const Lock lock{mutex_};
+    if (!pool_) return;
+    pool_->check();
+    std::size_t holds = 0;
+    for (const HandleTable& table : pool_->tables()) {
+        table.for_each_live([&](Handle handle) { holds += table.holds(handle); });
+    }
+    if (holds != holds_) throw Corrupted{title() + ": the number of holds is wrong"};
+}
+
+void SharedHandlePool::close() noexcept {
+    const Lock lock{mutex_};
+    closed_ = true;
+    if (pool_ && pool_->live_blocks() == 0) end_pool();
+}
+
+bool SharedHandlePool::closed() const noexcept {
+    const Lock lock{mutex_};
+    return closed_;
+}
+
+}  // namespace numpool::threads

@@ -1,0 +1,80 @@
+#include "threads/lifecycle/caretaker.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <new>
+#include <thread>
+
+namespace numpool::threads {
+
+Caretaker& Caretaker::instance() {
+    static auto* const caretaker = new Caretaker;
+    return *caretaker;
+}
+
+Caretaker::Caretaker() {
+    // Registered after the pools' handlers, which `add` demands, so its lock is taken before theirs
+    // and by the time of the fork its thread holds none of them.
+    pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
+                   [] {
+                       // The thread was not copied. It may have waited for the condition, whose
+                       // state would count on it.
+                       Caretaker& self = instance();
+                       self.running_ = false;
+                       new (&self.changed_) std::condition_variable;
+                       self.mutex_.unlock();
+                   });
+}
+
+void Caretaker::add(Decaying& pool, std::chrono::milliseconds period) {
+    constexpr std::chrono::milliseconds shortest{20};
+    const std::lock_guard lock{mutex_};
+    wards_.push_back({&pool, std::max(period / 2, shortest)});
+    if (!running_) start_thread();
+    changed_.notify_one();
+}
+
+void Caretaker::remove(Decaying& pool) noexcept {
+    const std::lock_guard lock{mutex_};
+    std::erase_if(wards_, [&](const Ward& ward) { return ward.pool == &pool; });
+}
+
+void Caretaker::start_thread() {
+    // Signals are for the program's own threads.
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+        std::thread{[this] { run(); }}.detach();
+        running_ = true;
+    } catch (...) {
+        wards_.pop_back();
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        throw;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+std::chrono::milliseconds Caretaker::shortest_interval() const noexcept {
+    auto interval = std::chrono::milliseconds::max();
+    for (const Ward& ward : wards_) interval = std::min(interval, ward.interval);
+    return interval;
+}
+
+void Caretaker::run() noexcept {
+    std::unique_lock lock{mutex_};
+    for (;;) {
+        if (wards_.empty()) {
+            changed_.wait(lock);
+        } else {
+            changed_.wait_for(lock,
+                              std::min(shortest_interval(), std::chrono::milliseconds{60'000}));
+        }
+        for (const Ward& ward : wards_) ward.pool->decay();
+    }
+}
+
+}  // namespace numpool::threads

@@ -1,0 +1,59 @@
+#include "threads/lifecycle/pool_listing.hpp"
+
+#include <mutex>
+
+#include "threads/lifecycle/fork.hpp"
+
+namespace numpool::threads {
+namespace {
+
+/// All listings, the newest first. Never destroyed: pools come and go while the process exits.
+class Listings final : public ForkGuarded {
+  public:
+    Listings() { guard(Rank::listings); }
+
+    std::mutex mutex;
+    std::list<PoolListing*> all;
+
+  private:
+    void lock_for_fork() noexcept override { mutex.lock(); }
+    void unlock_in_parent() noexcept override { mutex.unlock(); }
+    void unlock_in_child() noexcept override { mutex.unlock(); }
+};
+
+Listings& listings() {
+    static auto* const all = new Listings;
+    return *all;
+}
+
+}  // namespace
+
+PoolListing::PoolListing(Pool& pool, AddHandle* add_handle_if_owns)
+    : pool_{pool}, add_handle_if_owns_{add_handle_if_owns} {
+    const std::lock_guard lock{listings().mutex};
+    place_ = listings().all.insert(listings().all.begin(), this);
+}
+
+PoolListing::~PoolListing() {
+    const std::lock_guard lock{listings().mutex};
+    listings().all.erase(place_);
+}
+
+PoolHandle<Pool> PoolListing::find(const std::byte* address) noexcept {
+    Pool* found = nullptr;
+    {
+        // While it is held, no pool that is listed goes.
+        const std::lock_guard lock{listings().mutex};
+        for (PoolListing* const listing : listings().all) {
+            if (!listing->add_handle_if_owns_(listing->pool_, address)) continue;
+            found = &listing->pool_;
+            break;
+        }
+    }
+    if (found == nullptr) return {};
+    PoolHandle handle{found};
+    found->drop_handle();
+    return handle;
+}
+
+}  // namespace numpool::threads

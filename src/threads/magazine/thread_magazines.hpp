@@ -1,0 +1,124 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <span>
+
+#include "pools/fixed/ledger.hpp"
+#include "pools/magazine/magazines.hpp"
+#include "threads/lifecycle/fork.hpp"
+
+namespace numpool::threads {
+
+class MagazineOwner;
+
+/// What a thread has of one pool, whatever its magazines hold.
+///
+/// The thread uses the magazines through their gates, without a lock; everybody else shuts the
+/// gates first and holds the pool's lock, as does the thread itself where it refills or flushes
+/// them. The record is the thread's: it ends with it. What the magazines hold is the pool's, and
+/// gone once it closed.
+struct ThreadRecord {
+    /// The thread's others.
+    ThreadRecord* next = nullptr;
+    struct Thread* thread = nullptr;
+    /// The pool's number: no other ever had or will have the same.
+    std::uint64_t number = 0;
+    /// Null once the pool has let go of it. Guarded by `links_mutex`.
+    MagazineOwner* pool = nullptr;
+    /// Requests that had been served when the pool last looked.
+    std::int64_t requests_seen = 0;
+    std::size_t shelf = 0;
+};
+
+/// Magazines of pools with size classes lie on one shelf, those of pools with equal blocks on
+/// another: a thread that uses a pool of each kind by turns has both at hand. `room` is for as many
+/// as any pool there may have: whoever looks for his class's among another pool's finds a shut gate
+/// at the worst. What of it is not used is not touched, and is no memory.
+template <class Block>
+struct Shelf;
+template <>
+struct Shelf<pools::FreeBlock> {
+    static constexpr std::size_t number = 0;
+    static constexpr std::size_t room = SizeClasses::most_in_all;
+};
+template <>
+struct Shelf<pools::RecordedBlock> {
+    static constexpr std::size_t number = 1;
+    static constexpr std::size_t room = 1;
+};
+inline constexpr std::size_t shelves = 2;
+
+/// One thread's magazines of one pool.
+template <class Block>
+struct alignas(64) ThreadMagazines : ThreadRecord {
+    pools::MagazinesOf<Block>* all = nullptr;
+
+    /// They lie right behind the record: no pointer need be followed.
+    pools::MagazineOf<Block>* magazines() noexcept {
+        return reinterpret_cast<pools::MagazineOf<Block>*>(this + 1);
+    }
+    /// That of the size class with this offset.
+    pools::MagazineOf<Block>& magazine_at(std::size_t offset) noexcept {
+        auto* const first = reinterpret_cast<std::byte*>(this + 1);
+        return *reinterpret_cast<pools::MagazineOf<Block>*>(first + offset);
+    }
+};
+static_assert(sizeof(ThreadMagazines<pools::FreeBlock>) == 64);
+
+/// A pool that has magazines in threads.
+class MagazineOwner {
+  public:
+    /// A thread begins to use the pool: these magazines are known to it from now on, and their
+    /// gates are open. False where the pool takes no more. Called with `links_mutex`.
+    virtual bool thread_joins(ThreadRecord& magazines) noexcept = 0;
+
+    /// The thread of these magazines ends: they are given back. Called with `links_mutex`.
+    virtual void thread_ends(ThreadRecord& magazines) noexcept = 0;
+
+  protected:
+    ~MagazineOwner() = default;
+};
+
+/// The magazines of each shelf that the calling thread used last. Never null: before the first they
+/// lead to some that have no places, so the fast path need not ask, and after the thread's end to
+/// such again: blocks are released while thread-local storage is torn down. They are trivially
+/// destructible for the same reason.
+///
+/// "initial-exec" makes it one load relative to a register; the default for a shared library calls
+/// a function each time, which costs more than all the rest of an operation. Its price is room in
+/// the static block of thread-local storage, which is scarce: hence two pointers and no more.
+extern thread_local constinit std::array<ThreadRecord*, shelves> magazines_at_hand
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+template <class Block>
+ThreadMagazines<Block>& at_hand() noexcept {
+    return static_cast<ThreadMagazines<Block>&>(*magazines_at_hand[Shelf<Block>::number]);
+}
+
+/// The calling thread's magazines of the pool with this number, at hand from now on; null where it
+/// has none.
+template <class Block>
+ThreadMagazines<Block>* find_thread_magazines(std::uint64_t number) noexcept;
+
+/// New ones, which join the pool. Null where the thread is ending, the pool refuses, or memory is
+/// short.
+template <class Block>
+ThreadMagazines<Block>* make_thread_magazines(std::uint64_t number,
+                                              std::span<const pools::MagazineBounds> bounds,
+                                              MagazineOwner& pool) noexcept;
+
+/// Ends what a thread had of a pool that has let go of it: its thread ends, or is no more.
+void end_thread_record(ThreadRecord* record) noexcept;
+
+/// Whether these are the calling thread's, as far as it can tell at a glance: false is no proof.
+inline bool belongs_to_caller(const ThreadRecord& magazines) noexcept {
+    return magazines.thread == magazines_at_hand[magazines.shelf]->thread;
+}
+
+/// Held while the bond between a thread's magazines and their pool is cut, from either side; taken
+/// before the pool's lock.
+std::mutex& links_mutex() noexcept;
+
+}  // namespace numpool::threads

@@ -1,0 +1,215 @@
+#include "threads/slab/shared_slab_pool.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/error.hpp"
+#include "threads/lifecycle/range_fork.hpp"
+
+namespace numpool::threads {
+namespace {
+
+using pools::FreeBlock;
+using pools::Magazine;
+
+/// The key of a magazine's gate is the tag that the page map has for its blocks; or, where no block
+/// is to come in just because its tag fits, the number behind it, which is no tag of a slab's.
+GateKey first_key(pages::Tag tag, bool wipe) noexcept {
+    return wipe ? GateKey{tag} + 1 : tag;
+}
+
+/// An address that is not the pool's was released to it: its owner's records and ours differ.
+[[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
+    std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
+    std::abort();
+}
+
+}  // namespace
+
+PoolHandle<SharedSlabPool> SharedSlabPool::create(const SharedSlabPoolOptions& options,
+                                                  pages::PageSource& source,
+                                                  pages::PageSource& record_source) {
+    return PoolHandle{new SharedSlabPool{options, source, record_source}};
+}
+
+SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
+                               pages::PageSource& record_source)
+    : centre_{options, static_cast<Pool*>(this), source, record_source},
+      wipe_{options.wipe},
+      background_{options.background},
+      threads_{this, pools::Magazines::bounds_for(centre_.classes()),
+               first_key(centre_.mine(), wipe_)},
+      name_{options.name} {
+    guard_range_for_fork();
+    guard();
+    if (!background_) return;
+    try {
+        Caretaker::instance().add(*this,
+                                  std::chrono::milliseconds{options.spans.decay_milliseconds});
+    } catch (...) {
+        unguard();
+        throw;
+    }
+}
+
+SharedSlabPool::~SharedSlabPool() {
+    if (background_) Caretaker::instance().remove(*this);
+    unguard();
+}
+
+std::byte* SharedSlabPool::acquire(std::size_t bytes) {
+    return checked(try_acquire(bytes), bytes);
+}
+
+std::byte* SharedSlabPool::acquire_zeroed(std::size_t bytes) {
+    return checked(try_acquire_zeroed(bytes), bytes);
+}
+
+std::byte* SharedSlabPool::checked(std::byte* block, std::size_t bytes) const {
+    if (block != nullptr) return block;
+    const Lock lock{mutex_};
+    if (closed_) throw Closed{title() + " is closed and takes no more requests"};
+    throw Exhausted{centre_.refusal_text(bytes)};
+}
+
+void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
+    if (!try_release(block, bytes)) stop_at_foreign_block(title(), block);
+}
+
+std::byte* SharedSlabPool::acquire_slowly(std::size_t offset, std::size_t bytes,
+                                          bool zeroed) noexcept {
+    Threads::Own* const own = threads_.own(*this);
+    if (own != nullptr) {
+        // Another pool's were at hand.
+        const FreeBlock block = pop_from(*own, offset, bytes);
+        if (block) return prepared(block, bytes, zeroed);
+    }
+    const std::size_t size_class = SizeClasses::number_of(offset);
+    FreeBlock block{nullptr, false};
+    {
+        const Lock lock{mutex_};
+        if (closed_) return nullptr;
+        decay_now_and_then();
+        // A thread without magazines of its own refills the common ones, for one block.
+        Magazine& magazine = (own == nullptr ? threads_.gone() : *own->all)[size_class];
+        if (magazine.count() == 0 && !refill(magazine, size_class)) return nullptr;
+        magazine.pop(block, bytes);
+        if (own == nullptr) threads_.gone().empty(give());
+    }
+    return prepared(block, bytes, zeroed);
+}
+
+bool SharedSlabPool::refill(Magazine& magazine, std::size_t size_class) noexcept {
+    const auto take = [&](FreeBlock* blocks, std::size_t most) {
+        return centre_.take(size_class, blocks, most);
+    };
+    centre_.note_miss(size_class);
+    magazine.refill(take);
+    if (magazine.count() == 0) {
+        empty_all();
+        magazine.refill(take);
+    }
+    if (magazine.count() == 0) centre_.note_failure();
+    return magazine.count() != 0;
+}
+
+bool SharedSlabPool::release_slowly(std::byte* block, std::size_t bytes) noexcept {
+    const pools::SlabCentre::Place place = centre_.place_of(block);
+    if (place.kind != pools::SlabCentre::Place::Kind::small) {
+        return block == nullptr || release_large(block);
+    }
+    const std::size_t size_class = place.size_class;
+    if (wipe_) std::memset(block, 0, classes().size(size_class));
+    Threads::Own* const own = threads_.own(*this);
+    if (own != nullptr) {
+        // Another pool's were at hand, or the size was wrong.
+        const std::size_t offset = size_class * SizeClasses::offset_step;
+        if (push_to(*own, offset, block, bytes, key_of(offset))) return true;
+    }
+    const FreeBlock unused{block, false};
+    const auto give = [&](const FreeBlock* blocks, std::size_t count) {
+        centre_.give(size_class, blocks, count);
+    };
+    Lock lock{mutex_};
+    if (own == nullptr || closed_) {
+        threads_.gone()[size_class].note_release(bytes);
+        give(&unused, 1);
+        settle(lock);
+        return true;
+    }
+    Magazine& magazine = (*own->all)[size_class];
+    if (magazine.push(unused, bytes)) return true;
+    own->all->make_room(size_class, give);
+    magazine.push(unused, bytes);
+    decay_now_and_then();
+    return true;
+}
+
+std::byte* SharedSlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcept {
+    zeroed = zeroed && !wipe_;
+    pools::SlabCentre::LargeBlock block;
+    {
+        const Lock lock{mutex_};
+        if (closed_) return nullptr;
+        block = centre_.acquire_large(bytes, zeroed);
+        if (block.start == nullptr) [[unlikely]] {
+            empty_all();
+            block = centre_.acquire_large(bytes, zeroed);
+            if (block.start == nullptr) centre_.note_failure();
+        }
+    }
+    if (block.dirty != 0) std::memset(block.start, 0, block.dirty);
+    return block.start;
+}
+
+bool SharedSlabPool::release_large(std::byte* block) noexcept {
+    // A live block's size does not change, so it may be asked for without the lock.
+    if (wipe_) std::memset(block, 0, centre_.large_bytes(block));
+    Lock lock{mutex_};
+    if (!centre_.release_large(block)) return false;
+    if (closed_) [[unlikely]]
+        settle(lock);
+    return true;
+}
+
+std::byte* SharedSlabPool::try_acquire_span(std::size_t bytes) noexcept {
+    // In a pool that wipes, spans do not grow in place.
+    if (wipe_) return nullptr;
+    const Lock lock{mutex_};
+    return closed_ ? nullptr : centre_.acquire_large(bytes, false).start;
+}
+
+std::byte* SharedSlabPool::try_reallocate_large(std::byte* block, std::size_t bytes) noexcept {
+    if (wipe_) return reallocate_wiped(block, bytes);
+    const Lock lock{mutex_};
+    if (closed_) return nullptr;
+    std::byte* moved = centre_.reallocate_large(block, bytes);
+    if (moved == nullptr) {
+        empty_all();
+        moved = centre_.reallocate_large(block, bytes);
+    }
+    if (moved == nullptr) centre_.note_failure();
+    return moved;
+}
+
+/// What a span leaves behind where it grows or shrinks would keep its contents: move by hand.
+std::byte* SharedSlabPool::reallocate_wiped(std::byte* block, std::size_t bytes) noexcept {
+    const std::size_t kept = std::min(bytes, centre_.large_bytes(block));
+    if (kept == 0) return nullptr;
+    std::byte* const moved = try_acquire(bytes);
+    if (moved == nullptr) return nullptr;
+    std::memcpy(moved, block, kept);
+    try_release(block, 0);
+    return moved;
+}
+
+std::size_t SharedSlabPool::usable_size(const void* block) const noexcept {
+    const pools::SlabCentre::Place place = centre_.place_of(block);
+    if (place.kind == pools::SlabCentre::Place::Kind::small) {
+        return classes().size(place.size_class);
+    }
+    const Lock lock{mutex_};
+    return centre_.large_bytes(static_cast<const std::byte*>(block));
+}
+
+}  // namespace numpool::threads

@@ -1,0 +1,211 @@
+#pragma once
+
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <optional>
+
+#include "pools/slab/reallocate.hpp"
+#include "pools/slab/slab_centre.hpp"
+#include "threads/lifecycle/brief_mutex.hpp"
+#include "threads/lifecycle/byte_source.hpp"
+#include "threads/lifecycle/caretaker.hpp"
+#include "threads/lifecycle/placed_in_page.hpp"
+#include "threads/lifecycle/pool_listing.hpp"
+#include "threads/magazine/pool_threads.hpp"
+
+namespace numpool::threads {
+
+struct SharedSlabPoolOptions : pools::SlabPoolOptions {
+    /// Zero every block when it comes back; acquired blocks then always read as zero.
+    bool wipe = false;
+    /// Give back what is not needed for the decay time even while the whole process idles.
+    bool background = false;
+};
+
+/// Blocks of any size for any number of threads, as `pools::SlabPool` is for one.
+///
+/// A thread's small blocks come from magazines of its own, without a lock and without a locked
+/// instruction. Under the lock lies what they are filled from and flushed to, a batch at a
+/// time: the slabs and the spans. A block may be released by any thread. What a thread has at hand
+/// goes back when it ends, when somebody trims, when it idled for a decay time, and before the
+/// pool says that it is exhausted.
+class SharedSlabPool final : public PlacedInPage<0x900>,
+                             public Pool,
+                             public ByteSource,
+                             private ForkGuarded,
+                             private MagazineOwner,
+                             private Decaying {
+    using Threads = PoolThreads<pools::FreeBlock>;
+
+  public:
+    /// The new pool's first handle. Throws as SlabCentre's constructor does.
+    static PoolHandle<SharedSlabPool> create(const SharedSlabPoolOptions& options = {},
+                                             pages::PageSource& source = pages::range_pages(),
+                                             pages::PageSource& record_source = pages::os_pages());
+
+    /// A block, or null, and nothing has changed, where the limit or the system refuses, or the
+    /// pool is closed.
+    std::byte* try_acquire(std::size_t bytes) noexcept override {
+        return acquire_block(bytes, false);
+    }
+    /// The same, all of its bytes nought. Blocks that nobody touched yet are not written.
+    std::byte* try_acquire_zeroed(std::size_t bytes) noexcept override {
+        return acquire_block(bytes, true);
+    }
+
+    /// The common ways of `try_acquire` and `try_release`, and nothing else: nothing or false, and
+    /// nothing has changed, where the calling thread has no such block, or no room for it, at hand.
+    /// Who then calls the verb itself, last, needs no stack on the common way.
+    pools::FreeBlock acquire_at_hand(std::size_t bytes) const noexcept {
+        if (bytes > SizeClasses::largest) [[unlikely]]
+            return {nullptr, false};
+        return pop_from(own_at_hand(), centre_.classes().offset_of(bytes), bytes);
+    }
+    /// The magazine is looked for by the size that was asked for, as the caller has it, and opens
+    /// for the tag that the page map has for the address: one comparison tells that the block is
+    /// of the magazine's pool and class, and that the gate is open. A wrong size opens nothing, as
+    /// does any size where blocks are to be wiped first: no tag is a key there. The processor goes
+    /// on with the magazine while the tag is still on its way.
+    bool release_at_hand(void* address, std::size_t bytes) const noexcept {
+        pages::Tag tag;
+        if (bytes > SizeClasses::largest || !centre_.tags().find(address, tag)) [[unlikely]]
+            return false;
+        return push_to(own_at_hand(), centre_.classes().offset_of(bytes),
+                       static_cast<std::byte*>(address), bytes, tag);
+    }
+
+    /// A block. Throws Exhausted, which says what was asked of which pool, its limit and its use;
+    /// Closed.
+    std::byte* acquire(std::size_t bytes);
+    std::byte* acquire_zeroed(std::size_t bytes);
+
+    /// Takes a block back; null is none. False, and nothing has changed, where the address is not
+    /// this pool's; but a block of a pool like this one whose magazines the thread has at hand goes
+    /// home to that one. `bytes` is what was asked for, as far as the caller knows. Afterwards the
+    /// pool may be gone.
+    bool try_release(void* address, std::size_t bytes = 0) noexcept override {
+        if (release_at_hand(address, bytes)) [[likely]]
+            return true;
+        return release_slowly(static_cast<std::byte*>(address), bytes);
+    }
+
+    /// As SlabPool's. Null for a foreign address, too, and once the pool is closed, unless the
+    /// block can stay where it is.
+    std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override {
+        return pools::reallocate_in(*this, static_cast<std::byte*>(block), bytes);
+    }
+    /// The same for a block of this pool; throws as `acquire` does.
+    std::byte* reallocate(std::byte* block, std::size_t bytes) {
+        return checked(try_reallocate(block, bytes), bytes);
+    }
+    /// For `reallocate_in`.
+    std::byte* try_acquire_span(std::size_t bytes) noexcept;
+    std::byte* try_reallocate_large(std::byte* block, std::size_t bytes) noexcept;
+
+    /// What fits into the live block at this address without moving it; 0 where none is.
+    std::size_t usable_size(const void* block) const noexcept override;
+
+    /// A block's end as for `try_release`; aborts where the address is not this pool's.
+    void release(std::byte* block, std::size_t bytes = 0) noexcept override;
+
+    void add_handle() noexcept override;
+    bool add_handle_if_owns(const std::byte* address) noexcept;
+    void drop_handle() noexcept override;
+    const std::string& name() const noexcept override { return name_; }
+    std::string title() const override;
+    bool owns(const std::byte* address) const noexcept override {
+        return centre_.place_of(address).kind != pools::SlabCentre::Place::Kind::foreign;
+    }
+    PoolFigures figures() const override;
+    /// The same by class, and the spans.
+    pools::SlabPoolFigures class_figures() const;
+    std::size_t trim() override;
+    /// Gives back what was not needed for the decay time, idle threads' magazines included. Slow
+    /// paths do it by themselves; a process that idles altogether needs a thread for it.
+    std::size_t decay() noexcept override;
+    void check() const override;
+    void close() noexcept override;
+    bool closed() const noexcept override;
+    bool may_be_drawn_on() const noexcept override { return true; }
+
+    const SizeClasses& classes() const noexcept { return centre_.classes(); }
+    /// For `reallocate_in`: what needs no lock.
+    const pools::SlabCentre& centre() const noexcept { return centre_; }
+
+  private:
+    using Lock = std::unique_lock<BriefMutex>;
+
+    SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
+                   pages::PageSource& record_source);
+    ~SharedSlabPool() override;
+
+    /// Whatever is not the common way is the last call, so that this way needs no stack.
+    std::byte* acquire_block(std::size_t bytes, bool zeroed) noexcept {
+        if (bytes > SizeClasses::largest) [[unlikely]]
+            return acquire_large(bytes, zeroed);
+        const std::size_t offset = centre_.classes().offset_of(bytes);
+        const pools::FreeBlock block = pop_from(own_at_hand(), offset, bytes);
+        if (!block) [[unlikely]]
+            return acquire_slowly(offset, bytes, zeroed);
+        return prepared(block, bytes, zeroed);
+    }
+
+    std::byte* prepared(pools::FreeBlock block, std::size_t bytes, bool zeroed) const noexcept {
+        if (zeroed && !block.fresh() && !wipe_) std::memset(block.start(), 0, bytes);
+        return block.start();
+    }
+
+    /// Nothing where these are not this pool's, or are empty, or others are at them. This and the
+    /// following know a size class by its offset.
+    pools::FreeBlock pop_from(Threads::Own& own, std::size_t offset,
+                              std::size_t bytes) const noexcept {
+        return own.magazine_at(offset).pop_by(this, bytes);
+    }
+    bool push_to(Threads::Own& own, std::size_t offset, std::byte* block, std::size_t bytes,
+                 GateKey key) const noexcept {
+        return own.magazine_at(offset).push_by(key, {block, false}, bytes);
+    }
+    GateKey key_of(std::size_t offset) const noexcept { return threads_.first_key() + offset; }
+    static Threads::Own& own_at_hand() noexcept { return at_hand<pools::FreeBlock>(); }
+
+    std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
+    bool release_large(std::byte* block) noexcept;
+    std::byte* acquire_slowly(std::size_t offset, std::size_t bytes, bool zeroed) noexcept;
+    bool release_slowly(std::byte* block, std::size_t bytes) noexcept;
+    std::byte* checked(std::byte* block, std::size_t bytes) const;
+
+    std::byte* reallocate_wiped(std::byte* block, std::size_t bytes) noexcept;
+    bool refill(pools::Magazine& magazine, std::size_t size_class) noexcept;
+    /// What brings a thread's blocks of a class home.
+    auto give() noexcept {
+        return [this](std::size_t size_class, const pools::FreeBlock* blocks, std::size_t count) {
+            centre_.give(size_class, blocks, count);
+        };
+    }
+    void empty_all() noexcept;
+    void decay_now_and_then() noexcept;
+    void settle(Lock& lock) noexcept;
+
+    bool thread_joins(ThreadRecord& record) noexcept override;
+    void thread_ends(ThreadRecord& record) noexcept override;
+    void lock_for_fork() noexcept override;
+    void unlock_in_parent() noexcept override;
+    void unlock_in_child() noexcept override;
+
+    pools::SlabCentre centre_;
+    const bool wipe_;
+    const bool background_;
+
+    mutable BriefMutex mutex_;
+    /// A walk through all magazines keeps their threads outside meanwhile.
+    mutable Threads threads_;
+    std::size_t handles_ = 0;
+    std::atomic<bool> closed_ = false;
+    std::optional<Threads::AllOutside> paused_for_fork_;
+    std::uint64_t looked_for_idle_ = 0;
+    const std::string name_;
+    const PoolListing listing_{*this};
+};
+
+}  // namespace numpool::threads

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstddef>
+
+#include "pages/range/range_pages.hpp"
+#include "pages/source/fake_pages.hpp"
+#include "pools/span/span_bank.hpp"
+
+inline constexpr std::size_t mebibyte = std::size_t{1} << 20;
+
+/// A bank over pages that count and fail.
+struct BankFixture {
+    explicit BankFixture(const numpool::pools::SpanBankOptions& options = {})
+        : bank{options, owner, pages} {}
+    ~BankFixture() { numpool::pages::page_map.withdraw(owner); }
+
+    numpool::pages::FakePages pages{numpool::pages::range_pages()};
+    numpool::pages::Tag owner = numpool::pages::page_map.enrol(this);
+    numpool::pools::SpanBank bank;
+};

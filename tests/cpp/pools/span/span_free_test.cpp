@@ -1,0 +1,159 @@
+#include "pools/span/span_free.hpp"
+
+#include <cstring>
+#include <vector>
+
+#include "pages/range/range_pages.hpp"
+#include "pools/span/seams.hpp"
+#include "pools/span/span_pieces.hpp"
+#include "testing.hpp"
+
+using namespace numpool;
+using namespace numpool::pools;
+using pages::granule;
+
+namespace {
+
+/// Free spans on a region of 64 units, cold at first.
+struct Fixture {
+    Fixture() {
+        CHECK(records.reserve(64));
+        Span* const span = records.take();
+        span->start = region.start;
+        span->granules = region.bytes / granule;
+        span->first_of_region = span->last_of_region = true;
+        free.add_region(span);
+    }
+    ~Fixture() {
+        seams::forget(region.start, region.bytes / granule);
+        pages::range_pages().unmap(region);
+    }
+
+    /// Cuts a span at this granule and takes it back, warm.
+    Span* warm(std::size_t first, std::size_t granules) {
+        Span* const span = free.cut(span_at(first), at(first), granules);
+        std::memset(pages::page_map.warm(span->start), 1, granules);
+        return free.add(span);
+    }
+    Span* span_at(std::size_t first) {
+        Span* found = nullptr;
+        free.for_each([&](Span& span) {
+            if (span.start <= at(first) && at(first) < span.end()) found = &span;
+        });
+        return found;
+    }
+    std::byte* at(std::size_t granules) const { return region.start + granules * granule; }
+
+    pages::Extent region = pages::range_pages().map(64 * pages::huge_page, std::size_t{4} << 20);
+    SpanRecords records;
+    FreeSpans free{records};
+};
+
+}  // namespace
+
+TEST("bins are ordered: what is in a later one is larger") {
+    std::size_t last = 0;
+    for (std::size_t granules = 1; granules < 100000; ++granules) {
+        const std::size_t bin = SpanBins::bin_of(granules);
+        CHECK(bin == last || bin == last + 1);
+        last = bin;
+    }
+    CHECK(SpanBins::bin_of((std::size_t{1} << 32) - 1) < SpanBins::count);
+}
+
+TEST("a request goes where most of it has pages, and into the smallest such span") {
+    Fixture fixture;
+    fixture.warm(100, 40);
+    const FreeSpans::Fit small = fixture.free.best_fit(5, false);
+    CHECK(small.start == fixture.at(100));
+    CHECK_EQUAL(small.warm, 5U);
+    const FreeSpans::Fit cold = fixture.free.best_fit(40 * unit_granules, true);
+    CHECK(cold.start == fixture.at(24 * unit_granules));
+    CHECK_EQUAL(cold.warm, 0U);
+    CHECK(fixture.free.best_fit(64 * 32 + 1, false).span == nullptr);
+}
+
+TEST("a request of a unit or more starts at one") {
+    Fixture fixture;
+    fixture.free.cut(fixture.span_at(0), fixture.at(0), 3);
+    const FreeSpans::Fit fit = fixture.free.best_fit(unit_granules, false);
+    CHECK(fit.start == fixture.at(unit_granules));
+}
+
+TEST("a span is idle in the lists for as long as it has pages") {
+    Fixture fixture;
+    Span* const span = fixture.warm(0, 10);
+    CHECK(fixture.free.oldest() == span);
+    CHECK(fixture.free.holds(*span));
+    fixture.free.cool(span, fixture.at(2), 20);
+    CHECK_EQUAL(fixture.free.warm(), 2U);
+    fixture.free.cool(span, fixture.at(0), 2);
+    CHECK(fixture.free.oldest() == nullptr);
+    fixture.free.warm_up(span, 0);
+    CHECK(fixture.free.oldest() == nullptr);
+}
+
+TEST("a front with pages is cut off, and what is left is found as it is then") {
+    Fixture fixture;
+    Span* const span = fixture.warm(0, 100);
+    for (std::size_t cut = 0; cut < 100; cut += 10) {
+        CHECK(fixture.free.starting_at(fixture.at(cut)) == span);
+        CHECK_EQUAL(fixture.free.warm(), 100 - cut);
+        fixture.free.cut_front(span, 10);
+        CHECK(fixture.free.starting_at(fixture.at(cut)) == nullptr);
+        CHECK(fixture.free.holds(*span));
+        CHECK_EQUAL(span->warm, 90 - cut);
+    }
+    CHECK(fixture.free.oldest() == nullptr);
+    CHECK_EQUAL(span->granules, fixture.region.bytes / granule - 100);
+    CHECK(fixture.free.best_fit(20, false).start == fixture.at(100));
+}
+
+TEST("warm granules are counted right, however many they are") {
+    Fixture fixture;
+    std::uint8_t* const warm = pages::page_map.warm(fixture.region.start);
+    for (const std::size_t granules : {1U, 7U, 8U, 9U, 63U, 255U, 2039U, 2040U, 2041U, 2048U}) {
+        for (const std::size_t every : {1U, 2U, 3U, 17U}) {
+            std::size_t expected = 0;
+            for (std::size_t i = 0; i < granules; ++i) {
+                warm[i] = i % every == 0 ? 1 : 0;
+                expected += warm[i];
+            }
+            CHECK_EQUAL(warm_granules(fixture.region.start, granules), expected);
+            CHECK_EQUAL(warm_granules(fixture.at(granules), 0), 0U);
+        }
+    }
+    std::memset(warm, 0, fixture.region.bytes / granule);
+}
+
+TEST("pieces are what makes up no whole unit, and end at seams") {
+    Fixture fixture;
+    fixture.warm(0, 2 * unit_granules + 7);
+    seams::set(fixture.at(2 * unit_granules + 4));
+    SpanPieces pieces;
+    pieces.gather(fixture.free);
+    SpanPiece piece;
+    CHECK(pieces.take(unit_granules, 1, piece));
+    CHECK_EQUAL(piece.granules, 4U);
+    CHECK(piece.start == fixture.at(2 * unit_granules));
+    CHECK(!pieces.take(4, unit_granules, piece));
+    CHECK(pieces.take(1, unit_granules, piece));
+    CHECK_EQUAL(piece.granules, 3U);
+    CHECK(!pieces.take(unit_granules, 1, piece));
+}
+
+TEST("seams are counted, and gone where a mapping is smooth") {
+    Fixture fixture;
+    const std::size_t before = seams::count();
+    seams::set(fixture.at(3));
+    seams::set(fixture.at(3));
+    seams::set(fixture.at(5));
+    CHECK_EQUAL(seams::count(), before + 2);
+    CHECK(seams::inside(fixture.at(0), 4));
+    CHECK(!seams::inside(fixture.at(3), 2));
+    seams::smooth(fixture.at(1), 10);
+    CHECK(!seams::inside(fixture.at(1), 10));
+    CHECK(seams::at(fixture.at(1)) && seams::at(fixture.at(11)));
+    seams::forget(fixture.at(0), 20);
+    CHECK_EQUAL(seams::count(), before);
+}

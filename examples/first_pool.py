@@ -15,7 +15,7 @@ with pool.acquire() as buffer:
         buffer.release()
     except BufferError as error:
         print("too early:", error)
-    del frame  # now the with block can give the buffer back
+    del frame  # else the block would go back with it, not at the end of this
 
 frames = pool.acquire_many(4)
 try:

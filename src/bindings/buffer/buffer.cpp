@@ -70,11 +70,10 @@ PyObject* buffer_enter(PyObject* self, PyObject*) {
     return Py_NewRef(self);
 }
 
-PyObject* buffer_exit(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
-    const bool failing = count > 0 && arguments[0] != Py_None;
-    if (!failing) return buffer_release(self, nullptr);
-    // The frames of an exception hold views as a rule. That is no second error: the block goes
-    // back with the last of them, or with the buffer that one of them may hide behind.
+/// Views may outlive the block of code, in the frames of an exception or in a result: that is no
+/// error here. The block goes back with the last of them, or with the buffer that one may hide
+/// behind.
+PyObject* buffer_exit(PyObject* self, PyObject* const*, Py_ssize_t) {
     const CriticalSection section{self};
     Buffer* const buffer = as_buffer(self);
     if (!buffer->released && !buffer->pinned) let_go(buffer);
@@ -196,8 +195,8 @@ PyMethodDef methods[] = {
     {"__enter__", buffer_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nThe buffer itself."},
     {"__exit__", as_method(buffer_exit), METH_FASTCALL,
      "__exit__($self, /, *exc_info)\n--\n\n"
-     "Release the buffer. Views that still live raise BufferError; but where the block ends in\n"
-     "an exception, that one passes, and the block goes back with the last view."},
+     "Give the buffer up: any later use of it raises ValueError. The block goes back to its pool\n"
+     "at once if nothing views it, or else with the last view. Only release() insists."},
     {"__reduce_ex__", buffer_reduce, METH_O,
      "__reduce_ex__($self, protocol, /)\n--\n\n"
      "Pickles the bytes, out of band with protocol 5. What comes back belongs to no pool."},
@@ -227,8 +226,9 @@ PyMemberDef members[] = {
 constexpr const char* doc =
     "A block of a pool: writable bytes, handed out by a pool's acquire().\n\n"
     "It exports its bytes to memoryview(), numpy.frombuffer(), numpy.from_dlpack() and everything\n"
-    "else that reads buffers. The block goes back to the pool when release() is called or a with\n"
-    "block ends, or else when the last reference to the buffer and to all views of it has gone.";
+    "else that reads buffers. The block goes back to the pool when release() is called, or when "
+    "all\n"
+    "views and the buffer have gone: the buffer at the end of its with block, or as any object.";
 
 }  // namespace
 

@@ -112,3 +112,16 @@ def test_an_array_too_large_for_the_machine_takes_no_place() -> None:
         with pytest.raises(MemoryError):
             pool.take()
         assert pool.stats().taken == 0
+
+
+def test_a_with_block_does_not_throw_its_result_away() -> None:
+    arrays = numpool.ArrayPool(4, size=1)
+
+    def total() -> float:
+        with arrays.take() as array:
+            array[...] = 2
+            part = array[1:]
+            return float(part.sum())
+
+    assert total() == 6
+    assert arrays.stats().taken == 0

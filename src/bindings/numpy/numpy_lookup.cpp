@@ -58,6 +58,7 @@ py::object owner(const py::object& x) {
 }
 
 py::object pool_of(const py::object& array) {
+    require_numpy();
     if (PyArray_Check(array.ptr()) || PyMemoryView_Check(array.ptr()) || is_buffer(array.ptr()))
         return owner(array);
     throw py::type_error{std::string{"pool_of() takes an array, a Buffer or a memoryview, not "} +

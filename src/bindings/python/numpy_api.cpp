@@ -10,7 +10,9 @@ namespace numpool::bindings {
 bool import_numpy() {
     static std::atomic<bool> imported{false};
     if (!imported.load(std::memory_order_acquire)) {
-        if (_import_array() != 0) return false;
+        // Where there is no NumPy, its own function names a module that only old ones have.
+        const auto numpy = py::reinterpret_steal<py::object>(PyImport_ImportModule("numpy"));
+        if (!numpy || _import_array() != 0) return false;
         imported.store(true, std::memory_order_release);
     }
     return true;

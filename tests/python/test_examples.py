@@ -1,4 +1,4 @@
-"""Every program in examples/ runs, and says something."""
+"""Every program in examples/ runs, prints something, and warns of nothing."""
 
 from __future__ import annotations
 

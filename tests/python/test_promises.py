@@ -1,4 +1,4 @@
-"""The README's table of promises: every test that it names is there."""
+"""The table in docs/explanation/promises.md: every test that it names exists."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ CPP_TEST = re.compile(r'^TEST\(\s*((?:"[^"]*"\s*)+)\)', re.MULTILINE)
 
 
 def rows() -> Iterator[tuple[str, str, str]]:
-    """The idea, the class without its arguments, and what shows it."""
-    text = (ROOT / "README.md").read_text()
+    """The idea, the class without its arguments, and the tests that show it."""
+    text = (ROOT / "docs/explanation/promises.md").read_text()
     table = text.partition("| idea | class | shown by |\n")[2].partition("\n\n")[0]
     for line in table.splitlines()[1:]:
         idea, carrier, shown = (cell.strip() for cell in line.strip("|").split(" | "))
@@ -25,7 +25,7 @@ def rows() -> Iterator[tuple[str, str, str]]:
 
 
 def names_in(file: str) -> set[str]:
-    """The tests in a file of this name: functions of Python's, sentences of C++'s."""
+    """The tests in the file of this name: functions in Python, sentences in C++."""
     if file.startswith("test_"):
         [module] = (ROOT / "tests/python").rglob(f"{file}.py")
         text = module.read_text()

@@ -12,6 +12,9 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     module.attr("__version__") = NUMPOOL_VERSION;
     module.attr("_compiler") = compiler;
     module.doc() = "The extension of numpool: its C++ core, wired to Python.";
+    // Docstrings begin with signatures in Python's own form, which inspect and IPython read.
+    py::options options;
+    options.disable_function_signatures();
     free_bindings_locks_after_fork();
     register_errors(module);
     register_sizes(module);

@@ -55,6 +55,7 @@ py::object buffer_on(const py::object& data) {
 
 void register_borrowed_buffer(py::module_& module) {
     module.def("_buffer_on", &buffer_on, py::arg("data"), py::pos_only(),
+               "_buffer_on(data, /)\n--\n\n"
                "A Buffer on the bytes of another object, copied if they are read-only.");
 }
 

@@ -24,10 +24,12 @@ void register_references(py::module_& module) {
         "_references",
         [](const py::tuple& holder) { return Py_REFCNT(PyTuple_GET_ITEM(holder.ptr(), 0)); },
         py::arg("holder"), py::pos_only(),
+        "_references(holder, /)\n--\n\n"
         "How many references there are to a tuple's first item, that of the tuple included.");
     py::class_<Count>(module, "_Count", py::is_final(), "A number that threads count up together.")
         .def(py::init<>())
-        .def("add", [](Count& self) { ++self.value; })
+        .def(
+            "add", [](Count& self) { ++self.value; }, "add(self)\n--\n\n")
         .def("__index__", [](const Count& self) { return self.value.load(); });
 }
 

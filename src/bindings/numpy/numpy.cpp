@@ -79,26 +79,33 @@ void register_numpy(py::module_& module) {
     module.attr("_numpy_feature_version") = NPY_FEATURE_VERSION;
     module.def(
         "owner", &owner, py::arg("x"), py::pos_only(),
+        "owner(x, /)\n--\n\n"
         "The pool that x belongs to, or None: an array, a Buffer, a memoryview, any other exporter "
         "of\n"
         "bytes, or an address. A view tells the pool of what it shows. Where pools hand on each "
         "other's\n"
         "memory it is the one that handed it out; for an address, the one whose memory it is.");
     module.def("pool_of", &pool_of, py::arg("array"), py::pos_only(),
+               "pool_of(array, /)\n--\n\n"
                "owner() of an array, and a TypeError for what is no array nor a view of one.");
     module.def("current", &current,
+               "current()\n--\n\n"
                "The pool that NumPy allocates from here and now, or None where that is not "
                "numpool's doing.");
     module.def(
         "default_pool", [] { return object_of(&default_pool()); },
+        "default_pool()\n--\n\n"
         "The pool that serves where no other was asked for. It lives as long as the process.");
     module.def("_handler", &handler, py::arg("pool"), py::arg("fallback"), py::pos_only(),
+               "_handler(pool, fallback, /)\n--\n\n"
                "A capsule with a NumPy allocator on the pool.");
-    module.def("_set_default_handler", &set_default_handler);
-    module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::pos_only());
-    module.def("_uninstall", &ProcessHandler::uninstall);
-    module.def("_keep_heap", &pages::keep_heap);
-    module.def("_release_heap", [] { without_gil(pages::release_heap); });
+    module.def("_set_default_handler", &set_default_handler, "_set_default_handler()\n--\n\n");
+    module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::pos_only(),
+               "_install(pool, fallback, /)\n--\n\n");
+    module.def("_uninstall", &ProcessHandler::uninstall, "_uninstall()\n--\n\n");
+    module.def("_keep_heap", &pages::keep_heap, "_keep_heap()\n--\n\n");
+    module.def(
+        "_release_heap", [] { without_gil(pages::release_heap); }, "_release_heap()\n--\n\n");
 }
 
 }  // namespace numpool::bindings

@@ -61,6 +61,7 @@ struct AnySize {
         };
         add_methods(pool, methods);
         pool.def("acquire_many", &acquire_many, py::arg("nbytes"), py::arg("n"), py::pos_only(),
+                 "acquire_many(self, nbytes, n, /)\n--\n\n"
                  "A list of n buffers of so many bytes each; where one is refused, raise "
                  "PoolExhausted and take none.");
     }

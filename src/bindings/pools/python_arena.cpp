@@ -6,6 +6,7 @@
 #include "base/size_text.hpp"
 #include "bindings/pools/any_size.hpp"
 #include "bindings/python/errors.hpp"
+#include "bindings/python/parameters.hpp"
 #include "bindings/sources/sources.hpp"
 
 namespace numpool::bindings {
@@ -52,11 +53,11 @@ struct Access {
     }
 };
 
-PoolHandle<Arena> create(const py::object& chunk_size, const py::object& parent,
-                         const py::object& source, const py::object& name) {
+PoolHandle<Arena> create(const Given& given) {
+    const py::object parent = given("parent");
     threads::SharedArenaOptions options;
-    options.chunk_size = to_size(chunk_size, "chunk_size");
-    options.name = to_name(name);
+    options.chunk_size = to_size(given("chunk_size", "64KiB"), "chunk_size");
+    options.name = to_name(given("name", ""));
     PoolHandle<SharedArena> family;
     if (!parent.is_none()) {
         if (!py::isinstance<Arena>(parent)) {
@@ -67,7 +68,7 @@ PoolHandle<Arena> create(const py::object& chunk_size, const py::object& parent,
     }
     const pages::SourceHandle otherwise =
         family.get() != nullptr ? family->source() : default_source();
-    pages::SourceHandle pages = to_source(source, otherwise);
+    pages::SourceHandle pages = to_source(given("source"), otherwise);
     PoolHandle<Arena> arena{new Arena{options, std::move(pages), std::move(family),
                                       parent.is_none() ? py::object{} : parent}};
     arena->join_family();
@@ -117,7 +118,10 @@ void support_clean_ups(PyHeapTypeObject* heap_type) {
     };
 }
 
-constexpr const char* doc = R"(A region: blocks of any size by moving a pointer, ended all at once.
+constexpr const char* doc = R"(Arena(chunk_size="64KiB", parent=None, *, source=None, name="")
+--
+
+A region: blocks of any size by moving a pointer, ended all at once.
 
 For what lives and dies together: a request's buffers, a frame's temporaries, a parse. reset() and
 rewind() end any number of small blocks in one step, a million as fast as one: the chunks they lie
@@ -147,14 +151,14 @@ name        shown in errors and reprs)";
 
 void register_arena(py::module_& module) {
     py::class_<ArenaMark> mark{module, "ArenaMark", py::is_final(),
-                               "A place in an arena, from Arena.mark() and for Arena.rewind()."};
+                               "ArenaMark(*args, **kwargs)\n--\n\nA place in an arena, from "
+                               "Arena.mark() and for Arena.rewind()."};
     mark.attr("__module__") = "numpool";
     py::class_<Arena, threads::Pool, PoolHandle<Arena>> arena{
         module, "Arena", py::custom_type_setup{support_clean_ups}, doc};
     arena.attr("__module__") = "numpool";
+    define_init(arena, doc, &create);
     arena
-        .def(py::init(&create), py::arg("chunk_size") = "64KiB", py::arg("parent") = py::none(),
-             py::kw_only(), py::arg("source") = py::none(), py::arg("name") = "")
         .def_property_readonly("chunk_size", &Arena::chunk_size,
                                "What it takes at first, in whole pages.")
         .def_property_readonly(
@@ -164,23 +168,28 @@ void register_arena(py::module_& module) {
             },
             "The arena that this one ends with, or None.")
         .def("defer", &Arena::defer, py::arg("callback"), py::pos_only(),
+             "defer(self, callback, /, *args, **kwargs)\n--\n\n"
              "Call callback(*args, **kwargs) when the arena is reset, rewound to an older mark, "
              "closed\nor dropped. Clean-ups run in reverse order, after all children have ended "
              "and before any\nblock does; one may defer another. All of them run; what the last "
              "failing one raised passes.")
         .def("mark", &Arena::mark_here,
+             "mark(self)\n--\n\n"
              "Note this place, for rewind(). Nothing is copied; a mark costs a few words.")
         .def("rewind", &Arena::rewind_to, py::arg("mark"), py::pos_only(),
+             "rewind(self, mark, /)\n--\n\n"
              "End what began since the mark: children, clean-ups, blocks. The mark stays good, "
              "later ones\ndo not. Raises BufferError, and changes nothing, while one of those "
              "blocks is in use.")
         .def("reset", &Arena::reset_all,
+             "reset(self)\n--\n\n"
              "End everything: children, then clean-ups in reverse order, then all blocks in one "
              "step. Chunks\nstay for the next cycle, but for those that this one did not need. "
              "Raises BufferError, and\nchanges nothing, while a block is in use, in a child too. "
              "(Where a clean-up itself takes a\nblock into use, BufferError comes after the "
              "clean-ups.)")
         .def("close", &Arena::close_all,
+             "close(self)\n--\n\n"
              "As reset(), and take no more requests. Closing again does nothing.")
         .def(
             "__exit__",
@@ -188,6 +197,7 @@ void register_arena(py::module_& module) {
                 const bool failing = exc_info.size() > 0 && !exc_info[0].is_none();
                 failing ? self.close_in_passing() : self.close_all();
             },
+            "__exit__(self, *exc_info)\n--\n\n"
             "Close the arena. Where the block ends in an exception, that one passes, and what its "
             "frames still use goes with the last use.")
         .def("__repr__", &repr);

@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "bindings/pools/any_size.hpp"
+#include "bindings/python/parameters.hpp"
 #include "bindings/sources/sources.hpp"
 
 namespace numpool::bindings {
@@ -14,14 +15,13 @@ using threads::OrderFigures;
 using threads::PoolFigures;
 using threads::SharedBuddyPool;
 
-threads::PoolHandle<SharedBuddyPool> create(const py::object& capacity, const py::object& min_block,
-                                            const py::object& source, const py::object& name) {
+threads::PoolHandle<SharedBuddyPool> create(const Given& given) {
     threads::SharedBuddyPoolOptions options;
-    options.capacity = to_size(capacity, "capacity");
-    options.min_block = to_size(min_block, "min_block");
-    options.name = to_name(name);
-    return SharedBuddyPool::create(options,
-                                   to_source(source, pages::os_pages(), pages::page_size()));
+    options.capacity = to_size(given("capacity"), "capacity");
+    options.min_block = to_size(given("min_block", py::int_{4096}), "min_block");
+    options.name = to_name(given("name", ""));
+    return SharedBuddyPool::create(
+        options, to_source(given("source"), pages::os_pages(), pages::page_size()));
 }
 
 py::object stats(const SharedBuddyPool& pool) {
@@ -62,7 +62,10 @@ std::string repr(const SharedBuddyPool& pool) {
 }
 
 constexpr const char* doc =
-    R"(Power-of-two blocks of one region, which split on demand and merge again.
+    R"(BuddyPool(capacity, min_block=4096, *, source=None, name="")
+--
+
+Power-of-two blocks of one region, which split on demand and merge again.
 
 For a bounded region that is cut into blocks of very different sizes and must come together again: a
 page allocator, a ring of textures, memory that a device sees. A block starts at a multiple of its own
@@ -84,9 +87,8 @@ void register_buddy_pool(py::module_& module) {
     py::class_<SharedBuddyPool, threads::Pool, threads::PoolHandle<SharedBuddyPool>> pool{
         module, "BuddyPool", doc};
     pool.attr("__module__") = "numpool";
-    pool.def(py::init(&create), py::arg("capacity"), py::arg("min_block") = 4096, py::kw_only(),
-             py::arg("source") = py::none(), py::arg("name") = "")
-        .def_property_readonly("capacity", &SharedBuddyPool::capacity, "The bytes of the region.")
+    define_init(pool, doc, &create);
+    pool.def_property_readonly("capacity", &SharedBuddyPool::capacity, "The bytes of the region.")
         .def_property_readonly("min_block", &SharedBuddyPool::min_block,
                                "The bytes of the smallest block.")
         .def_property_readonly("free_blocks", &free_blocks,
@@ -98,11 +100,13 @@ void register_buddy_pool(py::module_& module) {
             "block, 0.0 where one block could have them all.")
         .def("reallocate", &reallocate<SharedBuddyPool>, py::arg("buffer"), py::arg("nbytes"),
              py::pos_only(),
+             "reallocate(self, buffer, nbytes, /)\n--\n\n"
              "A buffer of another size with the contents of this one, as far as both reach; this "
              "one is released. It stays in its place where its buddies are free or it shrinks. "
              "Raises, and leaves the buffer as it was, while a view of it lives or where no block "
              "is free.")
         .def("stats", &stats,
+             "stats(self)\n--\n\n"
              "The pool's figures at this moment, as a PoolStats, by block size too.")
         .def("__repr__", &repr);
     AnySize<BlockAccess<SharedBuddyPool>>::add_to(pool);

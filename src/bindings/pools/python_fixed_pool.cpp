@@ -6,6 +6,7 @@
 #include "base/size_text.hpp"
 #include "bindings/buffer/buffer.hpp"
 #include "bindings/python/errors.hpp"
+#include "bindings/python/parameters.hpp"
 #include "bindings/python/sizes.hpp"
 #include "bindings/sources/sources.hpp"
 
@@ -59,13 +60,14 @@ void FixedPool::throw_exhausted(std::size_t wanted, const std::string& advice) {
 
 namespace {
 
-threads::PoolHandle<FixedPool> create(const py::object& block_size, const py::object& blocks,
-                                      const py::object& max_blocks, const py::object& align,
-                                      const py::object& init, bool wipe, bool huge_pages,
-                                      const py::object& source, const py::object& name) {
+threads::PoolHandle<FixedPool> create(const Given& given) {
+    const py::object max_blocks = given("max_blocks", py::ellipsis{});
+    const py::object align = given("align");
+    const py::object init = given("init");
+    const bool wipe = given.flag("wipe", false);
     SharedFixedPoolOptions options;
-    options.block_size = to_size(block_size, "block_size");
-    options.blocks = to_count(blocks, "blocks");
+    options.block_size = to_size(given("block_size"), "block_size");
+    options.blocks = to_count(given("blocks"), "blocks");
     options.max_blocks = max_blocks.is(py::ellipsis{}) ? options.blocks
                          : max_blocks.is_none()        ? SharedFixedPoolOptions::unbounded
                                                        : to_count(max_blocks, "max_blocks");
@@ -83,10 +85,10 @@ threads::PoolHandle<FixedPool> create(const py::object& block_size, const py::ob
     }
     options.keep_contents = !init.is_none();
     options.wipe = wipe;
-    options.huge_pages = huge_pages;
-    options.name = to_name(name);
+    options.huge_pages = given.flag("huge_pages", true);
+    options.name = to_name(given("name", ""));
     return threads::PoolHandle<FixedPool>{
-        new FixedPool{options, to_source(source, pages::os_pages(), options.align),
+        new FixedPool{options, to_source(given("source"), pages::os_pages(), options.align),
                       init.is_none() ? py::object{} : init}};
 }
 
@@ -124,7 +126,11 @@ void support_garbage_collection(PyHeapTypeObject* type) {
     };
 }
 
-constexpr const char* doc = R"(Equal blocks of memory, handed out and taken back in constant time.
+constexpr const char* doc =
+    R"(FixedPool(block_size, blocks, *, max_blocks=..., align=None, init=None, wipe=False, huge_pages=True, source=None, name="")
+--
+
+Equal blocks of memory, handed out and taken back in constant time.
 
 Creating a pool of any size touches no page; a block's pages come when it is first used. The block
 released last is handed out first, while it is still in the processor's cache.
@@ -155,11 +161,8 @@ void register_fixed_pool(py::module_& module) {
     py::class_<FixedPool, threads::Pool, threads::PoolHandle<FixedPool>> pool{
         module, "FixedPool", py::custom_type_setup{support_garbage_collection}, doc};
     pool.attr("__module__") = "numpool";
-    pool.def(py::init(&create), py::arg("block_size"), py::arg("blocks"), py::kw_only(),
-             py::arg("max_blocks") = py::ellipsis{}, py::arg("align") = py::none(),
-             py::arg("init") = py::none(), py::arg("wipe") = false, py::arg("huge_pages") = true,
-             py::arg("source") = py::none(), py::arg("name") = "")
-        .def_property_readonly("block_size", &FixedPool::block_size, "The bytes in a block.")
+    define_init(pool, doc, &create);
+    pool.def_property_readonly("block_size", &FixedPool::block_size, "The bytes in a block.")
         .def_property_readonly("blocks", &FixedPool::blocks,
                                "How many blocks there are now, live and free.")
         .def_property_readonly(

@@ -4,6 +4,7 @@
 #include "base/size_text.hpp"
 #include "bindings/buffer/lease.hpp"
 #include "bindings/python/errors.hpp"
+#include "bindings/python/parameters.hpp"
 #include "bindings/python/python_pool.hpp"
 #include "bindings/python/sizes.hpp"
 #include "bindings/python/tracing.h"
@@ -19,7 +20,8 @@ using threads::PoolFigures;
 using threads::SharedHandlePool;
 using threads::SharedHandlePoolOptions;
 
-threads::PoolHandle<SharedHandlePool> create(const py::object& sizes, const py::object& name) {
+threads::PoolHandle<SharedHandlePool> create(const Given& given) {
+    const py::object sizes = given("sizes");
     if (!PyMapping_Check(sizes.ptr()) || !py::hasattr(sizes, "keys")) {
         throw py::type_error{std::string{"sizes must be a dict of block sizes and their numbers, "
                                          "as in {64: 1000}, not "} +
@@ -31,7 +33,7 @@ threads::PoolHandle<SharedHandlePool> create(const py::object& sizes, const py::
                                    to_count(blocks, "a number of blocks"));
     }
     options.ending = numpool_untrack;
-    options.name = to_name(name);
+    options.name = to_name(given("name", ""));
     return SharedHandlePool::create(options);
 }
 
@@ -181,7 +183,10 @@ PyMethodDef methods[] = {
      "BufferError."},
 };
 
-constexpr const char* doc = R"(Blocks that are known by integer handles, not by references.
+constexpr const char* doc = R"(HandlePool(sizes, *, name="")
+--
+
+Blocks that are known by integer handles, not by references.
 
 A handle holds the number of its pool, the block's index and its version, which changes with each
 use: one that was freed leads nowhere, whoever has the block now. So do handles of other pools and
@@ -205,8 +210,8 @@ void register_handle_pool(py::module_& module) {
     py::class_<SharedHandlePool, threads::Pool, threads::PoolHandle<SharedHandlePool>> pool{
         module, "HandlePool", py::custom_type_setup{become_a_container}, doc};
     pool.attr("__module__") = "numpool";
-    pool.def(py::init(&create), py::arg("sizes"), py::kw_only(), py::arg("name") = "")
-        .def_property_readonly(
+    define_init(pool, doc, &create);
+    pool.def_property_readonly(
             "sizes",
             [](const SharedHandlePool& self) {
                 py::dict sizes;
@@ -219,7 +224,9 @@ void register_handle_pool(py::module_& module) {
         .def_property_readonly("retired", &SharedHandlePool::retired_blocks,
                                "Blocks that are used no more since their versions ran out: after "
                                "2**49 uses of a size, shared by as many blocks as it has.")
-        .def("stats", &stats, "The pool's figures at this moment, as a PoolStats, by size too.")
+        .def("stats", &stats,
+             "stats(self)\n--\n\n"
+             "The pool's figures at this moment, as a PoolStats, by size too.")
         .def("__repr__", &repr);
     add_methods(pool, methods);
 }

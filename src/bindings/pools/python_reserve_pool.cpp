@@ -4,6 +4,7 @@
 #include "base/size_text.hpp"
 #include "bindings/buffer/buffer.hpp"
 #include "bindings/python/errors.hpp"
+#include "bindings/python/parameters.hpp"
 #include "bindings/python/sizes.hpp"
 
 namespace numpool::bindings {
@@ -27,8 +28,8 @@ void ReservePool::throw_exhausted(std::size_t, const std::string& advice) {
 
 namespace {
 
-PoolHandle<ReservePool> create(const py::object& pool, const py::object& nbytes,
-                               const py::object& reserve, const py::object& name) {
+PoolHandle<ReservePool> create(const Given& given) {
+    const py::object pool = given("pool");
     if (!py::isinstance<Pool>(pool)) {
         throw py::type_error{std::string{"a reserve is kept of a pool's blocks, not of "} +
                              Py_TYPE(pool.ptr())->tp_name};
@@ -41,9 +42,9 @@ PoolHandle<ReservePool> create(const py::object& pool, const py::object& nbytes,
     }
     if (backing.closed()) throw Closed{backing.title() + " is closed and takes no more requests"};
     SharedReservePoolOptions options;
-    options.bytes = to_size(nbytes, "nbytes");
-    options.reserve = to_count(reserve, "reserve");
-    options.name = to_name(name);
+    options.bytes = to_size(given("nbytes"), "nbytes");
+    options.reserve = to_count(given("reserve"), "reserve");
+    options.name = to_name(given("name", ""));
     PoolHandle<ReservePool> made{new ReservePool{options, backing, *source, pool}};
     made->fill_or_throw();
     return made;
@@ -77,7 +78,10 @@ void support_garbage_collection(PyHeapTypeObject* type) {
     };
 }
 
-constexpr const char* doc = R"(Blocks of another pool, some of which are kept for when it refuses.
+constexpr const char* doc = R"(ReservePool(pool, nbytes, reserve, *, name="")
+--
+
+Blocks of another pool, some of which are kept for when it refuses.
 
 A request asks the other pool first, then takes from the reserve, and then, if it may, waits: a
 request that may wait never fails, whatever becomes of the other pool, since what is in reserve is
@@ -98,9 +102,8 @@ void register_reserve_pool(py::module_& module) {
     py::class_<ReservePool, Pool, PoolHandle<ReservePool>> pool{
         module, "ReservePool", py::custom_type_setup{support_garbage_collection}, doc};
     pool.attr("__module__") = "numpool";
-    pool.def(py::init(&create), py::arg("pool"), py::arg("nbytes"), py::arg("reserve"),
-             py::kw_only(), py::arg("name") = "")
-        .def_property_readonly(
+    define_init(pool, doc, &create);
+    pool.def_property_readonly(
             "pool", [](const ReservePool& self) { return object_of(&self.backing()); },
             "The pool that the blocks come from.")
         .def_property_readonly("nbytes", &ReservePool::bytes, "The bytes in a block.")
@@ -114,6 +117,7 @@ void register_reserve_pool(py::module_& module) {
                 without_gil([&] { self.resize(count); });
             },
             py::arg("reserve"), py::pos_only(),
+            "resize(self, reserve, /)\n--\n\n"
             "Keep so many blocks from now on, 1 or more. What is too much goes back at once; what "
             "is\nmissing and not to be had now is made up by blocks that are released.")
         .def("__repr__", &repr);

@@ -8,6 +8,7 @@
 #include "base/size_text.hpp"
 #include "bindings/pools/any_size.hpp"
 #include "bindings/pools/python_slab_pool.hpp"
+#include "bindings/python/parameters.hpp"
 #include "bindings/python/sizes.hpp"
 
 namespace numpool::bindings {
@@ -18,8 +19,15 @@ using pools::SpanBankOptions;
 using threads::PoolFigures;
 using threads::SharedSlabPool;
 
-std::size_t to_milliseconds(double seconds) {
+std::size_t to_milliseconds(const py::object& decay) {
     constexpr double a_century = 3.2e9;
+    const double seconds = PyFloat_AsDouble(decay.ptr());
+    if (seconds == -1 && PyErr_Occurred() != nullptr) {
+        if (PyErr_ExceptionMatches(PyExc_TypeError) == 0) throw py::error_already_set{};
+        PyErr_Clear();
+        throw py::type_error{std::string{"decay must be a number of seconds, not "} +
+                             Py_TYPE(decay.ptr())->tp_name};
+    }
     if (std::isnan(seconds) || seconds < 0) {
         throw BadArgument{"decay is " + std::to_string(seconds) +
                           ": give the seconds that unused pages are kept, from 0 on"};
@@ -47,10 +55,9 @@ void set_huge_pages(pools::SpanBankOptions& options, const py::object& wanted) {
     }
 }
 
-threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::object& cache,
-                                           const py::object& huge_pages, double decay,
-                                           bool background, bool wipe, const py::object& classes,
-                                           const py::object& name) {
+threads::PoolHandle<SharedSlabPool> create(const Given& given) {
+    const py::object limit = given("limit");
+    const py::object cache = given("cache");
     threads::SharedSlabPoolOptions options;
     if (!limit.is_none()) {
         options.spans.limit = to_size(limit, "limit");
@@ -59,12 +66,12 @@ threads::PoolHandle<SharedSlabPool> create(const py::object& limit, const py::ob
         }
     }
     if (!cache.is_none()) options.spans.cached_limit = to_size(cache, "cache");
-    set_huge_pages(options.spans, huge_pages);
-    options.spans.decay_milliseconds = to_milliseconds(decay);
-    options.background = background;
-    options.wipe = wipe;
-    options.classes = to_classes(classes);
-    options.name = to_name(name);
+    set_huge_pages(options.spans, given("huge_pages", py::bool_{true}));
+    options.spans.decay_milliseconds = to_milliseconds(given("decay", py::float_{1.0}));
+    options.background = given.flag("background", false);
+    options.wipe = given.flag("wipe", false);
+    options.classes = to_classes(given("classes"));
+    options.name = to_name(given("name", ""));
     return SharedSlabPool::create(options);
 }
 
@@ -91,7 +98,11 @@ std::string repr(const SharedSlabPool& pool) {
     return text + " in use, " + size_to_text(figures.cached) + " cached>";
 }
 
-constexpr const char* doc = R"(Blocks of any size, in constant time.
+constexpr const char* doc =
+    R"(SlabPool(*, limit=None, cache=None, huge_pages=True, decay=1.0, background=False, wipe=False, classes=None, name="")
+--
+
+Blocks of any size, in constant time.
 
 Small blocks come from slabs of their size class, through a magazine of each thread; large ones are
 spans of pages that are cached, merged with free neighbours as soon as they are released, and moved
@@ -116,13 +127,11 @@ name        shown in errors and reprs)";
 void register_slab_pool(py::module_& module) {
     SlabPoolClass pool{module, "SlabPool", doc};
     pool.attr("__module__") = "numpool";
-    pool.def(py::init(&create), py::kw_only(), py::arg("limit") = py::none(),
-             py::arg("cache") = py::none(), py::arg("huge_pages") = true, py::arg("decay") = 1.0,
-             py::arg("background") = false, py::arg("wipe") = false,
-             py::arg("classes") = py::none(), py::arg("name") = "")
-        .def(
+    define_init(pool, doc, &create);
+    pool.def(
             "reallocate", &reallocate<SharedSlabPool>, py::arg("buffer"), py::arg("nbytes"),
             py::pos_only(),
+            "reallocate(self, buffer, nbytes, /)\n--\n\n"
             "A buffer of another size with the contents of this one, as far as both reach; this "
             "one is "
             "released. Large blocks, and those that have grown to 16 KiB, grow in place or by "
@@ -130,6 +139,7 @@ void register_slab_pool(py::module_& module) {
             "Raises, "
             "and leaves the buffer as it was, while a view of it lives or where memory is refused.")
         .def("stats", &stats,
+             "stats(self)\n--\n\n"
              "The pool's figures at this moment, as a PoolStats, by size class too.")
         .def_property_readonly(
             "classes",

@@ -75,9 +75,9 @@ void register_request(py::module_& module) {
                  return std::make_unique<Request>(*waiting, *waited, std::move(wake));
              }),
              py::arg("pool"), py::arg("wake"), py::pos_only())
-        .def("take", &Request::take)
-        .def("look_elsewhere", &Request::look_elsewhere)
-        .def("cancel", &Request::cancel);
+        .def("take", &Request::take, "take(self)\n--\n\n")
+        .def("look_elsewhere", &Request::look_elsewhere, "look_elsewhere(self)\n--\n\n")
+        .def("cancel", &Request::cancel, "cancel(self)\n--\n\n");
 }
 
 }  // namespace numpool::bindings

@@ -101,7 +101,10 @@ void require_undrawn(const Pool& pool) {
 }
 
 void register_pool(py::module_& module) {
-    py::class_<Pool, PoolHandle<Pool>> pool{module, "Pool", R"(What all pools have in common.
+    py::class_<Pool, PoolHandle<Pool>> pool{module, "Pool", R"(Pool(*args, **kwargs)
+--
+
+What all pools have in common.
 
 A pool may be used by any thread. Its memory lives as long as anyone can reach it: the pool
 object, a buffer, a view or an array.)"};
@@ -113,18 +116,22 @@ object, a buffer, a view or an array.)"};
             "owns",
             [](const Pool& self, const py::object& x) { return self.owns(address_in(x, "owns")); },
             py::arg("x"), py::pos_only(),
+            "owns(self, x, /)\n--\n\n"
             "Whether x lies in this pool's memory: a buffer, an array or another exporter of "
             "bytes, or "
             "an address. Views count as the memory they show.")
         .def(
             "stats", [](const Pool& self) { return stats_from(self.figures()); },
+            "stats(self)\n--\n\n"
             "The pool's figures at this moment, as a PoolStats.")
         .def(
             "check", [](const Pool& self) { without_gil([&] { self.check(); }); },
+            "check(self)\n--\n\n"
             "Walk everything the pool knows; raise PoolError that says what is broken, if "
             "anything is.")
         .def(
             "trim", [](Pool& self) { return without_gil([&] { return self.trim(); }); },
+            "trim(self)\n--\n\n"
             "Give back to the system all pages that no live block needs, and return how many "
             "bytes.")
         .def(
@@ -133,13 +140,16 @@ object, a buffer, a view or an array.)"};
                 require_undrawn(self);
                 without_gil([&] { self.close(); });
             },
+            "close(self)\n--\n\n"
             "Take no more requests: they raise PoolClosed, and so do those that wait. Buffers "
             "that are "
             "out stay good; the memory goes back when the last of them does. Closing again does "
             "nothing. Raises BufferError, and closes nothing, while another pool draws on this "
             "one.")
         .def(
-            "__enter__", [](const py::object& self) { return self; }, "The pool itself.")
+            "__enter__", [](const py::object& self) { return self; },
+            "__enter__(self)\n--\n\n"
+            "The pool itself.")
         .def(
             "__exit__",
             [](Pool& self, const py::args& exc_info) {
@@ -148,6 +158,7 @@ object, a buffer, a view or an array.)"};
                 if (!failing) require_undrawn(self);
                 without_gil([&] { self.close(); });
             },
+            "__exit__(self, *exc_info)\n--\n\n"
             "Close the pool. Where the block ends in an exception, that one passes.");
 }
 

@@ -65,13 +65,17 @@ void register_sizes(py::module_& module) {
     module.def(
         "parse_size", [](const py::object& size) { return to_size(size, "size"); }, py::arg("size"),
         py::pos_only(),
+        "parse_size(size, /)\n--\n\n"
         "The number of bytes that an int or a text like '64KiB', '1.5 GiB' or '50%' stands for; a "
         "percentage is of the memory that this process may use.");
     module.def(
         "format_size", [](const py::object& size) { return size_to_text(to_count(size, "size")); },
-        py::arg("size"), py::pos_only(), "A number of bytes as a short text like '1.5 GiB'.");
+        py::arg("size"), py::pos_only(),
+        "format_size(size, /)\n--\n\n"
+        "A number of bytes as a short text like '1.5 GiB'.");
     module.def(
         "memory_limit", &pages::memory_limit,
+        "memory_limit()\n--\n\n"
         "The bytes of memory this process may use: the least of the machine's, its cgroups' and "
         "its resource limits.");
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "bindings/python/parameters.hpp"
 #include "bindings/python/sizes.hpp"
 #include "pages/source/explicit_huge_pages.hpp"
 #include "pages/source/os_pages.hpp"
@@ -36,7 +37,11 @@ pages::SourceHandle make_source(const pages::Preparation& preparation, bool huge
     return pages::SourceHandle{std::shared_ptr<pages::PageSource>{both, &both->prepared}};
 }
 
-Pages create(bool populated, bool locked, const py::object& node, bool huge) {
+Pages create(const Given& given) {
+    const bool populated = given.flag("populated", false);
+    const bool locked = given.flag("locked", false);
+    const bool huge = given.flag("huge", false);
+    const py::object node = given("node");
     pages::Preparation preparation{.populated = populated, .locked = locked};
     std::string text = "<numpool.Pages:";
     if (populated) text += " populated";
@@ -51,7 +56,10 @@ Pages create(bool populated, bool locked, const py::object& node, bool huge) {
 }
 
 constexpr const char* doc =
-    R"(Pages as real-time programs want them, for a pool's source=Pages(...).
+    R"(Pages(*, populated=False, locked=False, node=None, huge=False)
+--
+
+Pages as real-time programs want them, for a pool's source=Pages(...).
 
 By default a page of memory comes when it is first touched, which takes a microsecond or so, and
 may be taken away again while the machine is short of memory.
@@ -69,10 +77,8 @@ A pool that can't have such pages raises PoolExhausted. In a forked child they a
 void register_pages(py::module_& module) {
     py::class_<Pages> pages{module, "Pages", py::is_final(), doc};
     pages.attr("__module__") = "numpool";
-    pages
-        .def(py::init(&create), py::kw_only(), py::arg("populated") = false,
-             py::arg("locked") = false, py::arg("node") = py::none(), py::arg("huge") = false)
-        .def("__repr__", [](const Pages& self) { return self.text; });
+    define_init(pages, doc, &create);
+    pages.def("__repr__", [](const Pages& self) { return self.text; });
 }
 
 }  // namespace numpool::bindings

@@ -137,7 +137,7 @@ def test_sizes_are_numbers_or_texts(size: int | str, expected: int) -> None:
         pytest.param((8, 2**43), {}, MemoryError, "the system refused 64 TiB", id="ledger"),
         pytest.param(("x" + "é" * 80, 1), {}, ValueError, "is not a size", id="long text"),
         pytest.param(("\ud800", 1), {}, ValueError, "surrogates", id="surrogate"),
-        pytest.param((8,), {}, TypeError, "incompatible", id="missing"),
+        pytest.param((8,), {}, TypeError, "is missing 'blocks'", id="missing"),
     ],
 )
 def test_bad_arguments_are_named(

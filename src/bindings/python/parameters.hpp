@@ -1,0 +1,69 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bindings/python/topics.hpp"
+
+namespace numpool::bindings {
+
+/// What a call was given for each parameter that it named.
+class Given {
+  public:
+    /// What was given; None, or `otherwise`, where nothing was.
+    py::object operator()(std::string_view name, const py::object& otherwise = py::none{}) const;
+    py::object operator()(std::string_view name, const char* otherwise) const;
+    /// The same for what is on or off; throws a type_error for what is neither.
+    bool flag(const char* name, bool otherwise) const;
+
+  private:
+    friend class Parameters;
+    struct Value {
+        std::string name;
+        py::object value;
+    };
+    std::vector<Value> values_;
+};
+
+/// A constructor's parameters, read from its signature as Python writes it: the docstring is the
+/// one place that lists them.
+class Parameters {
+  public:
+    /// "Name(a, b=1, *, c=None)", with or without more text.
+    explicit Parameters(std::string_view doc);
+
+    /// Throws a type_error that says which argument is missing, unknown or too many.
+    Given bind(const py::args& by_place, const py::kwargs& by_name) const;
+
+    /// The docstring of `__init__`, which shows the same parameters.
+    std::string init_doc() const;
+
+  private:
+    struct Parameter {
+        std::string name;
+        bool required;
+        bool by_name_only;
+    };
+
+    const Parameter* find(std::string_view name) const;
+    [[noreturn]] void refuse_place(const py::args& by_place, std::size_t places) const;
+    [[noreturn]] void refuse_name(const std::string& name) const;
+
+    std::string function_;
+    std::string text_;
+    std::vector<Parameter> parameters_;
+};
+
+/// Defines the constructor of a pybind11 class whose docstring begins with its signature. `create`
+/// makes a holder or an object from what was given.
+template <class Class, class Create>
+void define_init(Class& type, const char* doc, Create create) {
+    const auto* const parameters = new Parameters{doc};  // As long-lived as the class.
+    type.def(py::init([parameters, create](const py::args& by_place, const py::kwargs& by_name) {
+                 return create(parameters->bind(by_place, by_name));
+             }),
+             parameters->init_doc().c_str());
+}
+
+}  // namespace numpool::bindings

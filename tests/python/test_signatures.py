@@ -1,0 +1,115 @@
+"""What inspect, help() and IPython show of classes and methods, and calls that are wrong."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import numpool
+
+SIGNATURES = {
+    numpool.FixedPool: "(block_size, blocks, *, max_blocks=Ellipsis, align=None, init=None, "
+    "wipe=False, huge_pages=True, source=None, name='')",
+    numpool.SlabPool: "(*, limit=None, cache=None, huge_pages=True, decay=1.0, background=False, "
+    "wipe=False, classes=None, name='')",
+    numpool.Arena: "(chunk_size='64KiB', parent=None, *, source=None, name='')",
+    numpool.BuddyPool: "(capacity, min_block=4096, *, source=None, name='')",
+    numpool.HandlePool: "(sizes, *, name='')",
+    numpool.ReservePool: "(pool, nbytes, reserve, *, name='')",
+    numpool.Pages: "(*, populated=False, locked=False, node=None, huge=False)",
+}
+
+
+@pytest.mark.parametrize(("cls", "signature"), SIGNATURES.items(), ids=lambda one: str(one))
+def test_a_class_shows_its_parameters(cls: Any, signature: str) -> None:
+    assert str(inspect.signature(cls)) == signature
+    assert "\n--\n" not in cls.__doc__
+    assert not cls.__doc__.startswith(f"{cls.__name__}(")
+
+
+def public(cls: Any) -> Iterator[Any]:
+    for name in dir(cls):
+        member = inspect.getattr_static(cls, name)
+        shown = not name.startswith("_") or name in ("__init__", "__enter__", "__exit__")
+        if shown and callable(getattr(cls, name)) and not isinstance(member, type):
+            yield getattr(cls, name)
+
+
+CLASSES = [getattr(numpool, name) for name in numpool.__all__]
+CLASSES = [one for one in CLASSES if isinstance(one, type) and not issubclass(one, Exception)]
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_each_class_and_method_has_a_signature_and_words(cls: Any) -> None:
+    inspect.signature(cls)
+    for method in public(cls):
+        inspect.signature(method)
+        assert "\n--\n" not in (method.__doc__ or "")
+        assert method.__doc__ or method.__name__ == "__init__"
+
+
+@pytest.mark.parametrize("name", [one for one in numpool.__all__ if one != "__version__"])
+def test_each_function_has_a_signature(name: str) -> None:
+    function = getattr(numpool, name)
+    if callable(function) and not isinstance(function, type):
+        inspect.signature(function)
+
+
+def test_a_method_of_an_object_shows_what_is_left_to_give() -> None:
+    pool = numpool.FixedPool(8, 2)
+    assert str(inspect.signature(pool.owns)) == "(x, /)"
+    assert str(inspect.signature(pool.acquire)) == "(*, timeout=0)"
+    assert str(inspect.signature(numpool.Arena().defer)) == "(callback, /, *args, **kwargs)"
+
+
+def test_a_subclass_shows_its_own_parameters() -> None:
+    class Frames(numpool.FixedPool):
+        def __init__(self, count: int) -> None:
+            super().__init__(8, count)
+
+    class Others(numpool.FixedPool):
+        pass
+
+    assert list(inspect.signature(Frames).parameters) == ["count"]
+    assert list(inspect.signature(Others).parameters)[:2] == ["block_size", "blocks"]
+    assert Frames(3).blocks == 3
+
+
+ERRORS = {
+    "FixedPool(4096)": "FixedPool() is missing 'blocks': call FixedPool(block_size, blocks, ...)",
+    "FixedPool(blocks=3)": "FixedPool() is missing 'block_size': call FixedPool(block_size, "
+    "blocks, ...)",
+    "FixedPool()": "FixedPool() is missing 'block_size' and 'blocks': call FixedPool(block_size, "
+    "blocks, ...)",
+    "FixedPool(4096, 4, 8)": "FixedPool() takes 2 arguments without a name (block_size, blocks), "
+    "and got 3: name what 8 is, as in FixedPool(..., max_blocks=8)",
+    "SlabPool('2GiB')": "SlabPool() takes no argument without its name, and got 1: name what "
+    "'2GiB' is, as in SlabPool(limit='2GiB')",
+    "HandlePool({8: 1}, 'x' * 80)": "HandlePool() takes one argument without its name (sizes), and "
+    "got 2: name what ... is, as in HandlePool(..., name=...)",
+    "FixedPool(4096, block=4)": "FixedPool() takes no 'block': did you mean 'blocks'? It takes "
+    "block_size, blocks, max_blocks, align, init, wipe, huge_pages, source, name",
+    "HandlePool({8: 1}, q=4)": "HandlePool() takes no 'q', but sizes, name",
+    "FixedPool(4096, 4, blocks=4)": "FixedPool() got 'blocks' twice: by its place, and by its name",
+    "FixedPool(8, 4, wipe='no')": "wipe must be True or False, not 'no'",
+    "SlabPool(decay='1s')": "decay must be a number of seconds, not str",
+}
+
+
+@pytest.mark.parametrize(("call", "text"), ERRORS.items(), ids=ERRORS)
+def test_an_error_says_which_argument_is_wrong(call: str, text: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        eval(f"numpool.{call}", {"numpool": numpool})
+    assert str(caught.value) == text
+
+
+def test_what_is_neither_true_nor_false_raises_its_own_error() -> None:
+    class Torn:
+        def __bool__(self) -> bool:
+            raise LookupError("torn")
+
+    with pytest.raises(LookupError, match="torn"):
+        numpool.FixedPool(8, 4, wipe=Torn())  # type: ignore[arg-type]

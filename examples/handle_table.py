@@ -25,7 +25,7 @@ def fill_orders() -> None:
             last_words = error
             continue
         orders.free(handle)
-    print("too late:", str(last_words).partition(": ")[2].partition(" ")[2])
+    print("too late:", last_words)
 
 
 handles = []

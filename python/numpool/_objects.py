@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, SupportsIndex, TypeVar
+from typing import Generic, NoReturn, SupportsIndex, TypeVar
 
 from numpool._core import Buffer as _Permit
 from numpool._core import FixedPool, PoolClosed, PoolExhausted, _Count
@@ -100,6 +100,11 @@ class Loan(Generic[_Object]):
         """Return the object; the name that the ``with`` block gave it may still be there."""
         self._release(id(sys._getframe(1)))
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"a loan from {self._pool.title} cannot be pickled or copied: others can't return it"
+        )
+
     def __repr__(self) -> str:
         item = self._item
         what = ", returned" if item is None else f" of {item.holder[0]!r}"
@@ -185,9 +190,10 @@ class ObjectPool(Generic[_Object]):
         try:
             permit = self._places.acquire(timeout=timeout)
         except PoolExhausted:
-            advice = "return one, or wait with take(timeout=...)"
+            one, none = ("it", "it was not") if self.size == 1 else ("one", "none was")
+            advice = f"return {one}, or wait with take(timeout=...)"
             if timeout != 0:
-                advice = f"none was returned within {timeout} seconds"
+                advice = f"{none} returned within {timeout} seconds"
             raise PoolExhausted(f"{self._all_out()}: {advice}") from None
         except PoolClosed:
             raise self._is_closed() from None
@@ -256,6 +262,8 @@ class ObjectPool(Generic[_Object]):
         return True
 
     def _all_out(self) -> str:
+        if self.size == 1:
+            return f"{self.title}: its only object is taken"
         return f"{self.title}: all {self.size} objects are taken"
 
     def _is_closed(self) -> PoolClosed:
@@ -296,6 +304,9 @@ class ObjectPool(Generic[_Object]):
         """
         self._places.close()
         self._idle.clear()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self.title} cannot be pickled or copied: a pool is its process's own")
 
     def __enter__(self) -> ObjectPool[_Object]:
         """The pool itself."""

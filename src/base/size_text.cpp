@@ -50,6 +50,17 @@ std::string shown(std::string_view text) {
     return text.size() > end ? result + "..." : result;
 }
 
+/// "4K" means 4096 bytes to some and 4000 to others; what each of them writes, or nothing.
+std::string unit_advice(std::string_view text, std::string_view unit) {
+    if (unit.size() != 1 || std::string_view{"kmgt"}.find(unit) == std::string_view::npos)
+        return {};
+    const std::string number = trimmed_lower(text).substr(0, trimmed_lower(text).find(unit));
+    const char letter = static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0])));
+    return "'" + shown(text) + "' may mean two sizes: write '" + number + letter +
+           "iB' (powers of 1024) or '" + number + (letter == 'K' ? 'k' : letter) +
+           "B' (powers of 1000)";
+}
+
 [[noreturn]] void refuse(std::string_view text) {
     throw BadArgument{"'" + shown(text) +
                       "' is not a size: write a number of bytes with or without a unit (B, KiB, "
@@ -71,13 +82,20 @@ std::size_t size_from_text(std::string_view text, const std::function<std::size_
     while (!name.empty() && is_space(name.front())) name.remove_prefix(1);
     double bytes = -1;
     if (name == "%") {
-        if (number > 100) refuse(text);
+        if (number > 100) {
+            throw BadArgument{"'" + shown(text) +
+                              "' is more than 100 % of the memory this process may use"};
+        }
         bytes = number / 100 * static_cast<double>(whole());
     }
     for (const Unit& unit : units) {
         if (name == unit.name) bytes = number * unit.bytes;
     }
-    if (bytes < 0) refuse(text);
+    if (bytes < 0) {
+        const std::string advice = unit_advice(text, name);
+        if (!advice.empty()) throw BadArgument{advice};
+        refuse(text);
+    }
     if (bytes > static_cast<double>(max_size)) {
         throw BadArgument{"'" + std::string{text} +
                           "' is more than an address space holds (128 TiB)"};

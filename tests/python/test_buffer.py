@@ -226,8 +226,15 @@ def test_array_makes_an_ndarray_on_the_block(
 @pytest.mark.parametrize(
     ("dtype", "shape", "error", "text"),
     [
+        (
+            "f4",
+            -1,
+            ValueError,
+            "shape -1 has a negative dimension: give the numbers of items, or no",
+        ),
+        ("f4", (2, -3), ValueError, r"shape \(2, -3\) has a negative dimension"),
         ("f4", (1025,), ValueError, "does not fit into a buffer of 4096 bytes"),
-        ("f4", (-1,), ValueError, "does not fit"),
+        ("f4", (-1,), ValueError, r"shape \(-1,\) has a negative dimension"),
         ("u1", (2**32, 2**32), ValueError, "does not fit"),
         ("u1", (2**62, 4), ValueError, "does not fit"),
         ([("x", "u1", 3)], None, ValueError, "4096 bytes are no whole number of"),

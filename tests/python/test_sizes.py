@@ -24,12 +24,26 @@ def test_a_percentage_is_of_the_memory_this_process_may_use() -> None:
     assert numpool.parse_size("50%") == numpool.memory_limit() // 2
 
 
-@pytest.mark.parametrize(
-    "text", ["", "a lot", "-1", "1e9", "64K", "1 2", "101%", "nan", "\0", "1\0"]
-)
+@pytest.mark.parametrize("text", ["", "a lot", "-1", "1e9", "1 2", "64KK", "K", "nan", "\0", "1\0"])
 def test_what_is_no_size_is_refused_with_what_is_allowed(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size: write a number of bytes"):
         numpool.parse_size(text)
+
+
+@pytest.mark.parametrize("text", ["4K", "4k", " 4 k "])
+def test_a_bare_prefix_is_refused_with_what_it_may_mean(text: str) -> None:
+    with pytest.raises(
+        ValueError,
+        match=f"'{text}' may mean two sizes: write '4 ?KiB' .powers of 1024. or '4 ?kB' .powers of",
+    ):
+        numpool.parse_size(text)
+    with pytest.raises(ValueError, match=r"'1.5G' may mean two sizes: write '1.5GiB' .* '1.5GB'"):
+        numpool.SlabPool(limit="1.5G")
+
+
+def test_a_percentage_beyond_all_is_refused_as_that() -> None:
+    with pytest.raises(ValueError, match=r"^limit: '200%' is more than 100 % of the memory this"):
+        numpool.SlabPool(limit="200%")
 
 
 @pytest.mark.parametrize("size", [None, 1.5, b"64KiB", [1]])

@@ -1,5 +1,7 @@
 /// Arrays on buffers.
 
+#include <algorithm>
+
 #include "bindings/buffer/buffer.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/numpy_api.hpp"
@@ -36,7 +38,6 @@ bool fits(const PyArray_Dims& dims, npy_intp item, Py_ssize_t bytes) {
     npy_intp left = bytes / item;
     bool empty = false;
     for (int i = 0; i < dims.len; ++i) {
-        if (dims.ptr[i] < 0) return false;
         if (dims.ptr[i] == 0) empty = true;
     }
     if (empty) return true;
@@ -68,6 +69,14 @@ bool shape_from(PyObject* shape, PyArray_Descr* dtype, Py_ssize_t bytes, PyArray
         return true;
     }
     if (PyArray_IntpConverter(shape, dims) == NPY_FAIL) return false;
+    if (std::any_of(dims->ptr, dims->ptr + dims->len, [](npy_intp one) { return one < 0; })) {
+        PyErr_Format(
+            PyExc_ValueError,
+            "shape %R has a negative dimension: give the numbers of items, or no shape for "
+            "as many as the buffer holds",
+            shape);
+        return false;
+    }
     if (fits(*dims, item, bytes)) return true;
     PyErr_Format(PyExc_ValueError,
                  "an array of shape %R and dtype %S does not fit into a buffer of %zd bytes", shape,

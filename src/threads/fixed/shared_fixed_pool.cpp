@@ -187,8 +187,10 @@ void SharedFixedPool::settle(Lock& lock) noexcept {
         text += "the system refused memory to grow beyond " + std::to_string(blocks) +
                 " blocks of " + size_to_text(block_size_) + source_->refusal_clause();
     } else {
-        text += "all " + std::to_string(max_blocks_) + " blocks of " + size_to_text(block_size_) +
-                " are in use";
+        const std::string size = size_to_text(block_size_);
+        text += max_blocks_ == 1
+                    ? "its only block, of " + size + ", is in use"
+                    : "all " + std::to_string(max_blocks_) + " blocks of " + size + " are in use";
     }
     return text;
 }

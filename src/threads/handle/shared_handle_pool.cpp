@@ -87,9 +87,12 @@ SharedHandlePool::Handle SharedHandlePool::acquire(std::size_t bytes) {
     for (const HandleTable& table : pool_->tables()) {
         if (table.block_size() >= bytes) blocks += table.blocks();
     }
-    throw Exhausted{title() + ": all " + std::to_string(blocks) + " blocks of " +
-                    std::to_string(bytes) +
-                    " bytes or more are in use: free some, or give it more"};
+    const std::string size = std::to_string(bytes) + " bytes or more";
+    throw Exhausted{title() + ": " +
+                    (blocks == 1 ? "its only block of " + size + " is in use: free it"
+                                 : "all " + std::to_string(blocks) + " blocks of " + size +
+                                       " are in use: free some") +
+                    ", or give it more"};
 }
 
 void SharedHandlePool::throw_stale(Handle handle) const {

@@ -22,10 +22,14 @@ TEST("sizes are read with and without units") {
 
 TEST("what is not a size is named, with what is allowed") {
     for (const std::string text : {"", "KiB", "-1", "-0", "12 parsecs", "1e3", "0x10", "nan", "inf",
-                                   "101%", "1 2", "64K", "5%%", "--5"}) {
+                                   "1 2", "K", "64KK", "5%%", "--5"}) {
         CHECK_THROWS(BadArgument, "'" + text + "' is not a size", parse(text));
         CHECK_THROWS(BadArgument, "like '64KiB'", parse(text));
     }
+    CHECK_THROWS(BadArgument, "'101%' is more than 100 % of the memory", parse("101%"));
+    CHECK_THROWS(BadArgument, "'64K' may mean two sizes: write '64KiB' (powers of 1024) or '64kB'",
+                 parse("64K"));
+    CHECK_THROWS(BadArgument, "write '1.5GiB' (powers of 1024) or '1.5GB'", parse("1.5g"));
     CHECK_THROWS(BadArgument, "128 TiB", parse("129TiB"));
     CHECK_THROWS(BadArgument, "128 TiB", parse("99999999999999999999999"));
 }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import gc
+import pickle
 import threading
 import weakref
 from collections.abc import Callable
@@ -56,6 +58,32 @@ def test_no_more_objects_are_out_than_the_size(things: numpool.ObjectPool[Any]) 
     for one in loans:
         one.release()
     assert things.stats().built == 3
+
+
+def test_one_object_is_not_counted_in_an_error() -> None:
+    pool = numpool.ObjectPool(list, size=1, name="one")
+    loan = pool.take()
+    with pytest.raises(numpool.PoolExhausted) as caught:
+        pool.take()
+    advice = "return it, or wait with take(timeout=...)"
+    assert str(caught.value) == f"ObjectPool 'one': its only object is taken: {advice}"
+    with pytest.raises(numpool.PoolExhausted, match=r"taken: it was not returned within 0\.01 sec"):
+        pool.take(timeout=0.01)
+    loan.release()
+
+
+@pytest.mark.parametrize("copying", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_a_pool_of_objects_cannot_be_pickled_and_says_whose_that_is(
+    things: numpool.ObjectPool[Any], copying: Callable[[object], object]
+) -> None:
+    with pytest.raises(TypeError, match="ObjectPool 'things' cannot be pickled or copied: a pool"):
+        copying(things)
+    with pytest.raises(TypeError, match=r"^ArrayPool cannot be pickled"):
+        copying(numpool.ArrayPool(3, size=1))
+    loan = things.take()
+    with pytest.raises(TypeError, match="a loan from ObjectPool 'things' cannot be pickled"):
+        copying(loan)
+    loan.release()
 
 
 def test_the_object_returned_last_is_lent_first(things: numpool.ObjectPool[Any]) -> None:

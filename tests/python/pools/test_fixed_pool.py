@@ -53,6 +53,16 @@ def test_acquire_many_takes_all_or_none(pool: numpool.FixedPool) -> None:
     assert pool.acquire_many(0) == []
 
 
+def test_one_block_is_not_counted_in_an_error() -> None:
+    pool = numpool.FixedPool("4KiB", 1, name="one")
+    buffer = pool.acquire()
+    with pytest.raises(
+        numpool.PoolExhausted, match=r"^FixedPool 'one': its only block, of 4 KiB, is"
+    ):
+        pool.acquire()
+    del buffer
+
+
 @pytest.mark.parametrize("count", [5, 2**40, 2**62])
 def test_acquire_many_refuses_more_than_there_can_be(pool: numpool.FixedPool, count: int) -> None:
     with pytest.raises(numpool.PoolExhausted, match=f"asked for {count} blocks at once"):

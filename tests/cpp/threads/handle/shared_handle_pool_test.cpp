@@ -32,7 +32,7 @@ TEST("a full handle pool says how many blocks would have done") {
     const auto pool = SharedHandlePool::create(options_for({{64, 2}, {256, 1}}));
     pool->acquire(100);
     CHECK_THROWS(Exhausted,
-                 "HandlePool 'test': all 1 blocks of 65 bytes or more are in use: free some, or "
+                 "HandlePool 'test': its only block of 65 bytes or more is in use: free it, or "
                  "give it more",
                  pool->acquire(65));
     CHECK_THROWS(BadArgument, "asked for 257 bytes, and the largest blocks have 256",

@@ -61,7 +61,7 @@ def test_no_more_objects_are_out_than_the_size(things: numpool.ObjectPool[Any]) 
 
 
 def test_one_object_is_not_counted_in_an_error() -> None:
-    pool = numpool.ObjectPool(list, size=1, name="one")
+    pool: numpool.ObjectPool[list[int]] = numpool.ObjectPool(list, size=1, name="one")
     loan = pool.take()
     with pytest.raises(numpool.PoolExhausted) as caught:
         pool.take()

@@ -48,8 +48,10 @@ class use:
     and asynchronous generator functions; one object can be used often, nested, and by several
     threads. Arrays stay good after its end, and whatever becomes of the pool.
 
-    What the pool can't serve (it is full, or its blocks are too small) comes from ``fallback``: the
-    default pool unless said otherwise; with None NumPy raises MemoryError.
+    What the pool can't serve comes from ``fallback``. Unless a pool is named, that is the default
+    pool, and serves what the pool can't by its kind: its blocks are too small, all of them are in
+    use, or it is closed. What a limit refuses, or the system, is a MemoryError. A pool that is
+    named serves all that the first one refuses; with None nothing does.
 
     It holds for a context: for this thread and what it calls, or for this asyncio task and tasks
     that it starts meanwhile. Threads begin with the process's allocator (on CPython built without
@@ -204,8 +206,8 @@ def install(
     """Let NumPy allocate from this pool in the whole process, and return the pool.
 
     Threads that already run are included, and executors, tasks, and arrays that libraries make.
-    Without a pool it is the default one. What the pool can't serve comes from ``fallback``: the
-    default pool unless said otherwise; with None NumPy raises MemoryError. ``use`` goes on to
+    Without a pool it is the default one. What the pool can't serve comes from ``fallback``, as with
+    ``use``: what a limit refuses is a MemoryError, unless a fallback is named. ``use`` goes on to
     decide for its context. The pool lives as long as the process from now on.
 
     Of several calls the last one decides. Arrays from before, of any pool or none, are freed by

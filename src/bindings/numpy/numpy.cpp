@@ -27,22 +27,22 @@ Pool& to_open_pool(const py::object& object) {
     return pool;
 }
 
-/// The pool that serves what `pool` can't: the default one where nothing else was said.
-PoolHandle<Pool> to_fallback(const py::object& fallback) {
-    if (fallback.is(py::ellipsis{})) return PoolHandle<Pool>{&default_pool()};
+/// The default pool where nothing else was said.
+Fallback to_fallback(const py::object& fallback) {
+    if (fallback.is(py::ellipsis{})) return {PoolHandle<Pool>{&default_pool()}, false};
     if (fallback.is_none()) return {};
     if (!py::isinstance<Pool>(fallback)) {
         throw py::type_error{std::string{"fallback must be a pool or None, not "} +
                              Py_TYPE(fallback.ptr())->tp_name};
     }
-    return PoolHandle<Pool>{&fallback.cast<Pool&>()};
+    return {PoolHandle<Pool>{&fallback.cast<Pool&>()}, true};
 }
 
 /// The one capsule of the default pool, which needs no fallback. It never ends, nor does the pool.
 py::object default_handler() {
     static std::atomic<PyObject*> shared{nullptr};
     if (shared == nullptr) {
-        py::object capsule = NumpyHandler::capsule(default_pool(), nullptr);
+        py::object capsule = NumpyHandler::capsule(default_pool(), {});
         immortalise(capsule.ptr());
         PyObject* none_yet = nullptr;
         PyObject* const made = capsule.release().ptr();
@@ -54,15 +54,15 @@ py::object default_handler() {
 py::object handler(const py::object& pool, const py::object& fallback) {
     require_numpy();
     Pool& serving = to_open_pool(pool);
-    const PoolHandle<Pool> helping = to_fallback(fallback);
-    const bool helpless = helping.get() == nullptr || helping.get() == &serving;
+    const Fallback helping = to_fallback(fallback);
+    const bool helpless = helping.pool.get() == nullptr || helping.pool.get() == &serving;
     if (helpless && is_default_pool(serving)) return default_handler();
-    return NumpyHandler::capsule(serving, helping.get());
+    return NumpyHandler::capsule(serving, helping);
 }
 
 void install(const py::object& pool, const py::object& fallback) {
     require_numpy();
-    ProcessHandler::install(to_open_pool(pool), to_fallback(fallback).get());
+    ProcessHandler::install(to_open_pool(pool), to_fallback(fallback));
 }
 
 /// Sets NumPy's default handler in this context: then its context variable can be found there.

@@ -40,7 +40,8 @@ struct Capsuled {
     PyDataMem_Handler handler;
     NumpyHandler pools;
 
-    Capsuled(Pool& pool, Pool* fallback) : handler{"numpool", 1, {}}, pools{pool, fallback} {
+    Capsuled(Pool& pool, const Fallback& fallback)
+        : handler{"numpool", 1, {}}, pools{pool, fallback} {
         handler.allocator = numpy_functions(&pools);
     }
 
@@ -55,9 +56,17 @@ void end_capsule(PyObject* capsule) {
 
 }  // namespace
 
-NumpyHandler::NumpyHandler(Pool& pool, Pool* fallback)
-    : pool_{&pool}, fallback_{fallback == &pool ? nullptr : fallback}, source_{&bytes_of(pool)} {
-    if (fallback_.get() != nullptr) fallback_source_ = &bytes_of(*fallback);
+NumpyHandler::NumpyHandler(Pool& pool, const Fallback& fallback)
+    : pool_{&pool},
+      fallback_{fallback.pool.get() == &pool ? Fallback{} : fallback},
+      source_{&bytes_of(pool)} {
+    if (fallback_.pool.get() != nullptr) fallback_source_ = &bytes_of(*fallback_.pool);
+}
+
+bool NumpyHandler::is_of(const Pool& pool, const Fallback& fallback) const noexcept {
+    const Pool* const other = fallback.pool.get() == &pool ? nullptr : fallback.pool.get();
+    return pool_.get() == &pool && fallback_.pool.get() == other &&
+           (other == nullptr || fallback_.named == fallback.named);
 }
 
 ByteSource* NumpyHandler::source_of(const void* block) const noexcept {
@@ -70,11 +79,13 @@ ByteSource* NumpyHandler::source_of(const void* block) const noexcept {
 Pool* NumpyHandler::owner(const void* address) const noexcept {
     const auto* const byte = static_cast<const std::byte*>(address);
     if (pool_->owns(byte)) return pool_.get();
-    return fallback_source_ != nullptr && fallback_->owns(byte) ? fallback_.get() : nullptr;
+    return fallback_source_ != nullptr && fallback_.pool->owns(byte) ? fallback_.pool.get()
+                                                                     : nullptr;
 }
 
 void* NumpyHandler::acquire_elsewhere(std::size_t bytes, bool zeroed) const noexcept {
-    if (fallback_source_ == nullptr) return passed_on(nullptr);
+    if (fallback_source_ == nullptr || (!fallback_.named && !source_->leaves_to_others(bytes)))
+        return passed_on(nullptr);
     return passed_on(zeroed ? fallback_source_->try_acquire_zeroed(bytes)
                             : fallback_source_->try_acquire(bytes));
 }
@@ -104,7 +115,7 @@ void* move_contents(ByteSource& from, void* block, void* to, std::size_t bytes) 
     return to;
 }
 
-py::object NumpyHandler::capsule(Pool& pool, Pool* fallback) {
+py::object NumpyHandler::capsule(Pool& pool, const Fallback& fallback) {
     auto handler = std::make_unique<Capsuled>(pool, fallback);
     const auto capsule = py::reinterpret_steal<py::object>(
         PyCapsule_New(&handler->handler, capsule_name, end_capsule));

@@ -40,7 +40,8 @@ class ProcessHandler::Passing {
 };
 
 // NumPy's own tests, and other programs, know the default handler by this name.
-ProcessHandler::ProcessHandler(Pool& pool, Pool* fallback, const PyDataMem_Handler& before)
+ProcessHandler::ProcessHandler(Pool& pool, const Fallback& fallback,
+                               const PyDataMem_Handler& before)
     : NumpyHandler{pool, fallback},
       functions_{numpy_functions(this)},
       handler_{"default_allocator", 1, functions_},
@@ -58,13 +59,11 @@ void ProcessHandler::serve(bool yes) noexcept {
                                       std::memory_order_relaxed);
 }
 
-ProcessHandler* ProcessHandler::find(const Pool& pool, const Pool* fallback,
+ProcessHandler* ProcessHandler::find(const Pool& pool, const Fallback& fallback,
                                      const PyDataMem_Handler& before) noexcept {
     ProcessHandler* one = newest.load(std::memory_order_relaxed);
-    while (one != nullptr &&
-           !(one->pool() == &pool && one->fallback() == fallback && &one->before_ == &before)) {
+    while (one != nullptr && !(one->is_of(pool, fallback) && &one->before_ == &before))
         one = one->next_;
-    }
     return one;
 }
 
@@ -76,11 +75,11 @@ const PyDataMem_Handler& ProcessHandler::before_ours(const PyDataMem_Handler* cu
     return *current;
 }
 
-void ProcessHandler::install(Pool& pool, Pool* fallback) {
+void ProcessHandler::install(Pool& pool, const Fallback& fallback) {
     const CriticalSection one_at_a_time{PyDataMem_DefaultHandler};
     // A stranger that came after us is who was there before, from here on.
     const PyDataMem_Handler& before = before_ours(default_handler());
-    ProcessHandler* handler = find(pool, fallback == &pool ? nullptr : fallback, before);
+    ProcessHandler* handler = find(pool, fallback, before);
     if (handler == nullptr) {
         handler = new ProcessHandler{pool, fallback, before};
         newest.store(handler, std::memory_order_release);

@@ -17,7 +17,7 @@ class ProcessHandler : public NumpyHandler {
   public:
     /// Makes this pool serve all requests that no context says otherwise about. Known handlers are
     /// used again. Call the three with the GIL, after `require_numpy`.
-    static void install(threads::Pool& pool, threads::Pool* fallback);
+    static void install(threads::Pool& pool, const Fallback& fallback);
 
     /// New requests go again to whoever was there before; what pools have handed out stays theirs.
     static void uninstall() noexcept;
@@ -35,9 +35,9 @@ class ProcessHandler : public NumpyHandler {
   private:
     class Passing;
 
-    ProcessHandler(threads::Pool& pool, threads::Pool* fallback, const PyDataMem_Handler& before);
+    ProcessHandler(threads::Pool& pool, const Fallback& fallback, const PyDataMem_Handler& before);
 
-    static ProcessHandler* find(const threads::Pool& pool, const threads::Pool* fallback,
+    static ProcessHandler* find(const threads::Pool& pool, const Fallback& fallback,
                                 const PyDataMem_Handler& before) noexcept;
     static const PyDataMem_Handler& before_ours(const PyDataMem_Handler* current) noexcept;
 

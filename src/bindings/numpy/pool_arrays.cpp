@@ -121,7 +121,7 @@ PyObject* make(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObjec
         require_open(pool);
         const Arguments arguments{maker, given, count, names};
         PyObject* const function = function_of(maker);
-        const py::object handler = NumpyHandler::capsule(pool, nullptr);
+        const py::object handler = NumpyHandler::capsule(pool, {});
         try {
             const AllocatingFrom allocating{handler};
             PyObject* const made = calling_python([&] {

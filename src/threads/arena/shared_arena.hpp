@@ -86,6 +86,7 @@ class SharedArena : public Pool, public ByteSource, public TicketOffice, private
     bool try_release(void* block, std::size_t bytes) noexcept final;
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept final;
     std::size_t usable_size(const void* block) const noexcept final;
+    bool leaves_to_others(std::size_t) const noexcept final { return closed(); }
 
     bool is_current(std::uint64_t ticket) const noexcept final;
     bool begin_use(std::byte* block, std::uint64_t ticket) noexcept final;

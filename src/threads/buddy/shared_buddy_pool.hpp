@@ -47,6 +47,7 @@ class SharedBuddyPool final : public Pool, public ByteSource, private ForkGuarde
     /// In place where its buddies are free, or by a copy.
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override;
     std::size_t usable_size(const void* block) const noexcept override;
+    bool leaves_to_others(std::size_t) const noexcept override { return true; }
     /// The same for a block of this pool; throws as `acquire` does.
     std::byte* reallocate(std::byte* block, std::size_t bytes);
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;

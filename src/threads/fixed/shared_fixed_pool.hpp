@@ -91,6 +91,7 @@ class SharedFixedPool : public WaitingPool,
     bool try_release(void* block, std::size_t bytes) noexcept final;
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept final;
     std::size_t usable_size(const void* block) const noexcept final;
+    bool leaves_to_others(std::size_t bytes) const noexcept final;
 
     /// Counts a request that gave up, and says why there was no block. An Exhausted in words.
     std::string refuse(std::size_t wanted);

@@ -53,6 +53,11 @@ std::size_t SharedFixedPool::usable_size(const void* block) const noexcept {
     return pool_ && pool_->place_of(address) ? block_size_ : 0;
 }
 
+bool SharedFixedPool::leaves_to_others(std::size_t bytes) const noexcept {
+    // A pool that could grow, but did not, was refused by what it draws on.
+    return !fits(bytes) || blocks() == max_blocks_ || closed();
+}
+
 bool SharedFixedPool::try_release(void* block, std::size_t) noexcept {
     if (block == nullptr) return true;
     if (usable_size(block) == 0) return false;

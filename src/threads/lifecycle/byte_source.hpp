@@ -34,6 +34,11 @@ class ByteSource {
     /// What the live block at this address holds; 0 where it is not this source's.
     virtual std::size_t usable_size(const void* block) const noexcept = 0;
 
+    /// Whether another source may serve a request of so many bytes that this one refused: its kind
+    /// or its number of blocks can't serve it, or it is closed. False where a limit or the system
+    /// refused: then nobody else may serve it unseen.
+    virtual bool leaves_to_others(std::size_t bytes) const noexcept = 0;
+
   protected:
     ~ByteSource() = default;
 };

@@ -105,6 +105,7 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
 
     /// What fits into the live block at this address without moving it; 0 where none is.
     std::size_t usable_size(const void* block) const noexcept override;
+    bool leaves_to_others(std::size_t) const noexcept override { return closed(); }
 
     /// A block's end as for `try_release`; aborts where the address is not this pool's.
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;

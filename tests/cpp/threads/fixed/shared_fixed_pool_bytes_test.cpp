@@ -34,6 +34,20 @@ TEST("a fixed pool serves what fits into a block, until all are in use") {
     pool->check();
 }
 
+TEST("a fixed pool leaves to others what it can't serve, not what its source refused") {
+    SharedFixedPoolOptions options = options_for(4096, 1);
+    options.max_blocks = 2;
+    pages::FakePages pages;
+    const auto pool = SharedFixedPool::create(options, pages::SourceHandle{pages});
+    CHECK(pool->leaves_to_others(4097) && !pool->leaves_to_others(4096));
+    std::byte* const first = pool->try_acquire(4096);
+    std::byte* const second = pool->try_acquire(4096);
+    CHECK(pool->leaves_to_others(4096));
+    CHECK(pool->try_release(first, 0) && pool->try_release(second, 0));
+    pool->close();
+    CHECK(pool->leaves_to_others(1));
+}
+
 TEST("zeroed bytes are nought in fresh blocks and in used ones") {
     const auto pool = SharedFixedPool::create(options_for(4096, 1));
     for (int round = 0; round < 3; ++round) {

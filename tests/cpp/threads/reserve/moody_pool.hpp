@@ -33,6 +33,7 @@ class MoodyPool final : public Pool, public ByteSource {
     }
     std::byte* try_reallocate(void*, std::size_t) noexcept override { return nullptr; }
     std::size_t usable_size(const void*) const noexcept override { return 0; }
+    bool leaves_to_others(std::size_t) const noexcept override { return false; }
 
     void release(std::byte* block, std::size_t) noexcept override { try_release(block, 0); }
     void add_handle() noexcept override { ++handles; }

@@ -1,0 +1,149 @@
+"""A limit holds: what it refuses is a MemoryError, and no other pool serves it unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import numpool
+
+MIB = 1 << 20
+
+
+def bounded_slabs() -> numpool.SlabPool:
+    return numpool.SlabPool(limit="8MiB", name="bounded")
+
+
+# What is bounded by a limit, its own or that of the pool that it draws on.
+BOUNDED: dict[str, Callable[[], Any]] = {
+    "SlabPool": bounded_slabs,
+    "Arena on a SlabPool": lambda: numpool.Arena("64KiB", source=bounded_slabs()),
+    "FixedPool that may grow, on a SlabPool": lambda: numpool.FixedPool(
+        MIB, 1, max_blocks=None, source=bounded_slabs()
+    ),
+}
+# What is bounded by its kind: blocks of one size, so many of them, or one region.
+OF_A_KIND: dict[str, Callable[[], Any]] = {
+    "FixedPool": lambda: numpool.FixedPool(MIB, 4),
+    "BuddyPool": lambda: numpool.BuddyPool("4MiB"),
+}
+bounded = pytest.mark.parametrize("make", BOUNDED.values(), ids=BOUNDED)
+of_a_kind = pytest.mark.parametrize("make", OF_A_KIND.values(), ids=OF_A_KIND)
+
+
+def arrays_until_refused(most: int = 16) -> list[Any]:
+    """Arrays of 1 MiB, until NumPy raises MemoryError."""
+    arrays: list[Any] = []
+    try:
+        while len(arrays) < most:
+            arrays.append(np.empty(MIB, np.uint8))
+    except MemoryError:
+        return arrays
+    raise AssertionError("nothing was refused")
+
+
+@bounded
+def test_use_raises_memory_error_beyond_the_limit(make: Callable[[], Any]) -> None:
+    pool = make()
+    with numpool.use(pool):
+        arrays = arrays_until_refused()
+        assert {numpool.pool_of(array) for array in arrays} == {pool}
+        assert 4 <= len(arrays) <= 8
+        del arrays[:]
+        # What went back can be had again.
+        assert numpool.pool_of(np.empty(MIB, np.uint8)) is pool
+
+
+@bounded
+def test_install_raises_memory_error_beyond_the_limit(make: Callable[[], Any]) -> None:
+    pool = make()
+    numpool.install(pool)
+    try:
+        arrays = arrays_until_refused()
+    finally:
+        numpool.uninstall()
+    assert {numpool.pool_of(array) for array in arrays} == {pool}
+    assert 4 <= len(arrays) <= 8
+
+
+def test_what_resizes_beyond_the_limit_stays_as_it_was() -> None:
+    pool = bounded_slabs()
+    with numpool.use(pool):
+        array = np.arange(1000)
+    with pytest.raises(MemoryError):
+        array.resize(2 * MIB, refcheck=False)
+    assert array.sum() == 499500
+    assert numpool.pool_of(array) is pool
+
+
+def test_zeroed_arrays_know_the_limit_too() -> None:
+    with numpool.use(bounded_slabs()), pytest.raises(MemoryError):
+        np.zeros(9 * MIB, np.uint8)
+
+
+@bounded
+def test_a_fallback_that_was_named_serves_beyond_the_limit(make: Callable[[], Any]) -> None:
+    pool = make()
+    named = numpool.default_pool()
+    with numpool.use(pool, fallback=named):
+        arrays = [np.empty(MIB, np.uint8) for _ in range(16)]
+    assert {numpool.pool_of(array) for array in arrays} == {pool, named}
+
+
+def test_an_installed_pool_with_a_named_fallback_is_another_than_without() -> None:
+    pool = bounded_slabs()
+    numpool.install(pool)
+    numpool.install(pool, fallback=numpool.default_pool())
+    beyond = np.empty(9 * MIB, np.uint8)
+    numpool.install(pool)
+    refused = False
+    try:
+        np.empty(9 * MIB, np.uint8)
+    except MemoryError:
+        refused = True
+    numpool.uninstall()
+    assert refused
+    assert numpool.pool_of(beyond) is numpool.default_pool()
+
+
+@of_a_kind
+def test_what_a_pool_cannot_serve_by_its_kind_goes_to_the_default_pool(
+    make: Callable[[], Any],
+) -> None:
+    pool = make()
+    with numpool.use(pool):
+        arrays = [np.empty(MIB, np.uint8) for _ in range(5)]
+        large = np.empty(5 * MIB, np.uint8)
+    assert [numpool.pool_of(array) for array in arrays] == [pool] * 4 + [numpool.default_pool()]
+    assert numpool.pool_of(large) is numpool.default_pool()
+
+
+@pytest.mark.parametrize(
+    "make", [*BOUNDED.values(), *OF_A_KIND.values()], ids=[*BOUNDED, *OF_A_KIND]
+)
+def test_what_a_closed_pool_is_asked_for_goes_to_the_default_pool(make: Callable[[], Any]) -> None:
+    pool = make()
+    with numpool.use(pool):
+        pool.close()
+        assert numpool.pool_of(np.empty(MIB, np.uint8)) is numpool.default_pool()
+
+
+BEYOND = """
+import numpy
+try:
+    numpy.ones(9 << 20, numpy.uint8)
+except MemoryError as error:
+    print(error)
+"""
+
+
+def test_a_program_that_runs_with_a_limit_meets_it(printed_by: Callable[..., str]) -> None:
+    program = f"""
+import runpy, sys
+sys.argv = ["numpool", "run", "--quiet", "--limit", "8MiB", "-c", {BEYOND!r}]
+runpy.run_module("numpool", run_name="__main__")
+"""
+    assert printed_by(program).startswith("Unable to allocate 9.00 MiB")

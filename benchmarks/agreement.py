@@ -1,12 +1,12 @@
-"""Whether two saved runs of the benchmarks that take turns agree within their stated spreads.
+"""Whether two saved runs of the benchmarks agree within their stated spreads.
 
     pytest benchmarks --benchmark-only --benchmark-save=before
     pytest benchmarks --benchmark-only --benchmark-save=after
     python benchmarks/agreement.py before after
 
 A run is a file, or the name or number under which pytest-benchmark saved it in .benchmarks/. Two
-ratios agree where the spreads that their runs state have something in common. Exit status: 0 where
-all agree, 1 where some don't, 2 where nothing can be compared.
+ratios agree if their stated spreads overlap. The exit status is 0 if all agree, 1 if some do not,
+and 2 if nothing can be compared.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STORED = Path(".benchmarks")
 
 
 class NotComparable(Exception):
-    """What is wrong with the runs, and what to do."""
+    """Says what is wrong with the runs, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ Run = dict[tuple[str, str, str], Stated]
 
 
 def find(name: str) -> Path:
-    """The file, or the newest that was saved under this name or number."""
+    """The file, or the newest run that was saved under this name or number."""
     if Path(name).is_file():
         return Path(name)
     saved = sorted(STORED.glob("*/*.json"))
@@ -72,7 +72,7 @@ def find(name: str) -> Path:
 
 
 def load(name: str) -> Run:
-    """What a run states, without the references themselves."""
+    """The rows of a run, without the references."""
     file = find(name)
     try:
         benchmarks = json.loads(file.read_text())["benchmarks"]
@@ -80,7 +80,7 @@ def load(name: str) -> Run:
         rows = [Stated.of(one) for one in raced]
         sittings = min((len(one["extra_info"]["sittings"]) for one in raced), default=0)
     except (ValueError, KeyError, TypeError) as wrong:
-        raise NotComparable(f"{file} is no run that pytest-benchmark saved: {wrong!r}") from wrong
+        raise NotComparable(f"{file} is no run of pytest-benchmark: {wrong!r}") from wrong
     if not rows:
         raise NotComparable(
             f"{file} states no ratio: none of its {len(benchmarks)} benchmarks took turns"
@@ -93,7 +93,7 @@ def load(name: str) -> Run:
 
 
 def compare(before: Run, after: Run) -> tuple[list[tuple[Stated, Stated]], int]:
-    """The rows of both, and how many only one has."""
+    """The rows that both have, and the number that only one has."""
     common = [(row, after[place]) for place, row in before.items() if place in after]
     if not common:
         one, other = (
@@ -109,7 +109,7 @@ def heading(row: Stated) -> str:
 
 
 def report(pairs: list[tuple[Stated, Stated]], alone: int) -> RenderableType:
-    """A line for each contender, and what they come to."""
+    """A line for each contender, and a summary."""
     parts: list[RenderableType] = []
     groups: dict[str, Table] = {}
     for before, after in pairs:

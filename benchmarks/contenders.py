@@ -1,8 +1,7 @@
-"""Allocators that take turns, each in fresh processes: what ``numpy_speed.py``,
-``whole_programs.py`` and ``literature.py`` have in common.
+"""Allocators that take turns, each run in a new process.
 
-Every figure is a ratio to default NumPy's of the same round. Other allocators are preloaded where
-the system has them.
+``numpy_speed.py``, ``whole_programs.py`` and ``literature.py`` share this. A gain is a ratio to
+default NumPy in the same round. Other allocators are preloaded if the system has them.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ LIBRARIES = ["mimalloc", "jemalloc", "tcmalloc"]
 
 
 def preloadable() -> dict[str, Path]:
-    """The allocators that this system has a library of."""
+    """The allocators whose library this system has."""
     found = {}
     for name in LIBRARIES:
         file = f"lib{name}.so.*"
@@ -38,12 +37,10 @@ def preloadable() -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Run:
-    """What one contender took: seconds for each size, or of a whole program."""
+    """One run of a contender: its seconds for each size, or for a whole program."""
 
     seconds: list[float]
     peak: int
-    processor: float = 0.0
-    """A program's seconds of processors: without what others took meanwhile."""
     result: float = 0.0
 
 
@@ -66,7 +63,7 @@ class Ratio(NamedTuple):
 
 
 class Contenders:
-    """Runs them, and keeps what they took: by work, a round at a time."""
+    """Runs the contenders, and keeps their runs by work and by round."""
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
         self.libraries = preloadable()
@@ -75,7 +72,7 @@ class Contenders:
         self.others: dict[str, list[float]] = {}
 
     def run(self, name: str, order: dict[str, object]) -> Run:
-        # The waiting of BLAS's threads for each other is no allocator's, and drowns the rest.
+        # The threads of BLAS wait for each other, which would hide what allocators cost.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         if name in self.libraries:
             environment["LD_PRELOAD"] = str(self.libraries[name])
@@ -90,7 +87,7 @@ class Contenders:
         return Run(**json.loads(done.stdout))
 
     def round(self, work: str, **order: object) -> None:
-        """All contenders after each other, from another one on each time."""
+        """Run all contenders, beginning with another one in each round."""
         done = self.rounds.setdefault(work, [])
         start = len(done) % len(self.names)
         bystanders = Bystanders()
@@ -106,21 +103,21 @@ class Contenders:
         return Ratio.of(one[name].seconds[place] for one in self.rounds[work])
 
     def gain(self, name: str, work: str, place: int = 0, over: str = "default") -> Ratio:
-        """How many times faster than another it is."""
+        """The other contender's time divided by this one's: above 1 is faster."""
         return Ratio.of(
             one[over].seconds[place] / one[name].seconds[place] for one in self.rounds[work]
         )
 
     def memory(self, name: str, work: str) -> float:
-        """Its peak of resident memory, to default's."""
+        """Its peak of resident memory divided by default's."""
         return statistics.median(one[name].peak / one["default"].peak for one in self.rounds[work])
 
     def share_of_others(self) -> float:
-        """What other programs took of the processors."""
+        """The share of the processors' time that other programs took."""
         return statistics.mean(share for shares in self.others.values() for share in shares)
 
     def save(self, file: Path, where: str) -> None:
-        """Keep all rounds, for ``load`` in a later process."""
+        """Write all rounds to a file that ``load`` reads."""
         rounds = {
             work: [{name: asdict(run) for name, run in one.items()} for one in all_of]
             for work, all_of in self.rounds.items()
@@ -128,11 +125,11 @@ class Contenders:
         file.write_text(json.dumps({"where": where, "rounds": rounds, "others": self.others}))
 
     def load(self, file: Path, where: str) -> None:
-        """Go on from the rounds of an earlier process on this very machine."""
+        """Read the rounds of an earlier process on the same machine."""
         kept = json.loads(file.read_text())
         if kept["where"] != where:
             raise SystemExit(
-                f"{file} is of another machine or other versions:\n{kept['where']}\nnot\n{where}"
+                f"{file} is of another machine or versions:\n{kept['where']}\nnot\n{where}"
             )
         self.others = kept["others"]
         self.rounds = {

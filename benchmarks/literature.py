@@ -1,18 +1,17 @@
-"""What the literature claims for pools, tried: claimed, measured, and why they differ.
+"""What the literature claims for pools: claimed, measured, and why they differ.
 
     python benchmarks/literature.py                     # three rounds of all four: some minutes
     python benchmarks/literature.py frame_loop --rounds 5
     python benchmarks/literature.py control_loop --amount 60        # seconds
 
-Contenders take turns, each in a fresh process; medians over the rounds, with half the width of the
-middle half as the spread.
+Contenders take turns, each in a new process. Figures are medians over the rounds; the spread is
+half the width of the middle half.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 import claims
 from contenders import Contenders
@@ -20,7 +19,7 @@ from surroundings import busy, where
 
 
 def report(name: str, all_of: Contenders) -> str:
-    """One claim, with what came of it."""
+    """One claim, with its figures."""
     claim = claims.load(name)
     rounds = len(all_of.rounds[name])
     return "\n".join(
@@ -44,28 +43,20 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("claims", nargs="*", metavar="CLAIM", help=", ".join(claims.CLAIMS))
-    parser.add_argument("--rounds", type=int, default=3, help="0 reports what was kept")
-    parser.add_argument("--amount", type=float, help="seconds, or records: as each claim counts")
-    parser.add_argument("--keep", type=Path, metavar="FILE", help="add to one claim's rounds there")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--amount", type=float, help="seconds, or records, as each claim counts")
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: must be at least 1")
     if unknown := set(options.claims) - set(claims.CLAIMS):
         parser.error(f"{', '.join(sorted(unknown))}: there are {', '.join(claims.CLAIMS)}")
-    names = options.claims or claims.CLAIMS
-    if options.keep and len(names) != 1:
-        parser.error("--keep is for one claim")
-
-    place = where()
-    print(place, end="\n\n")
-    for name in names:
+    print(where(), end="\n\n")
+    for name in options.claims or claims.CLAIMS:
         claim = claims.load(name)
         contenders = Contenders(claim.contenders)
-        if options.keep and options.keep.exists():
-            contenders.load(options.keep, place)
         for turn in range(options.rounds):
             print(f"{turn + 1} of {options.rounds}: {name}", file=sys.stderr, flush=True)
             contenders.round(name, claim=options.amount or claim.amount)
-            if options.keep:
-                contenders.save(options.keep, place)
         print(report(name, contenders), flush=True)
 
 

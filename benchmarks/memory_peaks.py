@@ -1,10 +1,9 @@
-"""How far a contender raises the peak of resident memory, each in a forked process of its own.
+"""By how much a contender raises the peak of resident memory, in a forked process of its own.
 
-The contenders of a group share a process when they take their turns, so that they would share a
-peak, too. Here a process in which nothing was set up yet, and which runs no second thread, forks
-once for each: the child sets its contender up, has it take some turns, and reads off how much more
-memory it had at its peak than before. Pages of files are left out, since which part of a library's
-code is mapped says nothing about memory that a contender asked for.
+The contenders of a group share a process when they take turns, so they would share a peak, too.
+Here a process that has set up nothing and has one thread forks for each contender. The child sets
+its contender up, lets it take some turns, and reads by how much its peak of memory rose. Pages of
+files do not count: they are mostly code, which no contender asked for.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from turns import FEWEST, Contender, calls_for_a_turn, seconds_of
 
 STATUS = Path("/proc/self/status")
 FORGET_PEAK = "5"
-"""What the kernel takes, in /proc/self/clear_refs, as an order to forget the peak so far."""
+"""Written to /proc/self/clear_refs, it makes the kernel forget the peak so far."""
 
 
 @dataclass(frozen=True)
 class Peak:
-    """Bytes by which the peak of resident memory rose, or why that is unknown."""
+    """The bytes by which the peak of resident memory rose, or why they are unknown."""
 
     rise: int | None = None
     unknown: str = ""
@@ -52,7 +51,7 @@ class Resident(NamedTuple):
 
 
 def give_back() -> None:
-    """To the kernel, what is free: a contender that finds memory here takes none at its peak."""
+    """Give free memory to the kernel, so that a contender does not use it unnoticed."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
@@ -60,8 +59,8 @@ def give_back() -> None:
 
 
 def rise(make: Callable[[], Contender]) -> int:
-    """Bytes, of this process, from before the contender is set up to the end of its last turn."""
-    # What the first one imports and keeps for good is not the contender's.
+    """This process's bytes, from before the contender is set up to its last turn."""
+    # What it imports and keeps for good does not count.
     make().close()
     give_back()
     Path("/proc/self/clear_refs").write_text(FORGET_PEAK)
@@ -72,22 +71,22 @@ def rise(make: Callable[[], Contender]) -> int:
     for _ in range(FEWEST):
         seconds_of(contender, calls)
     after = Resident.read()
-    # Each turn comes to the peak again: by the last one, all code that it takes has been mapped.
+    # Each turn reaches the peak again; by the last one, all its code is mapped.
     return max(0, (after.peak - after.of_files) - (before.now - before.of_files))
 
 
 def in_child(make: Callable[[], Contender]) -> Peak | None:
-    """What came of it, or none for who is not installed."""
+    """The peak, or None for a contender that is not installed."""
     try:
         return Peak(rise(make))
     except pytest.skip.Exception:
         return None
-    except Exception as failure:  # noqa: BLE001 - whatever it is, it is the answer
+    except Exception as failure:  # noqa: BLE001 - it becomes the answer
         return Peak(unknown=f"{type(failure).__name__}: {failure}")
 
 
 def answer_of(make: Callable[[], Contender], patience: int) -> Peak | None:
-    """Fork, have the child measure for so many seconds at most, and hear what it says."""
+    """Fork a child that measures for at most so many seconds, and read its answer."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -98,7 +97,7 @@ def answer_of(make: Callable[[], Contender], patience: int) -> Peak | None:
             os.write(writer, json.dumps(peak and vars(peak)).encode())
             ended = 0
         finally:
-            # Or it would go on as the run, whatever happens here: of that there is one already.
+            # The child must never go on as a second run of pytest.
             os._exit(ended)
     os.close(writer)
     with os.fdopen(reader) as answer:
@@ -113,6 +112,6 @@ def answer_of(make: Callable[[], Contender], patience: int) -> Peak | None:
 
 
 def peaks_of(entries: Iterable[Entry], patience: int) -> dict[str, Peak]:
-    """By test; those that are not installed are missing."""
+    """Peaks by test; contenders that are not installed are left out."""
     answers = {entry.id: answer_of(entry.make, patience) for entry in entries}
     return {test: peak for test, peak in answers.items() if peak}

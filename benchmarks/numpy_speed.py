@@ -1,13 +1,12 @@
-"""What NumPy gains on the pool, beside what other allocators give it.
+"""NumPy's operations on the pool and on other allocators.
 
-    python benchmarks/numpy_speed.py                    # everything; the better part of an hour
+    python benchmarks/numpy_speed.py                    # everything: most of an hour
     python benchmarks/numpy_speed.py --most 64MiB --works "a + b" "np.zeros"
     python benchmarks/numpy_speed.py --least 128MiB --contenders "glibc, mallopt"
 
-Contenders take turns, each in processes of its own, and every figure is a ratio to default NumPy's
-of the same round: the median of all rounds is printed. Above 1 is faster, and takes more memory in
-the last table. Whole programs are
-``whole_programs.py``'s.
+Contenders take turns, each in processes of its own. Every figure is a ratio to default NumPy in the
+same round, as the median of all rounds. Above 1 is faster; in the last table, above 1 is more
+memory.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from surroundings import busy, where
 import numpool
 
 SIZES = [8 << shift for shift in (0, 3, 6, 9, 12, 13, 15, 17, 19, 21, 22, 23, 25, 27)]
-# Its time is the sorting.
+# Sorting larger arrays takes long, and allocates little.
 MOST = {"np.sort": 16 << 20}
 LARGE = 32 << 20
 
 
 def by_size(all_of: Contenders, works: dict[str, list[int]], sizes: list[int]) -> str:
-    """numpool against default NumPy, one row an operation."""
+    """numpool and default NumPy: a row for each operation."""
     rows = []
     for work, measured in works.items():
         gains = [f"{all_of.gain('numpool', work, i).median:.2f}" for i in range(len(measured))]
@@ -39,7 +38,7 @@ def by_size(all_of: Contenders, works: dict[str, list[int]], sizes: list[int]) -
 
 
 def by_contender(all_of: Contenders, works: dict[str, list[int]], large: bool) -> str:
-    """The geometric means over sizes."""
+    """Each contender's geometric means over sizes."""
     rows = []
     for work, sizes in works.items():
         places = [i for i, size in enumerate(sizes) if (size >= LARGE) == large]
@@ -58,7 +57,7 @@ def by_contender(all_of: Contenders, works: dict[str, list[int]], large: bool) -
 
 
 def peaks(all_of: Contenders, works: dict[str, list[int]]) -> str:
-    """Of the process that did all sizes of an operation, one behind the other."""
+    """Peaks of the process that ran all sizes of an operation."""
     names = all_of.names[1:]
     memory = {work: [all_of.memory(name, work) for name in names] for work in works}
     rows = [[work, *(f"{peak:.2f}" for peak in row)] for work, row in memory.items()]
@@ -67,7 +66,7 @@ def peaks(all_of: Contenders, works: dict[str, list[int]]) -> str:
 
 
 def outputs(all_of: Contenders, sizes: list[int]) -> str:
-    """How near ``a + b`` comes to adding into an array that is already there."""
+    """The time of ``a + b`` to the time of adding into an array that exists already."""
     works = ("np.add(a, b, out)", "a + b")
     row = []
     for i in range(len(sizes)):
@@ -88,11 +87,13 @@ def main() -> None:
     parser.add_argument("--most", default="1GiB", metavar="SIZE", help="the largest arrays; 1GiB")
     parser.add_argument("--least", default="8", metavar="SIZE", help="the smallest arrays; 8 bytes")
     parser.add_argument(
-        "--contenders", nargs="+", metavar="NAME", help="these only, beside default and numpool"
+        "--contenders", nargs="+", metavar="NAME", help="only these, besides default and numpool"
     )
     parser.add_argument("--works", nargs="+", choices=speed_worker.OPERATIONS, metavar="WORK")
     options = parser.parse_args()
 
+    if options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: must be at least 1")
     least, most = numpool.parse_size(options.least), numpool.parse_size(options.most)
     sizes = [size for size in SIZES if least <= size <= most]
     if not sizes:

@@ -4,8 +4,8 @@
     python benchmarks/numpy_suites.py                 # all of NumPy's packages
     python benchmarks/numpy_suites.py --suite scipy
 
-It prints the totals side by side, and ends with an error where a test fails on the pool that
-passes with default NumPy. What is behind ``--`` goes to pytest.
+It prints the totals side by side. It ends with an error if a test fails on the pool that passes
+with default NumPy. Arguments after ``--`` go to pytest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SUITES = {
     "scipy": ["scipy"],
     "pandas": ["pandas"],
 }
-# What allocates, resizes, views and casts most, and the allocator's own tests.
+# The tests that allocate, resize, view and cast most, and those of the allocator itself.
 PARTS = {
     "numpy": [
         *(
@@ -58,7 +58,7 @@ PARTS = {
 
 @dataclass
 class Run:
-    """What came of one suite in one way."""
+    """The outcome of one suite with one allocator."""
 
     way: str
     seconds: float = 0.0
@@ -93,11 +93,11 @@ def run(way: str, modules: list[str], extra: list[str], directory: Path) -> Run:
     """Run the modules' tests in a process of their own."""
     report = directory / f"{way}.json"
     command = [sys.executable, "-X", "faulthandler", "-m", "pytest"]
-    # No settings but these: those of a project around the working directory are not the suite's.
+    # No settings but these: a project around the working directory may have its own.
     command += ["-c", os.devnull, "--rootdir", str(directory), "-p", "no:cacheprovider"]
     command += ["-p", "suite_plugin", "-q", "--tb=short", "--pyargs", *modules, *extra]
     environment = {
-        # Tests that need more memory than this are skipped, in all ways alike.
+        # Tests that need more memory than this are skipped with each allocator.
         "NPY_AVAILABLE_MEM": "4 GB",
         **os.environ,
         "PYTHONPATH": str(Path(__file__).parent),
@@ -113,14 +113,14 @@ def run(way: str, modules: list[str], extra: list[str], directory: Path) -> Run:
     result = Run(way, seconds=time.monotonic() - start)
     if report.exists():
         vars(result).update(json.loads(report.read_text()))
-    # 0 and 1: all ran, and passed or did not.
+    # 0 and 1: all tests ran, and all passed or some did not.
     if done.returncode not in (0, 1) or not report.exists():
         result.ending = f" {how(done.returncode)} at {running(report)}; see {log}"
     return result
 
 
 def here(modules: list[str]) -> list[str]:
-    """Those that the installed version has, by the names it gives them."""
+    """The modules that the installed version has, by its names for them."""
     renamed = [name.replace("numpy._core", CORE) for name in modules]
     return [name for name in renamed if importlib.util.find_spec(name) is not None]
 
@@ -135,12 +135,12 @@ def running(report: Path) -> str:
 
 
 def own_failures(runs: list[Run]) -> list[str]:
-    """What fails by default, where that was run."""
+    """The tests that fail by default, if that was run."""
     return [name for one in runs if one.way == "default" for name in one.failures]
 
 
 def new_failures(runs: list[Run]) -> list[tuple[str, str]]:
-    """What fails in a way and not by default."""
+    """The tests that fail with another allocator, and not by default."""
     known = set(own_failures(runs))
     return [(one.way, name) for one in runs for name in one.failures if name not in known]
 
@@ -152,12 +152,12 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--suite", choices=SUITES, default="numpy", help="whose tests; numpy's")
     parser.add_argument("--part", action="store_true", help="a part that takes a few minutes")
     parser.add_argument("--modules", nargs="+", metavar="NAME", help="these modules instead")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="all three")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="default: all three")
     parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="as many ways at once; 1, for their times"
+        "--jobs", type=int, default=1, metavar="N", help="ways that run at once; default: 1"
     )
     parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="keep the logs here")
-    parser.add_argument("pytest", nargs="*", help="for pytest, behind --")
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""A contender's time to another's, taken round by round, and where it is expected again."""
+"""The ratio of two contenders' times, taken round by round, and its spread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CONFIDENCE = 0.95
 
 
 class Paired(NamedTuple):
-    """A ratio, and its stated spread: what it is said to lie within, in another run too."""
+    """A ratio, and the spread in which another run's ratio is expected, too."""
 
     ratio: float
     low: float
@@ -21,12 +21,12 @@ class Paired(NamedTuple):
 
     @classmethod
     def of(cls, ratios: Sequence[float]) -> Paired:
-        """From one ratio a sitting: their median, and what holds the median of all sittings.
+        """From one ratio a sitting: their median, and an interval for the true median.
 
-        That is a matter of counting. The median of all sittings lies below the lowest of nine with
-        a probability of 1 in 512, as nine coins all show tails; below the second lowest with 10 in
-        512. So it lies between the second lowest and the second highest with 96 %, however
-        sittings are distributed.
+        Each sitting lies above the true median with probability 1/2. So the true median lies below
+        the lowest of nine with a probability of 1/512 (nine coins all show tails), and below the
+        second lowest with 10/512. It lies between the second lowest and the second highest with
+        96 %, whatever the distribution.
         """
         in_order = sorted(ratios)
         out = outside(len(in_order))
@@ -45,7 +45,7 @@ class Paired(NamedTuple):
         return (self.high - self.low) / (2 * self.ratio)
 
     def agrees(self, other: Paired) -> bool:
-        """Whether their spreads have something in common."""
+        """Whether their spreads overlap."""
         return self.low <= other.high and other.low <= self.high
 
     def __str__(self) -> str:
@@ -53,17 +53,17 @@ class Paired(NamedTuple):
 
 
 def median_ratio(own: Sequence[float], reference: Sequence[float]) -> float:
-    """Of one sitting: whoever is slow in a round for the machine's sake has slow company."""
+    """Of one sitting: what slows the machine in a round slows both contenders."""
     return statistics.median(one / other for one, other in zip(own, reference, strict=True))
 
 
 def held(sittings: int, out: int) -> float:
-    """With what probability a spread that leaves out so many at each end holds the true median."""
+    """The probability that a spread without so many at each end holds the true median."""
     return 1 - sum(comb(sittings, tails) for tails in range(out + 1)) / 2.0 ** (sittings - 1)
 
 
 def outside(sittings: int) -> int:
-    """How many of them at each end the spread leaves out."""
+    """How many sittings the spread leaves out at each end."""
     out = 0
     while held(sittings, out + 1) >= CONFIDENCE:
         out += 1
@@ -71,5 +71,5 @@ def outside(sittings: int) -> int:
 
 
 def confidence(sittings: int) -> float:
-    """What the stated spread is good for."""
+    """The probability that the stated spread holds the true median."""
     return held(sittings, outside(sittings))

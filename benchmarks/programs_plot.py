@@ -1,6 +1,6 @@
 """The figures of whole programs as a picture: a line for each program, a mark for each contender.
 
-matplotlib is an extra: nothing is said of its types, so that checks do without it, too.
+matplotlib is an extra, so its types are Any: the type checker needs to pass without it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,7 @@ MARKS = {
     "jemalloc": ("#CC79A7", "v"),
     "tcmalloc": ("#D55E00", "X"),
 }
-"""Colours that those tell apart, too, who see fewer (Okabe and Ito's); shapes do without any."""
-SPEEDS = (0.125, 0.25, 0.5, 0.7, 1, 1.4, 2, 3, 4, 6, 8, 16)
-MEMORIES = (0.25, 0.5, 0.7, 0.85, 1, 1.2, 1.4, 1.7, 2, 3, 4)
-"""Where the axes have names."""
+"""Okabe and Ito's colours, for colour-blind readers, too; shapes need no colour."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Standing:
 
 
 def draw(programs: Sequence[str], standings: Mapping[str, Standing], said: str, file: Path) -> None:
-    """Draw them, as the file's ending says."""
+    """Draw them into a file, whose ending gives the kind of picture."""
     save(figure_of(programs, standings, said), file)
 
 
@@ -58,7 +55,7 @@ def figure_of(programs: Sequence[str], standings: Mapping[str, Standing], said: 
                 color=color,
                 marker=marker,
                 s=52 if ours else 34,
-                # Ours lies on top and has a rim, so that it is found at once.
+                # numpool's mark lies on top and has a rim, so that it is found at once.
                 zorder=4 if ours else 3,
                 edgecolors="black" if ours else "none",
                 linewidths=0.8,

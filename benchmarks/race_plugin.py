@@ -1,16 +1,16 @@
-"""The pytest plugin that has tests take turns, and hands what they took to pytest-benchmark.
+"""The pytest plugin that makes tests take turns, and gives their times to pytest-benchmark.
 
-The first benchmark of a run has all selected tests sit: each sitting is a process of its own, since
-where a process happens to have its memory and code makes some contenders faster or slower for as
-long as it lives. One more process, before them, measures how much memory each takes at its peak.
-Then each test runs once, and pytest-benchmark reads the turns' seconds off as if it had timed them
-there.
+The first benchmark of a run starts all sittings of the selected tests. Each sitting is a process of
+its own, because the places of its memory and code make some contenders faster or slower for as long
+as a process lives. One more process, before them, measures the peak of memory of each contender.
+Then each test runs once, and pytest-benchmark reads the times of the turns from a replayed timer.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import statistics
 import time
 from dataclasses import asdict
@@ -20,6 +20,7 @@ from typing import cast
 
 import pytest
 import race_process
+import record
 from memory_peaks import Peak, peaks_of
 from paired import Paired
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -32,7 +33,7 @@ sessions = pytest.StashKey["Session"]()
 
 
 class Session:
-    """What all sittings of this run measured, and the rows that came of it."""
+    """The figures of all sittings of this run, and the rows of its report."""
 
     def __init__(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         self.entries = [entry for entry in map(Entry.of, items) if entry]
@@ -41,7 +42,7 @@ class Session:
         bystanders, begin = Bystanders(), time.monotonic()
         contenders = f"{len(self.entries)} contender{'s' * (len(self.entries) != 1)}"
         say(config, f"peaks of memory: {contenders}")
-        # OpenBLAS's threads would not be in a fork.
+        # A fork does not have the threads of OpenBLAS.
         peaks = race_process.measure("peaks", self.entries, config, OPENBLAS_NUM_THREADS="1")
         self.peaks = {test: Peak(**peak) for test, peak in peaks.items()}
         sittings = config.getoption("sittings", SITTINGS)
@@ -52,31 +53,31 @@ class Session:
         self.seconds, self.others = time.monotonic() - begin, bystanders.share()
 
     def from_another_group_on(self, start: float) -> list[Entry]:
-        """Groups leave their marks on a process's memory."""
+        """Each sitting has another order, because each group changes a process's memory."""
         groups = by_group(self.entries)
         first = int(start * len(groups))
         return list(chain.from_iterable(groups[first:] + groups[:first]))
 
     def seconds_of(self, entry: Entry) -> list[list[float]]:
-        """Of a call, in each turn of each sitting; none for who is not installed."""
+        """Of a call, in each turn of each sitting; none for a contender that is not installed."""
         for number, sitting in enumerate(self.sittings, 1):
             if failure := sitting.failures.get(entry.group):
                 raise RuntimeError(f"{entry.group}: in sitting {number}: {failure}")
         return [sitting.seconds.get(entry.id, []) for sitting in self.sittings]
 
     def reference_of(self, entry: Entry) -> Entry:
-        """The one that was named, or the first one where that is not there."""
+        """The reference that was named, or the first contender if that one is missing."""
         group = [one for one in self.entries if one.group == entry.group]
         there = [one for one in group if all(self.seconds_of(one))]
         return next((one for one in there if one.name == one.reference), there[0])
 
     def hand_over(self, entry: Entry, benchmark: BenchmarkFixture) -> None:
-        """Have pytest-benchmark read off what was measured."""
+        """Give pytest-benchmark the times of a contender."""
         own, reference = self.seconds_of(entry), self.reference_of(entry)
         peak = self.peaks[entry.id]
         paired = Paired.of_turns(own, self.seconds_of(reference))
         seconds = list(chain.from_iterable(own))
-        # What it has room for is one number, and this is true of all sittings.
+        # pytest-benchmark has one number for all sittings.
         calls = min(sitting.calls[entry.id] for sitting in self.sittings)
         replay.hand_over([calls * one for one in seconds])
         benchmark.pedantic(  # type: ignore[no-untyped-call]
@@ -94,7 +95,7 @@ class Session:
 
 
 def say(config: pytest.Config, line: str) -> None:
-    """How far it is: all sittings take minutes, and the first test waits for them."""
+    """Show the progress: all sittings take minutes, and the first test waits for them."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     capture = config.pluginmanager.get_plugin("capturemanager")
     if reporter and capture:
@@ -122,18 +123,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=at_least_one,
         default=SITTINGS,
         metavar="N",
-        help="How often all contenders are set up in a new process to take turns; fewer than 6 "
-        "state a spread of less than 95 %%. Default: %(default)s",
+        help="How many times all contenders are set up in a new process to take turns; with fewer "
+        "than 6, spreads are of less than 95 %%. Default: %(default)s",
     )
     group.addoption(
         "--patience",
         type=some_seconds,
         default=race_process.PATIENCE,
         metavar="SECONDS",
-        help="What a group may take in a sitting, and a contender while its peak of memory is "
-        "measured; what takes longer hangs, and is ended and named. Default: %(default)s",
+        help="The time limit of a group in a sitting, and of a contender while its peak of memory "
+        "is measured; what takes longer is ended and named. Default: %(default)s",
     )
-    # Where the processes that measure write what they did.
+    group.addoption(
+        "--record", metavar="NAME", help="Write benchmarks/results/NAME.md and NAME.json, too"
+    )
+    # The files that the processes that measure write.
     for name in ("--sitting", "--peaks"):
         group.addoption(name, type=Path, help=argparse.SUPPRESS)
 
@@ -141,13 +145,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "race(group, reference): takes turns with its group")
     if config.getoption("sitting", None) or config.getoption("peaks", None):
-        # For the collection; each group begins anew, and so does the end.
+        # A limit for the collection; each group sets its own, and so does the end.
         race_process.limit(race_process.PATIENCE)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """In a process that measures, do so and run no test."""
+    """In a process that measures: measure, and run no test."""
     config = session.config
     patience = config.getoption("patience", race_process.PATIENCE)
     groups = by_group(entry for entry in map(Entry.of, session.items) if entry)
@@ -160,7 +164,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         measured = asdict(sitting)
     elif file := config.getoption("peaks", None):
         for group in groups:
-            # Each child has as much time, and ends before this one does.
+            # Each child has this much time, and ends before this process does.
             race_process.begin(group[0].group, file, (len(group) + 1) * patience)
             measured |= {test: asdict(peak) for test, peak in peaks_of(group, patience).items()}
     else:
@@ -172,7 +176,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a test that competes: its contender once, and what it did in its turns."""
+    """Run a test that competes: its contender once, then the replay of its turns."""
     entry = Entry.of(pyfuncitem)
     if entry is None:
         return None
@@ -180,7 +184,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     benchmark.group = entry.group
     contender = entry.make()
     try:
-        # Ahead of its work here: of one that hangs, the processes that measure have a limit.
+        # Before its work here, because the processes that measure have a time limit.
         measured = None if benchmark.disabled else session_of(pyfuncitem)
         with contender.within:
             if measured:
@@ -195,13 +199,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def session_of(item: pytest.Function) -> Session:
-    """Held by the first who asks, for all."""
+    """The sittings of all tests, started by the first one."""
     stash = item.config.stash
     if sessions not in stash:
         try:
             stash[sessions] = Session(item.config, item.session.items)
         except RuntimeError:
-            # Or each test to come would begin with all sittings again.
+            # Otherwise each later test would start all sittings again.
             item.session.shouldstop = "a process that measures ended before its time"
             raise
     return stash[sessions]
@@ -216,3 +220,6 @@ def pytest_terminal_summary(
         terminalreporter.section("benchmarks in turns")
         text = report(held.rows, len(held.sittings), held.seconds, held.others)
         terminalreporter.write(text)
+        if name := config.getoption("record"):
+            command = shlex.join(["pytest", *config.invocation_params.args])
+            record.write(name, record.written_by(command), record.here(held.others), text)

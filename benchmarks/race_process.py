@@ -1,7 +1,7 @@
-"""A process beside the run's own, which collects some of its tests and measures them.
+"""A process besides the run's own, which collects some of its tests and measures them.
 
-It is started with ``--NAME=FILE`` and writes to FILE, as JSON, what it measured. Beside that file
-it keeps where it is, for a process that doesn't live to tell.
+It is started with ``--NAME=FILE`` and writes its figures to FILE as JSON. A second file names the
+group that it measures, so that the run can report where a process ended early.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PATIENCE = 60
 
 
 def measure(name: str, entries: Iterable[Entry], config: pytest.Config, **environment: str) -> Any:
-    """Start one, and read what it wrote. Raises RuntimeError where it ended before its time."""
+    """Start one, and read its figures. Raises RuntimeError if it ended early."""
     patience = config.getoption("patience", PATIENCE)
     with TemporaryDirectory() as folder:
         file = Path(folder, "measured.json")
@@ -55,15 +55,16 @@ def place(file: Path) -> Path:
 
 
 def begin(group: str, file: Path, patience: int) -> None:
-    """In such a process: keep where it is, and have so many seconds from now on."""
+    """In such a process: note the group, and limit its time from now on."""
     place(file).write_text(group)
     limit(patience)
 
 
 def limit(seconds: int) -> None:
-    """End this process then, unless told otherwise until then, with its stacks on standard error.
+    """End this process after so many seconds, with its stacks on standard error.
 
-    No second thread watches, which would make locks of what takes none in a single one.
+    A later call replaces the limit. There is no second thread: it would make code take locks that a
+    process with one thread does not take.
     """
     faulthandler.register(signal.SIGALRM, file=2, chain=True)
     signal.alarm(seconds)

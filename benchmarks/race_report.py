@@ -1,24 +1,19 @@
-"""What a run of races states, as a table."""
+"""What a run of races states, in Markdown."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import cast
 
-from markdown import figure
+from markdown import figure, table
 from memory_peaks import Peak
 from paired import Paired, confidence
-from rich.console import Group, JustifyMethod, RenderableType
-from rich.table import Table
-from rich.text import Text
 from surroundings import busy
 
 import numpool
 from numpool.cli.bench_report import time
-from numpool.cli.console import render
 from numpool.cli.timings import summed_up
 
 
@@ -36,50 +31,43 @@ class Row:
 
 
 def report(rows: Sequence[Row], sittings: int, seconds: float, others: float) -> str:
-    """By group; what the columns mean comes last, where a terminal's reader is."""
-    parts: list[RenderableType] = []
-    for group, of_group in groupby(rows, lambda row: row.group):
-        parts += [Text(group), table(of_group)]
-    times = "1 sitting" if sittings == 1 else f"{sittings} sittings"
-    explained = (
-        f"{times} in {seconds:.0f} s. {busy(others)} A ratio is to the reference's time in the "
-        "same round: the median of a sitting's rounds, and of all sittings. "
-    )
-    widths = [row.paired.width for row in rows if row.name != row.reference]
-    if sittings == 1:
-        explained += "One sitting says nothing about its spread."
-    elif widths:
-        explained += (
-            f"It lies between those two with {confidence(sittings):.0%}. Half of these spreads "
-            f"are within ±{statistics.median(widths):.1%}."
+    """A table for each group; what the columns mean comes last, where a terminal shows it."""
+    parts = [
+        table(
+            [group, "time", "ratio", "lies between", "peak"],
+            [[row.name, time(summed_up(row.seconds)), *ratio(row), memory(row.peak)] for row in of],
         )
-    explained += (
-        " The bytes are those by which the peak of resident memory rises, from setting a contender "
-        "up to the end of its turns, in a process of its own."
-    )
-    parts.append(Text("\n" + explained))
+        for group, of in groupby(rows, lambda row: row.group)
+    ]
+    parts.append(explained(rows, sittings, seconds, others))
     parts += [
-        Text(f"The peak of {row.name} in {row.group!r} is unknown: {row.peak.unknown}")
+        f"The peak of {row.name} in {row.group!r} is unknown: {row.peak.unknown}"
         for row in rows
         if row.peak.unknown
     ]
-    return render(Group(*parts))
+    return "\n".join(parts) + "\n"
 
 
-def table(rows: Iterable[Row]) -> Table:
-    """One group."""
-    grid = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, show_header=False)
-    for width, side in (
-        (33, "left"),
-        (13, "right"),
-        (8, "right"),
-        (9, "right"),
-        (13, "left"),
-    ):
-        grid.add_column(width=width, justify=cast("JustifyMethod", side), no_wrap=True)
-    for row in rows:
-        grid.add_row(f"  {row.name}", time(summed_up(row.seconds)), memory(row.peak), *ratio(row))
-    return grid
+def explained(rows: Sequence[Row], sittings: int, seconds: float, others: float) -> str:
+    times = "1 sitting" if sittings == 1 else f"{sittings} sittings"
+    lines = [
+        f"{times} in {seconds:.0f} s. {busy(others)}",
+        "A ratio is to the reference's time in the same round.",
+        "It is the median of a sitting's rounds, and then of the sittings.",
+    ]
+    widths = [row.paired.width for row in rows if row.name != row.reference]
+    if sittings == 1:
+        lines.append("One sitting says nothing about its spread.")
+    elif widths:
+        lines.append(
+            f"It lies between those two with {confidence(sittings):.0%}. Half of these spreads "
+            f"are within ±{statistics.median(widths):.1%}."
+        )
+    lines.append(
+        "The peak is by how much the peak of resident memory rises, from setting a contender up to "
+        "the end of its turns, in a process of its own."
+    )
+    return "\n".join(lines)
 
 
 def memory(peak: Peak) -> str:
@@ -90,4 +78,4 @@ def ratio(row: Row) -> tuple[str, str]:
     if row.name == row.reference:
         return "reference", ""
     low, high = figure(row.paired.low), figure(row.paired.high)
-    return figure(row.paired.ratio), "" if low == high else f"{low}-{high}"
+    return figure(row.paired.ratio), "" if low == high else f"{low} to {high}"

@@ -1,12 +1,12 @@
-"""Tests that compete: each makes its contender, and those of one group take turns.
+"""Tests that compete: each makes its contender, and the contenders of one group take turns.
 
     @race("1000 x acquire and release, {size}", SOURCES, reference="bytearray(1)")
     @pytest.mark.parametrize("size", SIZES, ids=label)
     def test_acquire_and_release(contender: str, size: int) -> Contender:
         return Contender(...)
 
-``race_plugin`` runs them: in sittings, each a process of its own, in which every group is set up
-anew and takes its turns.
+``race_plugin`` runs them in sittings. Each sitting is a process of its own, which sets up every
+group and lets it take turns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import pytest
 
-# Not public; but whoever judges ``skipif`` otherwise than pytest does will set up what it skips.
+# Not public, but only pytest's own function judges ``skipif`` as pytest does.
 from _pytest.skipping import evaluate_skip_marks
 from turns import Contender, calls_for_a_turn, take_turns
 
@@ -32,7 +32,7 @@ def label(size: int) -> str:
 
 
 class Replay:
-    """pytest-benchmark's timer for turns that were timed before, by ``time.perf_counter``."""
+    """A timer for pytest-benchmark that replays turns timed by ``time.perf_counter``."""
 
     __name__ = "perf_counter"
 
@@ -43,7 +43,7 @@ class Replay:
         return next(self.readings)
 
     def hand_over(self, seconds: list[float]) -> None:
-        """It is read at the begin and at the end of each turn."""
+        """The timer is read at the begin and at the end of each turn."""
         self.readings = (reading for turn in seconds for reading in (0.0, turn))
 
 
@@ -51,7 +51,7 @@ replay = Replay()
 
 
 def race(group: str, contenders: Iterable[str], *, reference: str) -> Callable[[Make], Make]:
-    """Make a test of each contender; ``group`` may name other parameters, sizes or words."""
+    """Make a test of each contender; ``group`` may name other parameters in braces."""
     names = list(contenders)
     if reference not in names:
         raise ValueError(f"the reference {reference!r} is none of the contenders {names}")
@@ -84,7 +84,7 @@ class Entry:
 
     @classmethod
     def of(cls, item: pytest.Item) -> Entry | None:
-        """None for a test that doesn't compete, or is to be skipped."""
+        """None for a test that does not compete, or is skipped."""
         mark = item.get_closest_marker("race")
         if mark is None or not isinstance(item, pytest.Function) or evaluate_skip_marks(item):
             return None
@@ -96,7 +96,7 @@ class Entry:
 
 
 def by_group(entries: Iterable[Entry]) -> list[list[Entry]]:
-    """In the order in which the groups first come."""
+    """The groups, in the order of their first entries."""
     groups: dict[str, list[Entry]] = {}
     for entry in entries:
         groups.setdefault(entry.group, []).append(entry)
@@ -105,17 +105,17 @@ def by_group(entries: Iterable[Entry]) -> list[list[Entry]]:
 
 @dataclass
 class Sitting:
-    """What one process measured, by test."""
+    """The figures of one process, by test."""
 
     calls: dict[str, int] = field(default_factory=dict)
-    """In a turn."""
+    """The number of calls in a turn."""
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    """Of one call, in each turn."""
+    """The time of one call, in each turn."""
     failures: dict[str, str] = field(default_factory=dict)
-    """By group."""
+    """The reason, by group."""
 
     def hold(self, entries: list[Entry]) -> None:
-        """Other groups are none the worse for one that fails; who is not installed is missing."""
+        """Measure a group. One that fails is noted; a contender not installed is left out."""
         try:
             with ExitStack() as stack:
                 contenders = {}
@@ -126,5 +126,5 @@ class Sitting:
                 calls = {test: calls_for_a_turn(one) for test, one in contenders.items()}
                 self.seconds.update(take_turns(contenders, calls))
                 self.calls.update(calls)
-        except Exception as failure:  # noqa: BLE001 - whatever it is, the tests of the group tell
+        except Exception as failure:  # noqa: BLE001 - the tests of the group report it
             self.failures[entries[0].group] = f"{type(failure).__name__}: {failure}"

@@ -1,9 +1,9 @@
 """Measures one contender in a process of its own.
 
-Reads {"allocator", "work", "sizes"} for an operation, {"allocator", "work", "steps"} for a whole
-program, or {"allocator", "work", "claim"} for one of the literature's, as JSON from standard
-input. Writes the seconds that the operation takes at each size, those of the program, or the
-claim's figures; the process's peak of resident memory; and the program's result.
+Reads an order as JSON from standard input: {"allocator", "work", "sizes"} for an operation,
+{"allocator", "work", "steps"} for a whole program, or {"allocator", "work", "claim"} for a claim of
+the literature. Writes, as JSON, the seconds of the operation at each size, the seconds of the
+program, or the figures of the claim; the process's peak of resident memory; the program's result.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def burst(count: int) -> list[Array]:
     return arrays
 
 
-# What is done to arrays of `count` floats: `a`, `b` and `out`, which are there before.
+# Each is done to arrays of `count` floats; `a`, `b` and `out` exist before it is timed.
 OPERATIONS = {
     "np.empty": "np.empty(count)",
     "np.zeros": "np.zeros(count)",
@@ -67,7 +67,7 @@ OPERATIONS = {
 
 
 def loop_of(statement: str, count: int, kind: str) -> Loop:
-    """A bare loop: no call but the statement's own is timed."""
+    """A bare loop, so that only the statement is timed."""
     random = np.random.default_rng(0)
     arrays = {
         "a": random.random(count) if kind == "np.sort" else np.ones(count),
@@ -81,7 +81,7 @@ def loop_of(statement: str, count: int, kind: str) -> Loop:
 
 
 def seconds_of(loop: Loop, budget: float) -> float:
-    """The quickest of some repetitions, each long enough for the clock."""
+    """The shortest of some repetitions, each long enough for the clock."""
     loop(1)
     start = time.perf_counter()
     loop(1)
@@ -101,7 +101,7 @@ def seconds_of(loop: Loop, budget: float) -> float:
 
 
 def prepare(allocator: str) -> None:
-    """What the contender needs besides its environment."""
+    """Set the contender's allocator, as far as its environment has not."""
     if allocator.startswith("numpool"):
         import numpool
 
@@ -120,16 +120,15 @@ def measure(work: str, sizes: list[int]) -> list[float]:
 
 
 def run_program(work: str, steps: int) -> dict[str, object]:
-    """The seconds of a whole program, those of processors, and its result."""
+    """The seconds of a whole program, and its result."""
     program = programs.PROGRAMS[work].load()
-    start, used = time.perf_counter(), time.process_time()
+    start = time.perf_counter()
     result = program(steps)
-    elapsed = time.perf_counter() - start
-    return {"seconds": [elapsed], "processor": time.process_time() - used, "result": result}
+    return {"seconds": [time.perf_counter() - start], "result": result}
 
 
 def peak_resident() -> int:
-    """The most that this program had; what getrusage says counts what executed it, too."""
+    """This program's peak; getrusage would include the process that executed it."""
     status = Path("/proc/self/status").read_text()
     found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
     assert found is not None

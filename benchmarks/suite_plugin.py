@@ -1,7 +1,7 @@
-"""A pytest plugin for ``numpy_suites.py``: runs a suite on a pool and writes down what came of it.
+"""A pytest plugin for ``numpy_suites.py``: runs a suite on a pool and counts outcomes.
 
-It is told by the environment: ``NUMPOOL_WAY`` is "default", "install" or "use", and
-``NUMPOOL_REPORT`` the file to write.
+The environment sets it: ``NUMPOOL_WAY`` is "default", "install" or "use", and ``NUMPOOL_REPORT`` is
+the file to write.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpool
 
 
 class Report:
-    """Counts outcomes, and names what failed and what runs."""
+    """Counts outcomes, and names the tests that failed and the one that runs."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class Report:
         self.failures: list[str] = []
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Kept outside of this process, which may not live to tell."""
+        """Note the test in a file, in case this process crashes."""
         self.path.with_suffix(".running").write_text(nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

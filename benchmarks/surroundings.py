@@ -1,4 +1,4 @@
-"""Where a benchmark ran: what stands on top of each report."""
+"""Where a benchmark ran: the first lines of each report."""
 
 from __future__ import annotations
 
@@ -13,31 +13,43 @@ from numpool.cli import machine
 
 PEERS = ("scipy", "pandas", "pyarrow", "numpy_allocator")
 BUSY = 0.1
-"""From this share on, what other programs took is told as a reason for distrust."""
+"""From this share on, a report warns that other programs took processors' time."""
+
+
+def facts() -> dict[str, str]:
+    """The machine and the versions, by name."""
+    here = machine.gather()
+    versions = here.versions
+    kernel = ".".join(versions.kernel.split(".")[:2])
+    packages = [f"{name} {version(name)}" for name in PEERS if find_spec(name)]
+    return {
+        "processor": here.processor,
+        "cores": str(here.cores),
+        "memory": numpool.format_size(here.memory.total),
+        "system": f"{kernel}, {versions.libc}, huge pages: {here.huge_pages.mode}",
+        "Python": f"{versions.python} {versions.gil}",
+        "packages": ", ".join([f"NumPy {versions.numpy}", *packages]),
+        "numpool": f"{versions.numpool}, compiled by {versions.compiler}",
+    }
 
 
 def where() -> str:
-    """The machine and the versions, in two lines."""
-    here = machine.gather()
-    versions, pages = here.versions, here.huge_pages
-    kernel = ".".join(versions.kernel.split(".")[:2])
-    installed = [f"NumPy {versions.numpy}"]
-    installed += [f"{name} {version(name)}" for name in PEERS if find_spec(name)]
+    """The facts in two lines."""
+    here = facts()
     return (
-        f"{here.processor}, {here.cores} cores, {numpool.format_size(here.memory.total)}; "
-        f"{kernel}, {versions.libc}, huge pages: {pages.mode}\n"
-        f"{versions.python} {versions.gil}, {', '.join(installed)}; numpool {versions.numpool}"
+        f"{here['processor']}, {here['cores']} cores, {here['memory']}; {here['system']}\n"
+        f"{here['Python']}, {here['packages']}; numpool {here['numpool']}"
     )
 
 
 class Bystanders:
-    """What share of the processors' time went to others since this was made."""
+    """Measures the share of the processors' time that others took since this was made."""
 
     def __init__(self) -> None:
         self.begin = self.read()
 
     def read(self) -> tuple[float, float, float]:
-        """Seconds of all processors: passed, used by anybody, used by us and our children."""
+        """Seconds of all processors: passed, used by all programs, used by us and our children."""
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
         ticks = [int(field) for field in fields]
         hertz = os.sysconf("SC_CLK_TCK")
@@ -52,6 +64,6 @@ class Bystanders:
 
 
 def busy(share: float) -> str:
-    """What to make of it."""
+    """A sentence on this share."""
     said = f"Other programs took {share:.0%} of the processors' time meanwhile"
     return f"{said}: a busy machine, distrust small differences." if share >= BUSY else f"{said}."

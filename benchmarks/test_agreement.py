@@ -99,10 +99,10 @@ def test_a_run_that_is_not_there_is_named_beside_those_that_are(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("# Notes", "is no run that pytest-benchmark saved: JSONDecodeError"),
-        ("{}", "is no run that pytest-benchmark saved: KeyError('benchmarks')"),
-        ("[]", "is no run that pytest-benchmark saved: TypeError"),
-        ('{"benchmarks": [{"extra_info": {"ratio": 1}}]}', "saved: KeyError('low')"),
+        ("# Notes", "is no run of pytest-benchmark: JSONDecodeError"),
+        ("{}", "is no run of pytest-benchmark: KeyError('benchmarks')"),
+        ("[]", "is no run of pytest-benchmark: TypeError"),
+        ('{"benchmarks": [{"extra_info": {"ratio": 1}}]}', "of pytest-benchmark: KeyError('low')"),
         (
             '{"benchmarks": [{"extra_info": {}}]}',
             "states no ratio: none of its 1 benchmarks took turns",
@@ -131,7 +131,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"\x89PNG\xff\xfe")
     done = agreement(file, file, tmp_path)
     assert done.returncode == 2
-    assert "picture.png is no run that pytest-benchmark saved: UnicodeDecodeError" in done.stderr
+    assert "picture.png is no run of pytest-benchmark: UnicodeDecodeError" in done.stderr
 
 
 @pytest.mark.parametrize("otherwise", ["group", "reference"])

@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 from markdown import figure
-from memory_peaks import Peak
 from paired import Paired, median_ratio
-from race_report import Row, report
 from races import race
 from turns import ROUNDS
 
@@ -137,8 +135,9 @@ class Ran:
 
     def __init__(self, folder: Path) -> None:
         file = folder / "run.json"
-        options = ("-ra", "--benchmark-only", "--sittings=2", f"--benchmark-json={file}")
-        self.text = run_tests(folder, COMPETING, *options)
+        options = ["-ra", "--benchmark-only", "--sittings=2", f"--benchmark-json={file}"]
+        self.text = run_tests(folder, COMPETING, *options, f"--record={folder}/kept")
+        self.kept = (folder / "kept.md").read_text()
         self.saved = json.loads(file.read_text())["benchmarks"]
         self.told = (folder / "told.txt").read_text().splitlines()
 
@@ -164,7 +163,7 @@ def test_who_is_not_installed_is_skipped_and_the_others_run(ran: Ran) -> None:
 
 def test_each_sitting_is_a_process_that_sets_up_everybody_anew(ran: Ran) -> None:
     processes = [line.split()[-1] for line in ran.told]
-    # Besides those for the peaks, which have one contender each.
+    # Besides the processes for the peaks, which have one contender each.
     shared = {process for process in processes if processes.count(process) > 4}
     assert len(shared) == 3
     for process in shared:
@@ -232,17 +231,23 @@ def test_a_run_says_how_far_it_is_and_ends_with_a_table(ran: Ran) -> None:
         "peaks of memory: 9 contenders\nsitting 1 of 2: 9 contenders\nsitting 2 of 2: 9 contenders"
     )
     assert f"\n{said}\n" in ran.text
-    table = ran.text.partition("benchmarks in turns")[2].splitlines()
-    place = table.index("counting to 10bytes")
-    assert table[place + 1].split()[0] == "slow"
+    lines = ran.text.partition("benchmarks in turns")[2].splitlines()
+    place = lines.index("| counting to 10bytes | time | ratio | lies between | peak |")
+    slow, quick = ([cell.strip() for cell in line.split("|")] for line in lines[place + 2 :][:2])
     info = ran.row("10-slow")["extra_info"]
     ratio, low, high = (figure(info[name]) for name in ("ratio", "low", "high"))
     # Sittings that agree as far as the table tells leave nothing to lie between.
-    between = [] if low == high else [f"{low}-{high}"]
-    assert table[place + 1].split()[-1 - len(between) :] == [ratio, *between]
-    assert table[place + 2].split()[0] == "quick"
-    assert table[place + 2].split()[-1] == "reference"
-    assert any(line.startswith("2 sittings in ") for line in table)
+    assert (slow[1], *slow[3:5]) == ("slow", ratio, "" if low == high else f"{low} to {high}")
+    assert (quick[1], *quick[3:5]) == ("quick", "reference", "")
+    assert any(line.startswith("2 sittings in ") for line in lines)
+
+
+def test_a_run_keeps_the_table_that_it_shows(ran: Ran) -> None:
+    origin, _, kept = ran.kept.partition("| counting to 10bytes |")
+    assert origin.startswith(
+        "# kept\n\nWritten by `pytest -p no:cacheprovider -ra --benchmark-only"
+    )
+    assert kept.strip() in ran.text
 
 
 def test_only_what_is_selected_takes_turns(tmp_path: Path) -> None:
@@ -271,7 +276,7 @@ def test_a_contender_that_fails_fails_its_group_and_no_other(tmp_path: Path) -> 
     assert "2 failed, 2 passed" in text
     assert "ZeroDivisionError: division by zero" in text
     assert "RuntimeError: one fails: in sitting 1: ZeroDivisionError: division by zero" in text
-    assert "nobody fails\n  good" in text.partition("benchmarks in turns")[2]
+    assert "\n| nobody fails | time |" in text.partition("benchmarks in turns")[2]
 
 
 def test_a_process_that_ends_abruptly_is_reported_with_its_last_words(tmp_path: Path) -> None:
@@ -320,7 +325,7 @@ def test_each_sitting_begins_with_another_group(ran: Ran) -> None:
     for line in ran.told:
         what, _, process = line.rpartition(" ")
         told.setdefault(process, []).append(what)
-    # The first is the run's own process.
+    # The first process is the run's own.
     begun_with = [lines[0] for lines in told.values() if len(lines) == 8]
     assert begun_with == ["slow 10", "slow 10", "slow 20"]
 
@@ -328,36 +333,3 @@ def test_each_sitting_begins_with_another_group(ran: Ran) -> None:
 def test_a_reference_must_compete() -> None:
     with pytest.raises(ValueError, match="reference 'c' is none of the contenders \\['a', 'b'\\]"):
         race("group", ["a", "b"], reference="c")
-
-
-def test_the_report_fits_eighty_columns_and_explains_itself() -> None:
-    ratio, one = Paired(1.5, 1.4, 2), Paired(1, 1, 1)
-    slow = Row("a + b", "default NumPy", "limit", [2e-6, 3e-6, 4e-6], ratio, Peak(90 << 20))
-    limit = Row("a + b", "limit", "limit", [1e-6, 2e-6, 3e-6], one, Peak(84 << 10))
-    lines = report([slow, limit], 9, 61.2, 0.02).splitlines()
-    assert max(map(len, lines)) <= 80
-    assert lines[0] == "a + b"
-    assert " ".join(lines[1].split()) == "default NumPy 3.00 µs ±17% 90 MiB 1.50 1.40-2.00"
-    assert " ".join(lines[2].split()) == "limit 2.00 µs ±25% 84 KiB reference"
-    said = " ".join(" ".join(lines[3:]).split())
-    assert said.startswith("9 sittings in 61 s. Other programs took 2% of the processors' time")
-    assert "It lies between those two with 96%." in said
-    assert "Half of these spreads are within ±20.0%." in said
-    assert said.endswith(
-        "from setting a contender up to the end of its turns, in a process of its own."
-    )
-
-
-def test_one_sitting_says_nothing_about_its_spread() -> None:
-    reference = Row("g", "a", "a", [1e-6] * 3, Paired(1, 1, 1), Peak(0))
-    other = Row("g", "b", "a", [2e-6] * 3, Paired(2, 2, 2), Peak(0))
-    text = " ".join(report([reference, other], 1, 1.0, 0.0).split())
-    assert "b 2.00 µs ±0% 0 bytes 2.00 1 sitting in 1 s." in text
-    assert "One sitting says nothing about its spread." in text
-
-
-def test_a_peak_that_is_unknown_says_so_and_why() -> None:
-    row = Row("a group", "a", "a", [1e-6] * 3, Paired(1, 1, 1), Peak(unknown="it took too long"))
-    text = report([row], 1, 1.0, 0.0)
-    assert " ".join(text.splitlines()[1].split()) == "a 1.00 µs ±0% unknown reference"
-    assert text.endswith("The peak of a in 'a group' is unknown: it took too long\n")

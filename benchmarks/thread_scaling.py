@@ -1,18 +1,16 @@
-"""What threads on one pool cost each other in Python: see benchmarks/README.md.
+"""What threads on one pool cost each other in Python.
 
     python benchmarks/thread_scaling.py
 
-Each contender runs in 1, 2, 4 … threads up to the number of processors, each thread with
-operations of its own; the table shows operations a second of all threads together, in millions, the
-best of a few rounds in which the contenders take turns. With a GIL no contender can scale.
+Each contender runs in 1, 2, 4 … threads up to the number of processors; each thread has operations
+of its own. The table shows the operations of all threads in a second, in millions: the best of some
+rounds, in which the contenders take turns. With a GIL no contender can scale.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import sys
-import sysconfig
 import threading
 import time
 import types
@@ -20,6 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from markdown import table
+from surroundings import where
 
 import numpool
 
@@ -30,8 +30,8 @@ OPERATIONS = 50_000
 def repeated(statement: str, count: int = OPERATIONS, **names: object) -> Callable[[], None]:
     """A function that runs the statement in a bare loop; each thread gets one of its own.
 
-    The names are its local variables: without a GIL, whoever looks an object up in a module or in
-    another object counts a reference to it, and the threads then write to one count in turns.
+    The names are its local variables. Without a GIL, each look-up in a module or in another object
+    counts a reference, so that the threads write to one count in turns.
     """
     namespace: dict[str, Any] = {}
     loop = f"for _ in range({count}):\n        {statement}"
@@ -40,7 +40,7 @@ def repeated(statement: str, count: int = OPERATIONS, **names: object) -> Callab
 
 
 def operations_per_second(make: Callable[[], Callable[[], None]], threads: int, n: int) -> float:
-    """Of all threads together, from the first one's start to the last one's end."""
+    """Operations of all threads, from the first thread's start to the last one's end."""
     start = threading.Barrier(threads)
     begins: list[float] = []
     ends: list[float] = []
@@ -62,7 +62,7 @@ def operations_per_second(make: Callable[[], Callable[[], None]], threads: int, 
 
 
 class LockedFreeList:
-    """The pool that programs write themselves, for several threads."""
+    """The pool that a program writes itself, for several threads."""
 
     def __init__(self, size: int, blocks: int) -> None:
         self.lock = threading.Lock()
@@ -91,10 +91,7 @@ def main() -> None:
     processors = len(os.sched_getaffinity(0))
     counts = sorted({1, *(2**i for i in range(1, processors.bit_length())), max(processors, 2)})
     counts = [count for count in counts if count <= max(processors, 2)]
-    gil = "without a GIL" if sysconfig.get_config_var("Py_GIL_DISABLED") else "with a GIL"
-    print(
-        f"CPython {sys.version.split()[0]} {gil}, NumPy {np.__version__}, {processors} processors"
-    )
+    print(where(), end="\n\n")
 
     fixed = numpool.FixedPool(4096, 1024)
     slabs = numpool.SlabPool()
@@ -110,18 +107,25 @@ def main() -> None:
         "bytearray(4096)": lambda: repeated("bytearray(4096)"),
         "np.empty(4096)": lambda: repeated("empty(4096, 'u1')", empty=np.empty),
     }
-    table: dict[str, list[float]] = {name: [0.0] * len(counts) for name in contenders}
+    best: dict[str, list[float]] = {name: [0.0] * len(counts) for name in contenders}
     for _ in range(ROUNDS):
         for name, make in contenders.items():
             for i, count in enumerate(counts):
                 rate = operations_per_second(make, count, OPERATIONS)
-                table[name][i] = max(table[name][i], rate / 1e6)
-    print(f"{'millions a second; threads:':36}" + "".join(f"{count:>8}" for count in counts))
-    for name, rates in table.items():
-        print(f"{name:36}" + "".join(f"{rate:8.2f}" for rate in rates))
+                best[name][i] = max(best[name][i], rate / 1e6)
+    head = [f"{count} thread{'s' * (count != 1)}" for count in counts]
+    rows = [[name, *(f"{rate:.2f}" for rate in rates)] for name, rates in best.items()]
+    print(table(["millions a second", *head], rows))
+    print(table(["`c = a + b`, thousands a second", *both_of(head)], numpy_rows(counts)))
 
-    print(f"\n{'c = a + b, thousands a second':36}" + "".join(f"{count:>16}" for count in counts))
-    print(" " * 36 + "".join(f"{'default':>9}{'pool':>7}" for _ in counts))
+
+def both_of(head: list[str]) -> list[str]:
+    return [f"{allocator}, {threads}" for threads in head for allocator in ("default", "pool")]
+
+
+def numpy_rows(counts: list[int]) -> list[list[str]]:
+    """``c = a + b`` for arrays of some sizes, with default NumPy and on the pool."""
+    rows = []
     for size in (1024, 65536, 2**20, 2**23):
         n = max(50, min(OPERATIONS, 2**27 // size))
         best = [[0.0, 0.0] for _ in counts]
@@ -133,8 +137,9 @@ def main() -> None:
                     rate = operations_per_second(numpy_work(size), count, n)
                     numpool.uninstall()
                     best[i][installed] = max(best[i][installed], rate / 1e3)
-        row = "".join(f"{default:9.1f}{pool:7.1f}" for default, pool in best)
-        print(f"{'arrays of ' + numpool.format_size(size):36}{row}")
+        cells = [f"{rate:.1f}" for pair in best for rate in pair]
+        rows.append([f"arrays of {numpool.format_size(size)}", *cells])
+    return rows
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Contenders that take turns in one process: whatever the machine does falls on all alike."""
+"""Contenders that take turns in one process, so that a disturbance slows all of them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from dataclasses import dataclass, field
 from itertools import repeat
 
 TURN = 0.004
-"""Seconds that a turn takes at least: a work that is shorter is done more than once in it."""
+"""The least seconds of a turn: shorter work is repeated within it."""
 ROUNDS = 15
 SECONDS = 1.0
-"""What takes longer stops at fewer rounds than those."""
+"""A group that takes longer stops before all rounds."""
 FEWEST = 3
 
 Work = Callable[[], object]
 
 
 def nothing() -> None:
-    """Nothing is left to close."""
+    """The default for a contender that needs no end."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """What is timed, what holds during its turns and no others, and what ends it."""
+    """The work that is timed, what is entered during its turns only, and what ends it."""
 
     work: Work
     within: AbstractContextManager[object] = field(default_factory=nullcontext)
@@ -34,7 +34,7 @@ class Contender:
 
 
 def seconds_of(contender: Contender, calls: int) -> float:
-    """One turn. Its first call is not timed: it meets the caches that the one before left."""
+    """One turn. Its first call is not timed: the caches hold another contender's data."""
     work = contender.work
     with contender.within:
         work()
@@ -45,18 +45,18 @@ def seconds_of(contender: Contender, calls: int) -> float:
 
 
 def calls_for_a_turn(contender: Contender) -> int:
-    """As many as take a turn's time twice: once may be an interruption."""
+    """The calls that fill a turn in both of two measurements: one may be disturbed."""
     calls = 1
     while True:
         took = min(seconds_of(contender, calls), seconds_of(contender, calls))
         if took >= TURN:
             return calls
-        # Ten times as many at most: the first turns of all are no measure of later ones.
+        # At most ten times as many: the very first turns are slower than later ones.
         calls = min(10 * calls, math.ceil(calls * 1.2 * TURN / took)) if took else 10 * calls
 
 
 def order(names: list[str], turn: int) -> list[str]:
-    """From another one on each time, and in both directions: nobody always follows the same one."""
+    """Another first one each time, and both directions, so that no pair always follows."""
     first = turn // 2 % len(names)
     names = names[first:] + names[:first]
     return names[::-1] if turn % 2 else names
@@ -65,7 +65,7 @@ def order(names: list[str], turn: int) -> list[str]:
 def take_turns(
     contenders: Mapping[str, Contender], calls: Mapping[str, int]
 ) -> dict[str, list[float]]:
-    """The seconds of a call in each turn of so many, round by round."""
+    """The seconds of a call in each turn, by contender."""
     names = list(contenders)
     took: dict[str, list[float]] = {name: [] for name in names}
     collects = gc.isenabled()

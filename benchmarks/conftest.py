@@ -1,4 +1,4 @@
-"""The machine and the versions stand on top of each run, and contenders take turns."""
+"""Each run begins with the machine and the versions, and contenders take turns."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What memory to write into costs in Python, beside everything else that gives it, and the limits.
+"""What memory costs in Python, from pools and from other sources.
 
-All of it is written, through the same ``numpy.frombuffer``, so that page faults are in the figures.
+All of it is written, through the same ``numpy.frombuffer``, so the figures include page faults.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from turns import Contender
 import numpool
 
 SIZES = [64 << 10, 1 << 20, 16 << 20, 64 << 20]
-# Its functions live as long as it does: numpy-allocator looks for them when it is entered.
+# It must stay alive: numpy-allocator uses its functions when it is entered.
 LIBC = ctypes.CDLL(None)
 Array = np.ndarray[Any, Any]
 Allocator = AbstractContextManager[object]
 
 
 def arrow() -> Callable[[int], object]:
-    """PyArrow's way to get so many bytes from its pool."""
+    """PyArrow's function that allocates bytes from its pool."""
     allocate: Callable[[int], object] = pytest.importorskip("pyarrow").allocate_buffer
     return allocate
 
 
 class Sources:
-    """Each gives so many bytes, and is made when it is asked for; what is kept is ready before."""
+    """Sources of memory, each made at its first use."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -56,12 +56,12 @@ class Sources:
 
 
 def rotated(free: deque[bytearray]) -> bytearray:
-    """The pool that programs write themselves, unchecked."""
+    """The pool that a program writes itself, unchecked."""
     free.rotate()
     return free[0]
 
 
-# From sources, how to get bytes.
+# Each returns a function that gets bytes from the sources.
 WAYS: dict[str, Callable[[Sources], Callable[[], object]]] = {
     "FixedPool.acquire": lambda of: of.fixed.acquire,
     "SlabPool.acquire": lambda of: partial(of.slabs.acquire, of.size),
@@ -91,9 +91,9 @@ def pool() -> Allocator:
 
 @cache
 def numpy_allocator() -> Allocator:
-    """glibc's malloc without what NumPy does for its own: a cache of small blocks, huge pages.
+    """glibc's malloc without NumPy's own additions: a cache of small blocks, huge pages.
 
-    One for all tests: numpy-allocator 1.2.1 crashes where its classes come and go.
+    One for all tests: numpy-allocator 1.2.1 crashes if one of its classes is deleted.
     """
     package = pytest.importorskip("numpy_allocator")
     names = ("malloc", "calloc", "realloc", "free")
@@ -102,7 +102,7 @@ def numpy_allocator() -> Allocator:
     return allocator
 
 
-# What NumPy allocates from in a contender's turns.
+# NumPy's allocator in a contender's turns.
 ALLOCATORS: dict[str, Callable[[], Allocator]] = {
     "numpool": pool,
     "default NumPy": nullcontext,

@@ -1,4 +1,4 @@
-"""What a fixed pool's block costs in Python, beside what else gives a program bytes."""
+"""What a fixed pool's block costs in Python, beside other sources of bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def thousand_times(statement: str, source: object) -> Callable[[], None]:
 
 
 class Source:
-    """What gives blocks of one size, each made when it is asked for."""
+    """Sources of blocks of one size, each made at its first use."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -55,7 +55,7 @@ SOURCES = {
     "bytearray(1)": "bytearray(1)",
     "bytearray(size)": "bytearray(size)",
     "np.empty(size)": "np.empty(size, np.uint8)",
-    # The pool that programs write themselves: nothing is checked, waited for or given back.
+    # The pool that a program writes itself: it does not check, wait or give memory back.
     "deque of bytearrays": "free.append(free.pop())",
     "mmap": "mmap.mmap(-1, size)",
 }

@@ -1,4 +1,4 @@
-"""What a handle costs in Python, beside the tables that programs write themselves."""
+"""What a handle costs in Python, beside tables that a program writes itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpool
 
 
 class ListTable:
-    """A list of objects and one of free places, with a version for each: unchecked by any lock."""
+    """A list of objects with versions, and a list of free places, without a lock."""
 
     def __init__(self, blocks: int, size: int) -> None:
         self.objects = [bytearray(size) for _ in range(blocks)]
@@ -39,7 +39,7 @@ class ListTable:
 
 
 class Tables:
-    """Each with one live handle, and made when it is asked for."""
+    """Tables with one live handle each, made at their first use."""
 
     def __init__(self) -> None:
         self.numbers: Iterator[int] = itertools.count(1)

@@ -32,7 +32,7 @@ def test_a_report_says_what_is_claimed_what_was_measured_and_why_they_differ(nam
     assert f"Why: {claim.why}" in done.stdout
 
 
-def test_a_claim_that_nobody_made_is_named_beside_those_there_are() -> None:
+def test_an_unknown_claim_is_refused_and_the_known_ones_are_named() -> None:
     done = subprocess.run(
         [sys.executable, str(RUNNER), "magic"], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""How much memory a contender takes at its peak, and no other."""
+"""A contender's peak of memory, without that of the other contenders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from turns import Contender
 
 import numpool
 
-# Unlike the process that measures, the tests' has threads: OpenBLAS's, which mind a fork.
+# Unlike the process that measures, the process of these tests has OpenBLAS's threads.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 
 MIB = 1 << 20
@@ -37,11 +37,11 @@ def working(work: Callable[[], object]) -> Callable[[], Contender]:
     return lambda: Contender(work)
 
 
-def test_who_writes_32_mebibytes_takes_them() -> None:
+def test_a_contender_that_writes_32_mebibytes_takes_them() -> None:
     assert peak_of(working(lambda: bytearray(32 * MIB))) == pytest.approx(32 * MIB, abs=LITTLE)
 
 
-def test_who_writes_nothing_takes_next_to_nothing() -> None:
+def test_a_contender_that_writes_nothing_takes_almost_nothing() -> None:
     assert peak_of(working(lambda: None)) < LITTLE
     assert peak_of(working(lambda: np.empty(32 * MIB, np.uint8))) < LITTLE
 
@@ -59,7 +59,7 @@ def test_the_peak_counts_and_not_the_end() -> None:
         for mebibytes in (1, 24, 2):
             bytearray(mebibytes * MIB)
 
-    # malloc may keep the other two: what it maps and what it keeps depends on this process's past.
+    # malloc may keep the other two: that depends on the past of this process.
     assert peak_of(working(up_and_down)) == pytest.approx(24 * MIB, abs=4 * MIB)
 
 
@@ -116,7 +116,7 @@ def test_one_peak_is_not_in_the_next() -> None:
     assert [round(peak_of(one) / MIB) for one in (small, large, small)] == [4, 32, 4]
 
 
-def test_who_is_not_installed_has_no_peak() -> None:
+def test_a_contender_that_is_not_installed_has_no_peak() -> None:
     def make() -> Contender:
         pytest.importorskip("package_that_nobody_has")
         raise AssertionError
@@ -134,7 +134,7 @@ def test_who_is_not_installed_has_no_peak() -> None:
         (lambda: signal.raise_signal(signal.SIGINT), "its process ended with 1"),
     ],
 )
-def test_who_fails_or_ends_has_an_unknown_peak_and_not_zero(
+def test_a_contender_that_fails_has_an_unknown_peak_and_not_zero(
     work: Callable[[], object], why: str
 ) -> None:
     peak = answer_of(working(work), 30)
@@ -143,7 +143,7 @@ def test_who_fails_or_ends_has_an_unknown_peak_and_not_zero(
     assert peak.unknown.startswith(why)
 
 
-def test_who_hangs_is_ended() -> None:
+def test_a_contender_that_hangs_is_ended() -> None:
     begin = time.monotonic()
     peak = answer_of(working(lambda: time.sleep(100)), 1)
     assert peak == Peak(unknown="it took longer than 1 s")

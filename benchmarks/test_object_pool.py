@@ -1,4 +1,4 @@
-"""What lending an object costs in Python, beside what programs write themselves."""
+"""What lending an object costs in Python, beside pools that a program writes itself."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpool
 
 
 class Parser:
-    """Something with a state that takes a while to build."""
+    """An object with a state, slow to build."""
 
     def __init__(self) -> None:
         self.table = {number: str(number) for number in range(1000)}
@@ -27,7 +27,7 @@ class Parser:
 
 
 class Parsers:
-    """Ways to lend them, each made when it is asked for."""
+    """Ways to lend objects, each made at its first use."""
 
     built = Parser
 
@@ -47,7 +47,7 @@ class Parsers:
 
 
 class Frames:
-    """The same for arrays."""
+    """Ways to lend arrays, each made at its first use."""
 
     @cached_property
     def pool(self) -> numpool.ArrayPool:

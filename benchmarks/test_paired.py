@@ -1,4 +1,4 @@
-"""Ratios are taken round by round, and their stated spread holds what it says it holds."""
+"""Ratios are taken round by round, and their spread holds the true median as stated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole programs run, and come to the same with and without the pool."""
+"""The whole programs run, with the same result with and without the pool."""
 
 from __future__ import annotations
 

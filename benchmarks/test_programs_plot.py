@@ -1,4 +1,4 @@
-"""The picture of whole programs says what the table says."""
+"""The picture of whole programs shows the figures of the table."""
 
 from __future__ import annotations
 

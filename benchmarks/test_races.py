@@ -150,7 +150,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     return Ran(tmp_path_factory.mktemp("races"))
 
 
-def test_who_is_not_installed_is_skipped_and_the_others_run(ran: Ran) -> None:
+def test_a_contender_that_is_not_installed_is_skipped_and_the_others_run(ran: Ran) -> None:
     assert "6 passed, 4 skipped" in ran.text
     assert "could not import 'package_that_nobody_has'" in ran.text
     assert {one["group"] for one in ran.saved} == {
@@ -161,7 +161,7 @@ def test_who_is_not_installed_is_skipped_and_the_others_run(ran: Ran) -> None:
     assert len(ran.saved) == 6
 
 
-def test_each_sitting_is_a_process_that_sets_up_everybody_anew(ran: Ran) -> None:
+def test_each_sitting_is_a_process_that_sets_up_all_contenders(ran: Ran) -> None:
     processes = [line.split()[-1] for line in ran.told]
     # Besides the processes for the peaks, which have one contender each.
     shared = {process for process in processes if processes.count(process) > 4}
@@ -293,7 +293,7 @@ def test_a_sitting_that_hangs_is_ended_and_says_in_which_group_and_where(tmp_pat
     assert text.count("sitting 1 of 1") == 1
 
 
-def test_who_hangs_while_its_peak_is_measured_has_none(tmp_path: Path) -> None:
+def test_a_contender_that_hangs_while_its_peak_is_measured_has_none(tmp_path: Path) -> None:
     program = HANGING.replace("--sitting=", "--peaks=")
     text = run_tests(tmp_path, program, "--benchmark-only", "--sittings=1", "--patience=3")
     assert "2 passed" in text
@@ -307,7 +307,7 @@ def test_patience_is_whole_seconds(tmp_path: Path, seconds: str) -> None:
     assert f"argument --patience: '{seconds}': must be whole seconds, one at least" in text
 
 
-def test_who_is_skipped_by_a_condition_is_set_up_in_no_process(tmp_path: Path) -> None:
+def test_a_contender_skipped_by_a_condition_is_set_up_in_no_process(tmp_path: Path) -> None:
     text = run_tests(tmp_path, CONDITIONAL, "--benchmark-only", "--sittings=1")
     assert "1 passed, 2 skipped" in text
     assert "sitting 1 of 1: 1 contender\n" in text

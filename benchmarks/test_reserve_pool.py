@@ -1,4 +1,4 @@
-"""What a reserve costs in Python, beside the pool that it sits on."""
+"""What a reserve costs in Python, beside its backing pool."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WAYS = {
 
 
 class Pools:
-    """Each made when it is asked for."""
+    """Pools, each made at its first use."""
 
     @cached_property
     def fixed(self) -> numpool.FixedPool:

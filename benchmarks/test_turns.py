@@ -1,4 +1,4 @@
-"""Contenders take turns, round by round, and only their own."""
+"""Contenders take turns, round by round."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "ROUNDS", 6)
 
 
-def test_everybody_has_one_turn_a_round_and_is_first_as_often() -> None:
+def test_each_contender_has_one_turn_a_round_and_is_first_equally_often() -> None:
     names = ["a", "b", "c"]
     rounds = [order(names, turn) for turn in range(6)]
     assert rounds == [list(one) for one in ("abc", "cba", "bca", "acb", "cab", "bac")]
@@ -33,7 +33,7 @@ def test_turns_are_taken_round_by_round() -> None:
     calls: list[str] = []
     contenders = {name: Contender(partial(calls.append, name)) for name in "ab"}
     took = take_turns(contenders, {"a": 2, "b": 1})
-    # One call more than is timed, which warms caches.
+    # One more call than is timed: the first one warms caches.
     assert "".join(calls) == "aaabb" + "bbaaa" + "bbaaa" + "aaabb" + "aaabb" + "bbaaa"
     assert {name: len(seconds) for name, seconds in took.items()} == {"a": 6, "b": 6}
     assert all(second > 0 for seconds in took.values() for second in seconds)

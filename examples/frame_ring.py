@@ -1,4 +1,4 @@
-"""A camera's ring of frames: three arrays go round between the camera and whoever looks at them."""
+"""A camera's ring of frames: three arrays go round between the camera and a viewer."""
 
 import queue
 import threading
@@ -13,11 +13,11 @@ shown: queue.Queue[numpool.Loan[NDArray[np.uint8]] | None] = queue.Queue()
 
 
 def camera(frames: int) -> None:
-    """Waits for a free frame instead of making one more: back-pressure."""
+    """Wait for a free frame instead of making another one: back-pressure."""
     for number in range(frames):
         loan = ring.take(timeout=None)
         loan.object[:] = number
-        shown.put(loan)  # The loan crosses the thread, and whoever has it returns it.
+        shown.put(loan)  # The other thread returns the loan.
     shown.put(None)
 
 
@@ -32,7 +32,7 @@ print(f"{len(brightness)} frames in order: {brightness == list(range(100))}")
 print(f"arrays built: {ring.stats().built}, {ring}")
 
 with ring.take() as frame:
-    thumbnail = frame[::8, ::8]  # A view that somebody keeps:
-print(f"kept: {ring.stats().kept}. The array is left to its view, and never lent again")
+    thumbnail = frame[::8, ::8]  # A view that outlives the loan.
+print(f"kept: {ring.stats().kept}. The array belongs to its view now, and is not lent again")
 with ring.take() as frame:
     print("shares memory with the next one:", np.shares_memory(frame, thumbnail))

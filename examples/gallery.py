@@ -1,4 +1,4 @@
-"""Pictures of all sizes, developed with NumPy alone: try `python` and `numpool run` on it."""
+"""Pictures of all sizes, developed with NumPy alone: run it with `python` and `numpool run`."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Orders in a table: threads pass integers, and one that comes too late finds out."""
+"""Orders in a table: threads pass integers, and a stale one is refused."""
 
 import queue
 import threading
@@ -14,7 +14,7 @@ too_late = 0
 
 
 def fill_orders() -> None:
-    """Another thread gets handles, not references: an order may be cancelled before its turn."""
+    """Fill orders by handle: an order may have been cancelled before its turn."""
     global too_late
     while handle := to_fill.get():
         try:

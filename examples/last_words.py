@@ -1,4 +1,4 @@
-"""A journal that must be written, also when everything else has taken the memory there is."""
+"""A journal that is written even after other code has taken all memory of a pool."""
 
 import threading
 
@@ -17,7 +17,7 @@ lines: list[bytes] = []
 
 
 def write(number: int) -> None:
-    """Waits for a block of the reserve if need be, and never fails."""
+    """Wait for a block of the reserve if no other is free."""
     with journal.acquire(timeout=None) as page, memoryview(page) as text:
         line = b"entry %d" % number
         text[: len(line)] = line

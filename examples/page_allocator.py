@@ -1,4 +1,4 @@
-"""A buddy page allocator: frames of all sizes in one bounded region, which comes together again."""
+"""A buddy page allocator: page frames of all sizes in one region, which merge again."""
 
 import random
 
@@ -9,7 +9,7 @@ memory = numpool.BuddyPool("1MiB", min_block=PAGE, name="memory")
 
 
 def show(what: str) -> None:
-    """Free blocks by size, as /proc/buddyinfo tells them, and how torn the free memory is."""
+    """Print the free blocks by size, as /proc/buddyinfo does, and the fragmentation."""
     free = ", ".join(
         f"{count} x {numpool.format_size(size)}" for size, count in memory.free_blocks.items()
     )

@@ -1,4 +1,4 @@
-"""A server's request arena: whatever a request needs comes from one region and ends with it."""
+"""A server's request arena: all memory of a request comes from one region and ends with it."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ MODEL = np.linspace(0, 1, 512 * 512).reshape(512, 512)  # outlives every request
 
 
 def handle(request: int, server: numpool.Arena, log: list[str]) -> float:
-    """Answer a request; everything made on the way ends in one step."""
+    """Answer a request; all that it allocates ends in one step."""
     with numpool.Arena("1MiB", parent=server, name=f"request {request}") as arena:
         arena.defer(log.append, f"request {request} is done")
         body = arena.acquire(4096)  # a buffer to read the request into

@@ -1,4 +1,4 @@
-"""A thousand steps a second with NumPy's temporaries: how long the slowest take."""
+"""A thousand steps a second with NumPy's temporaries: the time of the slowest steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 
 def with_temporaries(scan: Array, grid: Array, gains: Array) -> float:
-    """Smooth a scan, update a map of 256 KiB, and find what to do."""
+    """Smooth a scan, update a map of 256 KiB, and compute a command."""
     smooth = (scan[:-2] + scan[1:-1] + scan[2:]) / 3
     near = np.where(smooth < 0.2, 1.0, 0.0)
     fresh = grid * 0.98 + 0.02 * (grid > 0.5)
@@ -29,7 +29,7 @@ def with_temporaries(scan: Array, grid: Array, gains: Array) -> float:
 
 
 class WithoutTemporaries:
-    """The same, into arrays that are there."""
+    """The same work into arrays that exist already."""
 
     def __init__(self, scan: Array, grid: Array) -> None:
         self.smooth, self.near = np.empty(len(scan) - 2), np.empty(len(scan) - 2)
@@ -103,10 +103,10 @@ CLAIM = Claim(
     run=run,
     measured=measured,
     why="""\
-Tens of milliseconds are no allocator's: the claim is of systems that page, compact or collect in
-between. What default NumPy pays for here is glibc's trimming: when a step's temporaries at the top
-of the heap are freed, their pages go back to the kernel, and the next step faults them in anew:
-some 400 page faults a step, none on the pool. That slows the median step, and mallopt cures it as a
-pool does. The slowest steps are those in which the scheduler or the hypervisor took the processor
-away: the loop that allocates nothing has them too, and the worst says more about the machine.""",
+No allocator takes tens of milliseconds: the claim is about systems that page, compact or collect in
+between. Default NumPy pays for glibc's trimming here. When a step's temporaries at the top of the
+heap are freed, their pages go back to the kernel, and the next step faults them in again: some 400
+page faults a step, and none on the pool. That slows the median step; mallopt prevents it as a pool
+does. In the slowest steps the scheduler or the hypervisor took the processor away. The loop that
+allocates nothing has them, too, so the worst step says more about the machine.""",
 )

@@ -1,4 +1,4 @@
-"""Frames graded as fast as they come: how many a second."""
+"""Frames that are graded one after the other: how many in a second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 
 def with_temporaries(frame: Array, before: Array) -> Array:
-    """Less noise by the frame before, more contrast."""
+    """Reduce noise with the frame before, and add contrast."""
     mixed = frame // 4 * 3 + before // 4
     graded = mixed - mixed // 8
     result: Array = graded + 16
@@ -28,7 +28,7 @@ def with_temporaries(frame: Array, before: Array) -> Array:
 
 
 class WithoutTemporaries:
-    """The same, into arrays that are there; two results take turns."""
+    """The same work into arrays that exist already; two results alternate."""
 
     def __init__(self, frame: Array) -> None:
         self.mixed, self.share = np.empty_like(frame), np.empty_like(frame)
@@ -93,9 +93,9 @@ CLAIM = Claim(
     run=run,
     measured=measured,
     why="""\
-What a pool can gain is what its absence costs: page faults on temporaries of 6 MiB (1080p) and
-24 MiB (4K), which glibc gives back to the kernel as soon as they lie at the top of its heap, or
-maps anew each time, and keeps where they happen to lie elsewhere. The rest of a frame's time is
-arithmetic on bytes, which no allocator changes. "out=" bounds what can be had: it also stays in the
-caches, for it needs fewer arrays at a time than an expression does.""",
+A pool saves the page faults on temporaries of 6 MiB (1080p) and 24 MiB (4K). glibc gives such a
+block back to the kernel if it lies at the top of the heap, or maps it anew each time; it keeps one
+that lies elsewhere. The rest of a frame's time is arithmetic on bytes, which no allocator changes.
+"out=" is the limit. It also stays in the caches, because it needs fewer arrays at a time than an
+expression.""",
 )

@@ -1,4 +1,4 @@
-"""A million records of 48 bytes: how much memory each takes, and how long."""
+"""A million records of 48 bytes: the memory and the time that each takes."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ WAYS: dict[str, Callable[[int], list[Any]]] = {
 
 
 def run(contender: str, count: float) -> list[float]:
-    """Bytes a record; seconds to make them all, and to be rid of them all."""
+    """Bytes a record; seconds to make all records, and to free all of them."""
     make = WAYS[contender]
     make(10)
     gc.disable()
@@ -120,9 +120,9 @@ CLAIM = Claim(
     run=run,
     measured=measured,
     why="""\
-malloc adds 8 bytes to each block and rounds to 16; a pool of equal blocks adds nothing, but a
-Python object for each record costs more than either: 57 bytes for a bytearray, and arrays and
-Buffers are such objects too, on the pool or not. The claim comes true where no object is kept for
-each record: with handles, 8 bytes in an array and a version in the pool, or with one array of them
-all, which is the best there is if records need not come and go.""",
+malloc adds 8 bytes to each block and rounds to 16; a pool of equal blocks adds nothing. A Python
+object for each record costs more than both: a bytearray takes 57 bytes, and arrays and Buffers are
+objects, too, on the pool or not. The claim is true if the program keeps no object for each record:
+with handles, 8 bytes in an array and a version in the pool; or with one array of all records, which
+is best if records do not come and go.""",
 )

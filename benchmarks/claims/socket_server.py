@@ -1,4 +1,4 @@
-"""A server on loopback: what it receives goes into fresh buffers, or into pooled ones."""
+"""A server on loopback that receives into new buffers, or into pooled ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def serve_fresh(connection: socket.socket, size: int) -> None:
 
 
 def serve_bytes(connection: socket.socket, size: int) -> None:
-    """What most servers do: parts, joined where there are several."""
+    """What most servers do: receive parts, and join them."""
     while True:
         parts, missing = [], size
         while missing:
@@ -119,7 +119,7 @@ def serve(contender: str, connection: socket.socket, size: int) -> None:
 
 
 def client(port: int, size: int, seconds: float) -> list[float]:
-    """Connections that send a request as soon as the last one was answered."""
+    """Connections that send a request as soon as the last one is answered."""
     message = bytes(size)
     took: list[float] = []
     all_of = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS)]
@@ -129,7 +129,7 @@ def client(port: int, size: int, seconds: float) -> list[float]:
         own: list[float] = []
         with connection:
             sent = time.perf_counter()
-            # One at least, however busy the machine is.
+            # At least one, even on a busy machine.
             while not own or sent < start + seconds:
                 connection.sendall(message)
                 connection.recv(8, socket.MSG_WAITALL)
@@ -179,15 +179,15 @@ CLAIM = Claim(
     run=run,
     measured=measured,
     why="""\
-A fresh buffer of 4 KiB costs about 0.1 µs, and a request on loopback some 20 to 50: nothing can be
-gained there, as "one buffer, kept" shows, which allocates nothing at all. It grows with the size: a
-fresh bytearray is cleared before the socket writes over it, and glibc may map and unmap large ones,
-which the kernel then clears page by page. recv's bytes are not cleared, but joined. Large fresh
-buffers also begin 16 bytes past a page's start, where the kernel's copying takes up to 1.4 times as
-long as at the start of a page, where a pool's blocks of that size begin. The server does nothing
-but receive, so this is the most that pooling can gain. Four clients send again as soon as they are
-answered, so latency is little more than the inverse of throughput, and its tail is the scheduler's:
-clients and server share the processors.""",
+A new buffer of 4 KiB costs about 0.1 µs, and a request on loopback 20 to 50 µs. So nothing can be
+gained there: "one buffer, kept" allocates nothing at all, and gains little. The gain grows with the
+size. A new bytearray is cleared before the socket overwrites it, and glibc may map and unmap large
+ones, which the kernel then clears page by page. recv's bytes are not cleared, but joined. Large new
+buffers also begin 16 bytes after the start of a page. There the kernel's copy takes up to 1.4 times
+as long as at the start of a page, where a pool's large blocks begin. The server does nothing but
+receive, so this is the most that pooling can gain. Each of four clients sends again after each
+answer, so latency is about the inverse of throughput. Its tail comes from the scheduler: clients
+and server share the processors.""",
 )
 
 if __name__ == "__main__":

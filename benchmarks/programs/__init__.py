@@ -1,8 +1,8 @@
-"""Whole programs that users would recognise, for ``whole_programs.py``.
+"""Whole programs as users write them, for ``whole_programs.py``.
 
-Each is a function that does its work a number of times and returns a figure of the result, which
-must be the same whoever allocates. A module is imported only in a process that runs one of its
-programs, so that nobody's memory holds pandas for nothing.
+Each is a function that does its work a number of times and returns a figure of its result, which
+must be the same on each allocator. A module is imported only in a process that runs one of its
+programs, so that pandas takes no memory in the others.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from importlib.util import find_spec
 
 @dataclass(frozen=True)
 class Program:
-    """Where it is, and how often it does its work: about a second of it."""
+    """Its place, and how many times it does its work: about a second of it."""
 
     place: str
     steps: int
     needs: str = "numpy"
 
     def installed(self) -> bool:
-        """Whether what it needs is here."""
+        """Whether the package that it needs is installed."""
         return find_spec(self.needs) is not None
 
     def load(self) -> Callable[[int], float]:

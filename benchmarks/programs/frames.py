@@ -20,7 +20,7 @@ def tone_curve(steps: int) -> float:
 
 
 def background(steps: int) -> float:
-    """What moves before a background that is learnt on the way."""
+    """Find what moves in front of a background that is learnt from the frames."""
     random = np.random.default_rng(1)
     scene = random.integers(0, 200, (720, 1280), dtype="u1")
     learnt = scene.astype("f4")

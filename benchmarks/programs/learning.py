@@ -48,7 +48,7 @@ def histograms(steps: int) -> float:
 
 
 def least_squares(steps: int) -> float:
-    """Time is LAPACK's here, whose workspaces do not pass through NumPy's allocator."""
+    """LAPACK takes the time; its workspaces do not pass through NumPy's allocator."""
     random = np.random.default_rng(18)
     a, b = random.standard_normal((600, 200)), random.standard_normal(600)
     total = 0.0

@@ -1,4 +1,4 @@
-"""What is hard for allocators: bursts, sizes that move, and very many small arrays."""
+"""Hard cases for allocators: bursts, sizes that drift, and very many small arrays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def bursts(steps: int) -> float:
 
 
 def drifting_sizes(steps: int) -> float:
-    """Phases of arrays whose sizes move from 1 to 64 MiB, 250 MB of them live."""
+    """Phases of arrays whose sizes drift from 1 to 64 MiB, 250 MB of them live."""
     random = np.random.default_rng(1)
     total = 0.0
     for phase in range(steps):

@@ -10,12 +10,12 @@ use std::mem::MaybeUninit;
 use std::time::Instant;
 use typed_arena::Arena;
 
-/// 64 bytes that nobody writes.
+/// 64 bytes that are never written.
 #[repr(align(16))]
 struct Bytes(#[allow(dead_code)] [u8; 64]);
 type Object = MaybeUninit<Bytes>;
 
-/// The compiler must believe that somebody looks at what this points to.
+/// The compiler must assume that this memory is read.
 fn used<T>(block: *const T) {
     unsafe { asm!("/* {0} */", in(reg) block, options(nostack, preserves_flags)) }
 }

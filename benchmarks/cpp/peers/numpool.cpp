@@ -1,8 +1,11 @@
 #include "peer_main.hpp"
-#include "threads/slab/shared_slab_pool.hpp"
-#include "threads/slab/slab_handler.hpp"
+#include "threads/slab/allocator_functions.hpp"
+#include "threads/slab/pool_with_fallback.hpp"
 
 namespace {
+
+using numpool::threads::AllocatorTable;
+using numpool::threads::SharedSlabPool;
 
 numpool::threads::SharedSlabPoolOptions options() {
     numpool::threads::SharedSlabPoolOptions options;
@@ -12,20 +15,22 @@ numpool::threads::SharedSlabPoolOptions options() {
     return options;
 }
 
-/// A pool that threads share, through the functions of a C handler, as NumPy calls it.
+/// A pool that threads share, through the table of functions that NumPy calls.
 struct Numpool {
     static constexpr bool any_size = true;
     static constexpr bool any_thread = true;
 
-    void* allocate(std::size_t size) { return malloc_(pool_.get(), size); }
-    void release(void* block, std::size_t size) { free_(pool_.get(), block, size); }
+    void* allocate(std::size_t size) { return malloc_(context_, size); }
+    void release(void* block, std::size_t size) { free_(context_, block, size); }
     void trim() { pool_->trim(); }
 
   private:
-    numpool::threads::PoolHandle<numpool::threads::SharedSlabPool> pool_ =
-        numpool::threads::SharedSlabPool::create(options());
-    void* (*malloc_)(void*, std::size_t) = benchmark::opaque(&numpool::threads::slab_malloc);
-    void (*free_)(void*, void*, std::size_t) = benchmark::opaque(&numpool::threads::slab_free);
+    numpool::threads::PoolHandle<SharedSlabPool> pool_ = SharedSlabPool::create(options());
+    numpool::threads::PoolWithFallback pools_{*pool_, {}};
+    AllocatorTable table_ = numpool::threads::allocator_functions<false>(&pools_);
+    void* context_ = table_.context;
+    void* (*malloc_)(void*, std::size_t) = benchmark::opaque(table_.malloc);
+    void (*free_)(void*, void*, std::size_t) = benchmark::opaque(table_.free);
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ class ProcessHandler : public NumpyHandler {
     /// The pool, of all that were ever installed, that the address lies in; null if none.
     static threads::Pool* owner_of_any(const void* address) noexcept;
 
-    // For NumpyFunctions.
+    // For AllocatorFunctions.
     void release_elsewhere(void* block, std::size_t bytes) const noexcept;
     void* reallocate_elsewhere(void* block, std::size_t bytes) const noexcept;
 

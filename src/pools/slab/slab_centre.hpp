@@ -57,22 +57,6 @@ class SlabCentre {
         return {};
     }
 
-    /// Whether a block of the class for `bytes`, which the caller believes were asked for, lies at
-    /// this address; if so, the class's offset.
-    ///
-    /// The page map's answer is only compared, so the processor goes on with the class it has from
-    /// `bytes` while the map's entry is still on its way.
-    bool is_for(std::size_t bytes, const void* address, std::size_t& offset) const noexcept {
-        if (bytes > SizeClasses::largest) [[unlikely]]
-            return false;
-        offset = classes_.offset_of(bytes);
-        if (tags_.tag(address) - mine() != offset) [[unlikely]]
-            return false;
-        // Otherwise the compiler, knowing that they are equal, takes the late one.
-        asm("" : "+r"(offset));
-        return true;
-    }
-
     /// Up to `most` blocks of a class; none where the bank refuses and emptying caches is no help.
     std::size_t take(std::size_t size_class, FreeBlock* blocks, std::size_t most) noexcept;
 
@@ -119,7 +103,7 @@ class SlabCentre {
     /// Throws Corrupted where anything contradicts anything, blocks in `magazines` included.
     void check(const std::vector<const Magazines*>& magazines) const;
 
-    SpanBank& bank() noexcept { return bank_; }
+    const SpanBank& bank() const noexcept { return bank_; }
     const SlabPoolOptions& options() const noexcept { return options_; }
 
   private:

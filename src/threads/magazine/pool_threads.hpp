@@ -36,7 +36,10 @@ class PoolThreads {
     bool open() const noexcept { return open_.load(std::memory_order_relaxed); }
 
     /// The calling thread's magazines, at hand from now on; null where it has none.
-    Own* find_own() const noexcept { return find_thread_magazines<Block>(number_); }
+    Own* find_own() const noexcept {
+        Own& last_used = at_hand<Block>();
+        return last_used.number == number_ ? &last_used : find_thread_magazines<Block>(number_);
+    }
 
     /// The same; where it has none and the gates are open, new ones that join `pool`, this one's.
     Own* own(MagazineOwner& pool) noexcept {

@@ -76,11 +76,13 @@ void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
     if (!try_release(block, bytes)) stop_at_foreign_block(title(), block);
 }
 
-std::byte* SharedSlabPool::acquire_slowly(std::size_t offset, std::size_t bytes,
-                                          bool zeroed) noexcept {
+std::byte* SharedSlabPool::acquire_after_miss(std::size_t bytes, bool zeroed) noexcept {
+    if (bytes > SizeClasses::largest) return acquire_large(bytes, zeroed);
+    const std::size_t offset = classes().offset_of(bytes);
+    const Threads::Own* const tried = &own_at_hand();
     Threads::Own* const own = threads_.own(*this);
-    if (own != nullptr) {
-        // Another pool's were at hand.
+    if (own != nullptr && own != tried) {
+        // Another pool's magazines were at hand.
         const FreeBlock block = pop_from(*own, offset, bytes);
         if (block) return prepared(block, bytes, zeroed);
     }
@@ -113,16 +115,27 @@ bool SharedSlabPool::refill(Magazine& magazine, std::size_t size_class) noexcept
     return magazine.count() != 0;
 }
 
-bool SharedSlabPool::release_slowly(std::byte* block, std::size_t bytes) noexcept {
+bool SharedSlabPool::release_after_miss(void* address, std::size_t bytes) noexcept {
+    auto* const block = static_cast<std::byte*>(address);
+    // A size above the classes' is nearly always right: then one look finds the span.
+    const bool large = bytes > SizeClasses::largest && !wipe_;
+    if (large && release_large(block)) return true;
     const pools::SlabCentre::Place place = centre_.place_of(block);
-    if (place.kind != pools::SlabCentre::Place::Kind::small) {
-        return block == nullptr || release_large(block);
+    if (place.kind == pools::SlabCentre::Place::Kind::small) {
+        return release_small(block, place.size_class, bytes);
     }
-    const std::size_t size_class = place.size_class;
+    return block == nullptr || (!large && release_large(block));
+}
+
+bool SharedSlabPool::release_small(std::byte* block, std::size_t size_class,
+                                   std::size_t bytes) noexcept {
     if (wipe_) std::memset(block, 0, classes().size(size_class));
+    const Threads::Own* const tried = &own_at_hand();
     Threads::Own* const own = threads_.own(*this);
-    if (own != nullptr) {
-        // Another pool's were at hand, or the size was wrong.
+    const bool size_was_right =
+        bytes <= SizeClasses::largest && classes().class_of(bytes) == size_class;
+    if (own != nullptr && (own != tried || !size_was_right || wipe_)) {
+        // Another pool's magazines were at hand, or another class's, or the key was none.
         const std::size_t offset = size_class * SizeClasses::offset_step;
         if (push_to(*own, offset, block, bytes, key_of(offset))) return true;
     }
@@ -172,42 +185,12 @@ bool SharedSlabPool::release_large(std::byte* block) noexcept {
     return true;
 }
 
-std::byte* SharedSlabPool::try_acquire_span(std::size_t bytes) noexcept {
-    // In a pool that wipes, spans do not grow in place.
-    if (wipe_) return nullptr;
-    const Lock lock{mutex_};
-    return closed_ ? nullptr : centre_.acquire_large(bytes, false).start;
-}
-
-std::byte* SharedSlabPool::try_reallocate_large(std::byte* block, std::size_t bytes) noexcept {
-    if (wipe_) return reallocate_wiped(block, bytes);
-    const Lock lock{mutex_};
-    if (closed_) return nullptr;
-    std::byte* moved = centre_.reallocate_large(block, bytes);
-    if (moved == nullptr) {
-        empty_all();
-        moved = centre_.reallocate_large(block, bytes);
-    }
-    if (moved == nullptr) centre_.note_failure();
-    return moved;
-}
-
-/// What a span leaves behind where it grows or shrinks would keep its contents: move by hand.
-std::byte* SharedSlabPool::reallocate_wiped(std::byte* block, std::size_t bytes) noexcept {
-    const std::size_t kept = std::min(bytes, centre_.large_bytes(block));
-    if (kept == 0) return nullptr;
-    std::byte* const moved = try_acquire(bytes);
-    if (moved == nullptr) return nullptr;
-    std::memcpy(moved, block, kept);
-    try_release(block, 0);
-    return moved;
-}
-
 std::size_t SharedSlabPool::usable_size(const void* block) const noexcept {
     const pools::SlabCentre::Place place = centre_.place_of(block);
     if (place.kind == pools::SlabCentre::Place::Kind::small) {
         return classes().size(place.size_class);
     }
+    if (place.kind == pools::SlabCentre::Place::Kind::foreign) return 0;
     const Lock lock{mutex_};
     return centre_.large_bytes(static_cast<const std::byte*>(block));
 }

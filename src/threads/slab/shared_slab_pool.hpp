@@ -5,7 +5,6 @@
 #include <mutex>
 #include <optional>
 
-#include "pools/slab/reallocate.hpp"
 #include "pools/slab/slab_centre.hpp"
 #include "threads/lifecycle/brief_mutex.hpp"
 #include "threads/lifecycle/byte_source.hpp"
@@ -23,13 +22,15 @@ struct SharedSlabPoolOptions : pools::SlabPoolOptions {
     bool background = false;
 };
 
-/// Blocks of any size for any number of threads, as `pools::SlabPool` is for one.
+/// Blocks of any size, from 0 bytes to what the machine holds, for any number of threads.
 ///
 /// A thread's small blocks come from magazines of its own, without a lock and without a locked
-/// instruction. Under the lock lies what they are filled from and flushed to, a batch at a
-/// time: the slabs and the spans. A block may be released by any thread. What a thread has at hand
-/// goes back when it ends, when somebody trims, when it idled for a decay time, and before the
-/// pool says that it is exhausted.
+/// instruction. Under the lock lies the centre, which fills and empties them a batch at a time: the
+/// slabs and the spans. Any thread may release a block. What a thread has at hand goes back when it
+/// ends, when somebody trims, when it idled for a decay time, and before a request is refused.
+///
+/// A block is found by its address, so a release needs no size: a size that it gives makes it
+/// faster and serves the figures. Blocks start at a multiple of 16 bytes, from 64 bytes up of 64.
 class SharedSlabPool final : public PlacedInPage<0x900>,
                              public Pool,
                              public ByteSource,
@@ -47,26 +48,34 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
     /// A block, or null, and nothing has changed, where the limit or the system refuses, or the
     /// pool is closed.
     std::byte* try_acquire(std::size_t bytes) noexcept override {
-        return acquire_block(bytes, false);
+        if (bytes > SizeClasses::largest) [[unlikely]]
+            return acquire_large(bytes, false);
+        if (const pools::FreeBlock block = acquire_at_hand(bytes)) [[likely]]
+            return block.start();
+        return acquire_after_miss(bytes, false);
     }
-    /// The same, all of its bytes nought. Blocks that nobody touched yet are not written.
+    /// Like `try_acquire`, but zeroed. Blocks that nobody touched yet are not written.
     std::byte* try_acquire_zeroed(std::size_t bytes) noexcept override {
-        return acquire_block(bytes, true);
+        if (bytes > SizeClasses::largest) [[unlikely]]
+            return acquire_large(bytes, true);
+        if (const pools::FreeBlock block = acquire_at_hand(bytes)) [[likely]]
+            return prepared(block, bytes, true);
+        return acquire_after_miss(bytes, true);
     }
 
-    /// The common ways of `try_acquire` and `try_release`, and nothing else: nothing or false, and
-    /// nothing has changed, where the calling thread has no such block, or no room for it, at hand.
-    /// Who then calls the verb itself, last, needs no stack on the common way.
+    /// The fast paths of `try_acquire` and `try_release`, for callers that keep them free of a
+    /// stack frame: no block or false, and nothing has changed, where the calling thread has no
+    /// such block, or no room for it, at hand. The slow path is then `…_after_miss`, a tail call.
     pools::FreeBlock acquire_at_hand(std::size_t bytes) const noexcept {
         if (bytes > SizeClasses::largest) [[unlikely]]
             return {nullptr, false};
         return pop_from(own_at_hand(), centre_.classes().offset_of(bytes), bytes);
     }
-    /// The magazine is looked for by the size that was asked for, as the caller has it, and opens
-    /// for the tag that the page map has for the address: one comparison tells that the block is
-    /// of the magazine's pool and class, and that the gate is open. A wrong size opens nothing, as
-    /// does any size where blocks are to be wiped first: no tag is a key there. The processor goes
-    /// on with the magazine while the tag is still on its way.
+    /// The magazine is found by the size that was asked for, and its gate opens for the tag that
+    /// the page map has for the address: one comparison tells that the block is of the magazine's
+    /// pool and class, and that the gate is open. A wrong size opens nothing, nor does any size
+    /// where blocks are wiped first: no tag is a key there. The processor goes on with the magazine
+    /// while it still loads the tag.
     bool release_at_hand(void* address, std::size_t bytes) const noexcept {
         pages::Tag tag;
         if (bytes > SizeClasses::largest || !centre_.tags().find(address, tag)) [[unlikely]]
@@ -74,6 +83,10 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
         return push_to(own_at_hand(), centre_.classes().offset_of(bytes),
                        static_cast<std::byte*>(address), bytes, tag);
     }
+    /// `try_acquire`, or `try_acquire_zeroed`, of which `acquire_at_hand` gave nothing.
+    std::byte* acquire_after_miss(std::size_t bytes, bool zeroed) noexcept;
+    /// `try_release`, of which `release_at_hand` did nothing.
+    bool release_after_miss(void* address, std::size_t bytes) noexcept;
 
     /// A block. Throws Exhausted, which says what was asked of which pool, its limit and its use;
     /// Closed.
@@ -87,21 +100,20 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
     bool try_release(void* address, std::size_t bytes = 0) noexcept override {
         if (release_at_hand(address, bytes)) [[likely]]
             return true;
-        return release_slowly(static_cast<std::byte*>(address), bytes);
+        return release_after_miss(address, bytes);
     }
 
-    /// As SlabPool's. Null for a foreign address, too, and once the pool is closed, unless the
-    /// block can stay where it is.
-    std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override {
-        return pools::reallocate_in(*this, static_cast<std::byte*>(block), bytes);
-    }
+    /// A block of `bytes` with the contents of this one, as far as both reach; this one is gone.
+    /// In place where the size class stays, or is at most twice too large; spans grow in place or
+    /// by moving their pages, and a small block that grows to 16 KiB or more becomes one. A null
+    /// block is acquired. What is new is not zeroed. Null, and the old block is as it was, where
+    /// that is refused, where the address is foreign, and once the pool is closed unless the block
+    /// can stay where it is.
+    std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override;
     /// The same for a block of this pool; throws as `acquire` does.
     std::byte* reallocate(std::byte* block, std::size_t bytes) {
         return checked(try_reallocate(block, bytes), bytes);
     }
-    /// For `reallocate_in`.
-    std::byte* try_acquire_span(std::size_t bytes) noexcept;
-    std::byte* try_reallocate_large(std::byte* block, std::size_t bytes) noexcept;
 
     /// What fits into the live block at this address without moving it; 0 where none is.
     std::size_t usable_size(const void* block) const noexcept override;
@@ -131,7 +143,6 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
     bool may_be_drawn_on() const noexcept override { return true; }
 
     const SizeClasses& classes() const noexcept { return centre_.classes(); }
-    /// For `reallocate_in`: what needs no lock.
     const pools::SlabCentre& centre() const noexcept { return centre_; }
 
   private:
@@ -140,17 +151,6 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
     SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
                    pages::PageSource& record_source);
     ~SharedSlabPool() override;
-
-    /// Whatever is not the common way is the last call, so that this way needs no stack.
-    std::byte* acquire_block(std::size_t bytes, bool zeroed) noexcept {
-        if (bytes > SizeClasses::largest) [[unlikely]]
-            return acquire_large(bytes, zeroed);
-        const std::size_t offset = centre_.classes().offset_of(bytes);
-        const pools::FreeBlock block = pop_from(own_at_hand(), offset, bytes);
-        if (!block) [[unlikely]]
-            return acquire_slowly(offset, bytes, zeroed);
-        return prepared(block, bytes, zeroed);
-    }
 
     std::byte* prepared(pools::FreeBlock block, std::size_t bytes, bool zeroed) const noexcept {
         if (zeroed && !block.fresh() && !wipe_) std::memset(block.start(), 0, bytes);
@@ -172,10 +172,11 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
 
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
     bool release_large(std::byte* block) noexcept;
-    std::byte* acquire_slowly(std::size_t offset, std::size_t bytes, bool zeroed) noexcept;
-    bool release_slowly(std::byte* block, std::size_t bytes) noexcept;
+    bool release_small(std::byte* block, std::size_t size_class, std::size_t bytes) noexcept;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
 
+    std::byte* try_acquire_span(std::size_t bytes) noexcept;
+    std::byte* reallocate_large(std::byte* block, std::size_t bytes) noexcept;
     std::byte* reallocate_wiped(std::byte* block, std::size_t bytes) noexcept;
     bool refill(pools::Magazine& magazine, std::size_t size_class) noexcept;
     /// What brings a thread's blocks of a class home.

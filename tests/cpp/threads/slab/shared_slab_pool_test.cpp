@@ -13,7 +13,6 @@
 #include "base/error.hpp"
 #include "pages/source/fake_pages.hpp"
 #include "testing.hpp"
-#include "threads/slab/slab_handler.hpp"
 
 using namespace numpool;
 using namespace numpool::threads;
@@ -172,22 +171,6 @@ TEST("a closed pool refuses requests, keeps its blocks, and gives all back with 
     pool->check();
 }
 
-TEST("a wiping pool's block comes home where the gates are shut, too") {
-    SharedSlabPoolOptions options;
-    options.wipe = true;
-    const Handle pool = SharedSlabPool::create(options);
-    std::byte* const block = pool->acquire(100);
-    std::byte* const other = pool->acquire(100);
-    // A thread that has no magazines finds those at hand whose gate nobody ever opens.
-    in_a_thread([&] { CHECK(pool->try_release(block, 100)); });
-    CHECK_EQUAL(pool->figures().blocks, 1U);
-    pool->close();
-    CHECK(pool->try_release(other, 100));
-    CHECK_EQUAL(pool->figures().blocks, 0U);
-    CHECK_EQUAL(pool->figures().committed, 0U);
-    pool->check();
-}
-
 TEST("a thread uses many pools by turns, and what it knows of dead ones opens nothing") {
     std::vector<Handle> alive;
     for (int round = 0; round < 5; ++round) {
@@ -292,52 +275,4 @@ TEST("blocks may be released after the thread's own storage is gone") {
     CHECK_EQUAL(pool->figures().blocks, 0U);
     pool->check();
     pthread_key_delete(key);
-}
-
-TEST("a wiping pool's blocks always read as zero, whatever was in them") {
-    SharedSlabPoolOptions options;
-    options.wipe = true;
-    const Handle pool = SharedSlabPool::create(options);
-    const auto is_zero = [](const std::byte* block, std::size_t bytes) {
-        return std::all_of(block, block + bytes, [](std::byte b) { return b == std::byte{0}; });
-    };
-    for (int round = 0; round < 3; ++round) {
-        for (const std::size_t size : {100UL, 5000UL, 65536UL, 70000UL, 3000000UL}) {
-            std::byte* block = pool->acquire(size);
-            CHECK(is_zero(block, size));
-            std::fill_n(block, size, std::byte{0xff});
-            block = pool->try_reallocate(block, 2 * size);
-            CHECK(!is_zero(block, size));
-            CHECK(is_zero(block + size, size));
-            block = pool->try_reallocate(block, size / 3);
-            const std::size_t usable = pool->usable_size(block);
-            CHECK(pool->try_release(block, size / 3));
-            if (usable <= 65536) CHECK(is_zero(block, usable));
-            block = pool->acquire_zeroed(size);
-            CHECK(is_zero(block, size));
-            CHECK(pool->try_release(block, size));
-        }
-        if (round == 1) pool->trim();
-    }
-    pool->check();
-}
-
-TEST("the C functions allocate, zero, move and free, and survive what C allows") {
-    const Handle pool = SharedSlabPool::create();
-    auto* block = static_cast<unsigned char*>(slab_malloc(pool.get(), 100));
-    std::memset(block, 7, 100);
-    slab_free(pool.get(), block, 100);
-    block = static_cast<unsigned char*>(slab_calloc(pool.get(), 10, 10));
-    for (int i = 0; i < 100; ++i) CHECK_EQUAL(block[i], 0);
-    block[99] = 5;
-    block = static_cast<unsigned char*>(slab_realloc(pool.get(), block, 100000));
-    CHECK_EQUAL(block[99], 5);
-    slab_free(pool.get(), block, 3);
-    slab_free(pool.get(), nullptr, 1000);
-    CHECK(slab_calloc(pool.get(), ~std::size_t{0}, 2) == nullptr);
-    CHECK(slab_calloc(pool.get(), std::size_t{1} << 62, 1) == nullptr);
-    slab_free(pool.get(), slab_realloc(pool.get(), nullptr, 10), 10);
-    slab_free(pool.get(), slab_malloc(pool.get(), 0), 0);
-    CHECK_EQUAL(pool->figures().blocks, 0U);
-    pool->check();
 }

@@ -5,11 +5,11 @@
 
 #include "base/error.hpp"
 #include "pages/source/fake_pages.hpp"
-#include "pools/slab/slab_pool.hpp"
 #include "testing.hpp"
+#include "threads/slab/shared_slab_pool.hpp"
 
 using namespace numpool;
-using namespace numpool::pools;
+using namespace numpool::threads;
 
 namespace {
 
@@ -23,7 +23,7 @@ constexpr int steps = 3000000;
 /// whenever the block is reallocated or released.
 class Exerciser {
   public:
-    Exerciser(SlabPool& pool, unsigned seed, std::size_t most_bytes)
+    Exerciser(SharedSlabPool& pool, unsigned seed, std::size_t most_bytes)
         : pool_{pool}, random_{seed}, most_bytes_{most_bytes} {}
 
     void step() {
@@ -125,70 +125,70 @@ class Exerciser {
         fill(block);
     }
 
-    SlabPool& pool_;
+    SharedSlabPool& pool_;
     std::mt19937 random_;
     std::size_t most_bytes_;
     std::vector<Block> live_;
     std::size_t bytes_ = 0;
 };
 
-void exercise(SlabPool& pool, unsigned seed, int count, std::size_t most_bytes) {
+void exercise(SharedSlabPool& pool, unsigned seed, int count, std::size_t most_bytes) {
     Exerciser exerciser{pool, seed, most_bytes};
     for (int i = 0; i < count; ++i) {
         exerciser.step();
         if (i % (count / 50) != 0) continue;
         pool.check();
-        CHECK_EQUAL(pool.figures().total.blocks, exerciser.live_blocks());
-        CHECK(pool.figures().total.in_use >= exerciser.live_bytes());
+        CHECK_EQUAL(pool.class_figures().total.blocks, exerciser.live_blocks());
+        CHECK(pool.class_figures().total.in_use >= exerciser.live_bytes());
     }
     exerciser.release_all();
     pool.check();
-    CHECK_EQUAL(pool.figures().total.blocks, 0U);
-    CHECK_EQUAL(pool.figures().total.in_use, 0U);
+    CHECK_EQUAL(pool.class_figures().total.blocks, 0U);
+    CHECK_EQUAL(pool.class_figures().total.in_use, 0U);
     pool.trim();
     pool.check();
-    CHECK_EQUAL(pool.figures().total.committed, 0U);
+    CHECK_EQUAL(pool.class_figures().total.committed, 0U);
 }
 
 }  // namespace
 
 TEST("millions of random operations keep every byte of every block") {
-    SlabPool pool;
-    exercise(pool, 1, steps, 300000);
+    const auto pool = SharedSlabPool::create();
+    exercise(*pool, 1, steps, 300000);
 }
 
 TEST("the same within a hard limit, where many requests are refused") {
-    SlabPoolOptions options;
+    SharedSlabPoolOptions options;
     options.spans.limit = 12 << 20;
-    SlabPool pool{options};
-    exercise(pool, 2, steps / 3, 4000000);
-    CHECK(pool.figures().failures > 0);
+    const auto pool = SharedSlabPool::create(options);
+    exercise(*pool, 2, steps / 3, 4000000);
+    CHECK(pool->class_figures().failures > 0);
 }
 
 TEST("the same with classes of one's own and pages that decay at once") {
-    SlabPoolOptions options;
+    SharedSlabPoolOptions options;
     options.classes = {24, 100, 900, 3000, 9000};
     options.spans.decay_milliseconds = 0;
-    SlabPool pool{options};
-    exercise(pool, 3, steps / 10, 2000000);
+    const auto pool = SharedSlabPool::create(options);
+    exercise(*pool, 3, steps / 10, 2000000);
 }
 
 TEST("whatever call to the system fails, nothing is lost and the pool goes on") {
     for (std::size_t n = 0; n < 150; n += n < 40 ? 1 : 7) {
         for (const std::size_t times : {std::size_t{1}, std::size_t{3}, pages::FakePages::never}) {
             pages::FakePages pages{pages::range_pages()};
-            SlabPool pool{{}, pages, pages};
+            const auto pool = SharedSlabPool::create({}, pages, pages);
             pages.fail_after(n, times);
-            Exerciser exerciser{pool, static_cast<unsigned>(n), 3000000};
+            Exerciser exerciser{*pool, static_cast<unsigned>(n), 3000000};
             for (int i = 0; i < 1500; ++i) exerciser.step();
-            pool.check();
+            pool->check();
             pages.stop_failing();
             for (int i = 0; i < 500; ++i) exerciser.step();
-            pool.check();
+            pool->check();
             exerciser.release_all();
-            pool.trim();
-            pool.check();
-            CHECK_EQUAL(pool.figures().total.blocks, 0U);
+            pool->trim();
+            pool->check();
+            CHECK_EQUAL(pool->class_figures().total.blocks, 0U);
         }
     }
 }

@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "pages/source/page_source.hpp"
-#include "pools/slab/slab_pool.hpp"
 #include "testing.hpp"
+#include "threads/slab/shared_slab_pool.hpp"
 
 using namespace numpool;
-using namespace numpool::pools;
+using namespace numpool::threads;
 
 namespace {
 
@@ -44,69 +44,69 @@ constexpr std::size_t once = 512 << 10;
 TEST("a million blocks of 64 bytes take a hundredth more than themselves, and trim gives it back") {
     constexpr std::size_t count = 1000000;
     auto blocks = room_for(count);
-    SlabPool pool;
+    const auto pool = SharedSlabPool::create();
     const std::size_t before = resident_bytes();
     for (std::byte*& block : blocks) {
-        block = pool.acquire(64);
+        block = pool->acquire(64);
         std::memset(block, 1, 64);
     }
     const std::size_t during = grown_since(before);
     CHECK(during >= count * 64);
     CHECK(during <= count * 64 + count * 64 / 100 + once);
-    for (std::byte* const block : blocks) pool.try_release(block, 64);
-    CHECK(pool.trim() >= count * 64 / 100 * 99);
+    for (std::byte* const block : blocks) pool->try_release(block, 64);
+    CHECK(pool->trim() >= count * 64 / 100 * 99);
     CHECK(grown_since(before) <= during / 100 + once);
 }
 
 TEST("a burst that comes again and again touches no block that the first did not") {
     constexpr std::size_t count = 1000;
     for (const std::size_t size : {4096, 5000, 12288, 16384, 40000, 65536}) {
-        SlabPool pool;
+        const auto pool = SharedSlabPool::create();
         std::set<const std::byte*> touched;
         auto blocks = room_for(count);
         for (int round = 0; round < 6; ++round) {
             for (std::byte*& block : blocks) {
-                block = pool.acquire(size);
+                block = pool->acquire(size);
                 const bool first = touched.insert(block).second;
                 CHECK(!first || round == 0);
             }
-            for (std::byte* const block : blocks) CHECK(pool.try_release(block, size));
+            for (std::byte* const block : blocks) CHECK(pool->try_release(block, size));
         }
-        pool.check();
+        pool->check();
     }
 }
 
 TEST("pages that lie apart in the bank do not have each block make a slab of its own") {
-    SlabPoolOptions options;
+    SharedSlabPoolOptions options;
     options.spans.decay_milliseconds = 1000000;
-    SlabPool pool{options};
+    const auto pool = SharedSlabPool::create(options);
     // Every second granule becomes free, and no slab of more than one fits into it.
     std::vector<std::byte*> blocks;
-    for (int i = 0; i < 6000; ++i) blocks.push_back(pool.acquire(4096));
+    for (int i = 0; i < 6000; ++i) blocks.push_back(pool->acquire(4096));
     for (std::byte* const block : blocks) {
         block[0] = std::byte{1};
         if (reinterpret_cast<std::uintptr_t>(block) / pages::granule % 2 == 1) {
-            CHECK(pool.try_release(block, 4096));
+            CHECK(pool->try_release(block, 4096));
         }
     }
-    CHECK(pool.centre().bank().figures().cached > 5 << 20);
+    CHECK(pool->centre().bank().figures().cached > 5 << 20);
     for (const std::size_t size : {8192, 12288, 16384}) {
-        for (int i = 0; i < 2000; ++i) pool.acquire(size)[0] = std::byte{1};
-        const std::size_t number = pool.classes().class_of(size);
-        CHECK(pool.figures().classes[number].mapped < 2000 * size / 10 * 13);
+        for (int i = 0; i < 2000; ++i) pool->acquire(size)[0] = std::byte{1};
+        const std::size_t number = pool->classes().class_of(size);
+        CHECK(pool->class_figures().classes[number].mapped < 2000 * size / 10 * 13);
     }
-    pool.check();
+    pool->check();
 }
 
 TEST("a program that holds a megabyte in blocks of every size takes little more") {
-    SlabPool pool;
+    const auto pool = SharedSlabPool::create();
     std::vector<std::byte*> blocks;
     const std::size_t before = resident_bytes();
     std::size_t held = 0;
-    for (std::size_t number = 0; number < pool.classes().count(); ++number) {
-        const std::size_t size = pool.classes().size(number);
+    for (std::size_t number = 0; number < pool->classes().count(); ++number) {
+        const std::size_t size = pool->classes().size(number);
         for (std::size_t bytes = 0; bytes < 24 << 10; bytes += size) {
-            blocks.push_back(pool.acquire(size));
+            blocks.push_back(pool->acquire(size));
             std::memset(blocks.back(), 1, size);
             held += size;
         }
@@ -116,28 +116,28 @@ TEST("a program that holds a megabyte in blocks of every size takes little more"
 }
 
 TEST("what is acquired and not touched takes no memory") {
-    SlabPool pool;
+    const auto pool = SharedSlabPool::create();
     const std::size_t before = resident_bytes();
-    for (int i = 0; i < 2000; ++i) pool.acquire_zeroed(65536);
-    for (int i = 0; i < 200; ++i) pool.acquire_zeroed(1000000);
+    for (int i = 0; i < 2000; ++i) pool->acquire_zeroed(65536);
+    for (int i = 0; i < 200; ++i) pool->acquire_zeroed(1000000);
     CHECK(grown_since(before) <= once);
 }
 
 TEST("trim gives back the pages between blocks that live on") {
-    SlabPool pool;
-    const std::size_t before = resident_bytes();
+    const auto pool = SharedSlabPool::create();
     auto blocks = room_for(40000);
+    const std::size_t before = resident_bytes();
     for (std::byte*& block : blocks) {
-        block = pool.acquire(1024);
+        block = pool->acquire(1024);
         std::memset(block, 1, 1024);
     }
     for (std::size_t i = 0; i < blocks.size(); ++i) {
-        if (i % 40 != 0) pool.try_release(blocks[i], 1024);
+        if (i % 40 != 0) pool->try_release(blocks[i], 1024);
     }
     CHECK(grown_since(before) >= 40000 << 10);
-    pool.trim();
+    pool->trim();
     CHECK(grown_since(before) <= (1000 << 12) + once);
-    pool.check();
+    pool->check();
     for (std::size_t i = 0; i < blocks.size(); i += 40) {
         for (int byte = 0; byte < 1024; ++byte) CHECK(blocks[i][byte] == std::byte{1});
     }

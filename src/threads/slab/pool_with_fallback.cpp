@@ -1,0 +1,82 @@
+#include "threads/slab/pool_with_fallback.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+namespace numpool::threads {
+namespace {
+
+[[noreturn]] void stop_at_stray_block(const char* pool, const void* block) {
+    std::fprintf(stderr,
+                 "numpool: %s: %p was freed, which is no live block of this pool or of its "
+                 "fallback\n",
+                 pool, block);
+    std::abort();
+}
+
+}  // namespace
+
+PoolWithFallback::PoolWithFallback(Pool& pool, const Fallback& fallback)
+    : pool_{&pool},
+      fallback_{fallback.pool.get() == &pool ? Fallback{} : fallback},
+      source_{&dynamic_cast<ByteSource&>(pool)} {
+    if (fallback_.pool.get() != nullptr) {
+        fallback_source_ = &dynamic_cast<ByteSource&>(*fallback_.pool);
+    }
+}
+
+bool PoolWithFallback::is_of(const Pool& pool, const Fallback& fallback) const noexcept {
+    const Pool* const other = fallback.pool.get() == &pool ? nullptr : fallback.pool.get();
+    return pool_.get() == &pool && fallback_.pool.get() == other &&
+           (other == nullptr || fallback_.named == fallback.named);
+}
+
+ByteSource* PoolWithFallback::source_of(const void* block) const noexcept {
+    if (source_->usable_size(block) != 0) return source_;
+    if (fallback_source_ != nullptr && fallback_source_->usable_size(block) != 0)
+        return fallback_source_;
+    return nullptr;
+}
+
+Pool* PoolWithFallback::owner(const void* address) const noexcept {
+    const auto* const byte = static_cast<const std::byte*>(address);
+    if (pool_->owns(byte)) return pool_.get();
+    return fallback_source_ != nullptr && fallback_.pool->owns(byte) ? fallback_.pool.get()
+                                                                     : nullptr;
+}
+
+void* PoolWithFallback::acquire_elsewhere(std::size_t bytes, bool zeroed) const noexcept {
+    if (fallback_source_ == nullptr || (!fallback_.named && !source_->leaves_to_others(bytes)))
+        return passed_on(nullptr);
+    return passed_on(zeroed ? fallback_source_->try_acquire_zeroed(bytes)
+                            : fallback_source_->try_acquire(bytes));
+}
+
+void* PoolWithFallback::acquire_here(std::size_t bytes) const noexcept {
+    void* const block = source_->try_acquire(bytes);
+    return block != nullptr ? block : acquire_elsewhere(bytes, false);
+}
+
+void PoolWithFallback::release_elsewhere(void* block, std::size_t bytes) const noexcept {
+    if (fallback_source_ != nullptr && fallback_source_->try_release(block, bytes)) return;
+    stop_at_stray_block(pool_->title().c_str(), block);
+}
+
+void* PoolWithFallback::reallocate_elsewhere(void* block, std::size_t bytes) const noexcept {
+    ByteSource* const owner = source_of(block);
+    if (owner == nullptr) return nullptr;
+    if (owner == source_)
+        return move_contents(*owner, block, acquire_elsewhere(bytes, false), bytes);
+    return passed_on(owner->try_reallocate(block, bytes));
+}
+
+void* move_contents(ByteSource& from, void* block, void* to, std::size_t bytes) noexcept {
+    if (to == nullptr) return nullptr;
+    std::memcpy(to, block, std::min(bytes, from.usable_size(block)));
+    from.try_release(block, 0);
+    return to;
+}
+
+}  // namespace numpool::threads

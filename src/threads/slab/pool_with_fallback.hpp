@@ -1,0 +1,72 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+
+#include "threads/lifecycle/byte_source.hpp"
+#include "threads/lifecycle/pool.hpp"
+
+namespace numpool::threads {
+
+/// The pool that is asked where another can't serve; none where it is null.
+struct Fallback {
+    PoolHandle<Pool> pool{};
+    /// The caller asked for this one: it serves all that the first pool refuses. Otherwise it
+    /// serves only what that leaves to others, so that a limit holds.
+    bool named = false;
+};
+
+/// A pool that serves an allocator hook, and the one that is asked where the first refuses: a
+/// context for AllocatorFunctions. It holds both pools.
+class PoolWithFallback {
+  public:
+    /// Throws std::bad_cast where a pool is no ByteSource. A fallback that is the pool itself is
+    /// not used.
+    PoolWithFallback(Pool& pool, const Fallback& fallback);
+    PoolWithFallback(const PoolWithFallback&) = delete;
+    PoolWithFallback& operator=(const PoolWithFallback&) = delete;
+
+    Pool* pool() const noexcept { return pool_.get(); }
+    /// Whether this was made of these two.
+    bool is_of(const Pool& pool, const Fallback& fallback) const noexcept;
+
+    /// Which of the two pools the address lies in; null where neither.
+    Pool* owner(const void* address) const noexcept;
+
+    /// Whether any request was ever refused by both.
+    bool refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
+
+    // For AllocatorFunctions.
+    template <class Source>
+    Source& source() const noexcept {
+        return static_cast<Source&>(*source_);
+    }
+    void* acquire_elsewhere(std::size_t bytes, bool zeroed) const noexcept;
+    /// Aborts where the block is neither pool's: freeing it anyhow would damage its owner.
+    void release_elsewhere(void* block, std::size_t bytes) const noexcept;
+    void* reallocate_elsewhere(void* block, std::size_t bytes) const noexcept;
+
+  protected:
+    /// Which of the two sources a live block belongs to; null where neither.
+    ByteSource* source_of(const void* block) const noexcept;
+    void* acquire_here(std::size_t bytes) const noexcept;
+
+  private:
+    /// Every refusal passes through here.
+    void* passed_on(void* block) const noexcept {
+        if (block == nullptr) refused_.store(true, std::memory_order_relaxed);
+        return block;
+    }
+
+    PoolHandle<Pool> pool_;
+    Fallback fallback_;
+    ByteSource* source_;
+    ByteSource* fallback_source_ = nullptr;
+    mutable std::atomic<bool> refused_ = false;
+};
+
+/// Copies what fits to the new block and releases the old one. Returns the new block; null, and
+/// the old one stays, where that is null.
+void* move_contents(ByteSource& from, void* block, void* to, std::size_t bytes) noexcept;
+
+}  // namespace numpool::threads

@@ -1,0 +1,194 @@
+#include "threads/slab/allocator_functions.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "testing.hpp"
+#include "threads/slab/pool_with_fallback.hpp"
+
+using namespace numpool;
+using namespace numpool::threads;
+
+namespace {
+
+PoolHandle<SharedSlabPool> limited(std::size_t bytes) {
+    SharedSlabPoolOptions options;
+    options.name = "small";
+    options.spans.limit = bytes;
+    return SharedSlabPool::create(options);
+}
+
+/// The table that a hook gets, and the verbs by their names.
+struct Hook {
+    explicit Hook(Pool& pool, const Fallback& fallback = {}, bool apart = false)
+        : pools{pool, fallback},
+          table{apart ? allocator_functions<true>(&pools) : allocator_functions<false>(&pools)} {}
+
+    std::byte* malloc(std::size_t bytes) {
+        return static_cast<std::byte*>(table.malloc(table.context, bytes));
+    }
+    std::byte* calloc(std::size_t count, std::size_t size) {
+        return static_cast<std::byte*>(table.calloc(table.context, count, size));
+    }
+    std::byte* realloc(void* block, std::size_t bytes) {
+        return static_cast<std::byte*>(table.realloc(table.context, block, bytes));
+    }
+    void free(void* block, std::size_t bytes) { table.free(table.context, block, bytes); }
+
+    PoolWithFallback pools;
+    AllocatorTable table;
+};
+
+/// What the child of a fork writes to its standard error before it aborts; empty where it does not.
+template <class Work>
+std::string last_words(Work work) {
+    int ends[2];
+    if (pipe(ends) != 0) return {};
+    const pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        work();
+        _exit(0);
+    }
+    close(ends[1]);
+    std::array<char, 512> text{};
+    const ssize_t bytes = read(ends[0], text.data(), text.size());
+    close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || bytes < 0) return {};
+    return {text.data(), static_cast<std::size_t>(bytes)};
+}
+
+}  // namespace
+
+TEST("the functions allocate, zero, move and free, and survive what C allows") {
+    const auto pool = SharedSlabPool::create();
+    for (const bool apart : {false, true}) {
+        Hook hook{*pool, {}, apart};
+        std::byte* block = hook.malloc(100);
+        std::memset(block, 7, 100);
+        hook.free(block, 100);
+        for (const std::size_t size : {10UL, 100000UL}) {
+            block = hook.calloc(10, size);
+            for (std::size_t i = 0; i < 10 * size; ++i) CHECK(block[i] == std::byte{0});
+            std::memset(block, 7, 10 * size);
+            hook.free(block, 10 * size);
+        }
+        block = hook.calloc(10, 10);
+        block[99] = std::byte{5};
+        block = hook.realloc(block, 100000);
+        CHECK(block[99] == std::byte{5});
+        hook.free(block, 3);
+        hook.free(nullptr, 1000);
+        CHECK(hook.calloc(~std::size_t{0}, 2) == nullptr);
+        CHECK(hook.calloc(std::size_t{1} << 62, 1) == nullptr);
+        CHECK(hook.malloc(~std::size_t{0}) == nullptr);
+        hook.free(hook.realloc(nullptr, 10), 10);
+        hook.free(hook.malloc(0), 0);
+        CHECK_EQUAL(pool->figures().blocks, 0U);
+    }
+    pool->check();
+}
+
+TEST("a miss of a small block counts one request and one miss, and a full magazine makes room") {
+    const auto pool = SharedSlabPool::create();
+    Hook hook{*pool};
+    std::array<std::byte*, 3000> blocks{};
+    for (std::byte*& block : blocks) block = hook.malloc(64);
+    auto figures = pool->figures();
+    CHECK_EQUAL(figures.requests, blocks.size());
+    CHECK(figures.hits < blocks.size());
+    CHECK(figures.hits >= blocks.size() / 2);
+    for (std::byte* const block : blocks) hook.free(block, 64);
+    figures = pool->figures();
+    CHECK_EQUAL(figures.blocks, 0U);
+    CHECK_EQUAL(figures.requested, 0U);
+    pool->check();
+}
+
+TEST("where arrays are kept apart none ends where the next begins") {
+    const auto pool = SharedSlabPool::create();
+    Hook apart{*pool, {}, true};
+    Hook close{*pool};
+    std::byte* const roomy = apart.malloc(64);
+    std::byte* const exact = close.malloc(64);
+    CHECK(pool->usable_size(roomy) > 64U);
+    CHECK_EQUAL(pool->usable_size(exact), 64U);
+    apart.free(roomy, 64);
+    close.free(exact, 64);
+    CHECK_EQUAL(pool->figures().requested, 0U);
+}
+
+TEST("what the pool refuses the fallback serves, and each block goes home") {
+    const auto pool = limited(1 << 20);
+    const auto fallback = SharedSlabPool::create();
+    Hook hook{*pool, {PoolHandle<Pool>{fallback.get()}, true}};
+    std::byte* const large = hook.malloc(2 << 20);
+    CHECK(hook.pools.owner(large) == fallback.get());
+    std::byte* const zeroed = hook.calloc(2, 1 << 20);
+    CHECK(hook.pools.owner(zeroed) == fallback.get());
+    std::byte* block = hook.malloc(500 << 10);
+    CHECK(hook.pools.owner(block) == pool.get());
+    block[0] = std::byte{9};
+    // It outgrows the pool, and goes on in the fallback with its contents.
+    block = hook.realloc(block, 3 << 20);
+    CHECK(hook.pools.owner(block) == fallback.get());
+    CHECK(block[0] == std::byte{9});
+    block = hook.realloc(block, 4 << 20);
+    CHECK(block[0] == std::byte{9});
+    CHECK(!hook.pools.refused());
+    for (const auto& [freed, bytes] :
+         {std::pair{large, 2 << 20}, {zeroed, 2 << 20}, {block, 4 << 20}}) {
+        hook.free(freed, static_cast<std::size_t>(bytes));
+    }
+    CHECK_EQUAL(pool->figures().blocks + fallback->figures().blocks, 0U);
+}
+
+TEST("a fallback that nobody named serves what a closed pool leaves, not what a limit refuses") {
+    const auto pool = limited(1 << 20);
+    const auto fallback = SharedSlabPool::create();
+    const Fallback unnamed{PoolHandle<Pool>{fallback.get()}, false};
+    Hook hook{*pool, unnamed};
+    CHECK(hook.pools.is_of(*pool, unnamed));
+    CHECK(!hook.pools.is_of(*pool, {unnamed.pool, true}));
+    CHECK(!hook.pools.is_of(*fallback, unnamed));
+    CHECK(hook.malloc(2 << 20) == nullptr);
+    CHECK(hook.pools.refused());
+    pool->close();
+    std::byte* const block = hook.malloc(2 << 20);
+    CHECK(hook.pools.owner(block) == fallback.get());
+    hook.free(block, 2 << 20);
+    CHECK_EQUAL(fallback->figures().blocks, 0U);
+}
+
+TEST("a refusal of both pools is remembered, and leaves a block as it was") {
+    const auto pool = limited(1 << 20);
+    Hook hook{*pool, {PoolHandle<Pool>{pool.get()}, true}};
+    std::byte* const block = hook.malloc(100);
+    block[0] = std::byte{3};
+    CHECK(!hook.pools.refused());
+    CHECK(hook.realloc(block, 2 << 20) == nullptr);
+    CHECK(hook.pools.refused());
+    CHECK(block[0] == std::byte{3});
+    hook.free(block, 100);
+    std::byte local{};
+    CHECK(hook.realloc(&local, 10) == nullptr);
+}
+
+#ifndef __SANITIZE_ADDRESS__  // Its own allocator is not safe over fork, and hangs children.
+TEST("a free of what is neither pool's stops the process and says so") {
+    const auto pool = limited(1 << 20);
+    Hook hook{*pool};
+    std::byte local{};
+    const std::string text = last_words([&] { hook.free(&local, 8); });
+    CHECK(text.find("numpool: SlabPool 'small': 0x") != std::string::npos);
+    CHECK(text.find(" was freed, which is no live block of this pool or of its fallback") !=
+          std::string::npos);
+}
+#endif

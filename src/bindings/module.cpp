@@ -1,3 +1,4 @@
+#include "bindings/python/classes.hpp"
 #include "bindings/python/topics.hpp"
 
 #if defined(__clang__)
@@ -16,6 +17,7 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     py::options options;
     options.disable_function_signatures();
     free_bindings_locks_after_fork();
+    prepare_classes();
     register_errors(module);
     register_sizes(module);
     register_buffer(module);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "bindings/python/classes.hpp"
 #include "bindings/python/initialised.hpp"
 #include "bindings/python/topics.hpp"
 
@@ -26,7 +27,8 @@ void register_references(py::module_& module) {
         py::arg("holder"), py::pos_only(),
         "_references(holder, /)\n--\n\n"
         "How many references there are to a tuple's first item, that of the tuple included.");
-    py::class_<Count>(module, "_Count", py::is_final(), "A number that threads count up together.")
+    py::class_<Count>(module, "_Count", py::is_final(), own_layout(),
+                      "A number that threads count up together.")
         .def(py::init<>())
         .def(
             "add", [](Count& self) { ++self.value; }, "add(self)\n--\n\n")

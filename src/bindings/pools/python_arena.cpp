@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "bindings/pools/any_size.hpp"
+#include "bindings/python/classes.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/parameters.hpp"
 #include "bindings/sources/sources.hpp"
@@ -91,29 +92,30 @@ destructor dealloc_of_base = nullptr;
 /// Clean-ups run when nobody can reach the arena's Python object any more, as a `__del__` would.
 /// They may refer to the arena, so the garbage collector must see them.
 void support_clean_ups(PyHeapTypeObject* heap_type) {
+    give_own_layout(heap_type);
     PyTypeObject* const type = &heap_type->ht_type;
     type->tp_flags |= Py_TPFLAGS_HAVE_GC;
     type->tp_traverse = [](PyObject* self, visitproc visit, void* arg) -> int {
         Py_VISIT(Py_TYPE(self));
-        if (!py::detail::is_holder_constructed(self)) return 0;
-        const auto& arena = pool_in<Arena>(self);
-        Py_VISIT(arena.parent_reference());
-        Py_VISIT(arena.deferred_reference());
+        const auto* const arena = made_in<Arena>(self);
+        if (arena == nullptr) return 0;
+        Py_VISIT(arena->parent_reference());
+        Py_VISIT(arena->deferred_reference());
         return 0;
     };
     type->tp_clear = [](PyObject* self) -> int {
-        if (py::detail::is_holder_constructed(self)) pool_in<Arena>(self).clear();
+        if (auto* const arena = made_in<Arena>(self)) arena->clear();
         return 0;
     };
     type->tp_finalize = [](PyObject* self) {
-        if (py::detail::is_holder_constructed(self)) pool_in<Arena>(self).finalize();
+        if (auto* const arena = made_in<Arena>(self)) arena->finalize();
     };
     dealloc_of_base = type->tp_base->tp_dealloc;
     type->tp_dealloc = [](PyObject* self) {
         PyObject_GC_UnTrack(self);
         // A subclass's `__del__` may have come in the place of ours. Nothing can bring an object
         // back from here: what was deferred does not refer to it, or it would live.
-        if (py::detail::is_holder_constructed(self)) pool_in<Arena>(self).finalize();
+        if (auto* const arena = made_in<Arena>(self)) arena->finalize();
         dealloc_of_base(self);
     };
 }
@@ -150,7 +152,7 @@ name        shown in errors and reprs)";
 }  // namespace
 
 void register_arena(py::module_& module) {
-    py::class_<ArenaMark> mark{module, "ArenaMark", py::is_final(),
+    py::class_<ArenaMark> mark{module, "ArenaMark", py::is_final(), own_layout(),
                                "ArenaMark(*args, **kwargs)\n--\n\nA place in an arena, from "
                                "Arena.mark() and for Arena.rewind()."};
     mark.attr("__module__") = "numpool";

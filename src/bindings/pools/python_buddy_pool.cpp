@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "bindings/pools/any_size.hpp"
+#include "bindings/python/classes.hpp"
 #include "bindings/python/parameters.hpp"
 #include "bindings/sources/sources.hpp"
 
@@ -85,7 +86,7 @@ name       shown in errors and reprs)";
 
 void register_buddy_pool(py::module_& module) {
     py::class_<SharedBuddyPool, threads::Pool, threads::PoolHandle<SharedBuddyPool>> pool{
-        module, "BuddyPool", doc};
+        module, "BuddyPool", own_layout(), doc};
     pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
     pool.def_property_readonly("capacity", &SharedBuddyPool::capacity, "The bytes of the region.")

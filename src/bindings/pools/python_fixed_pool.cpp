@@ -5,6 +5,7 @@
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "bindings/buffer/buffer.hpp"
+#include "bindings/python/classes.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/parameters.hpp"
 #include "bindings/python/sizes.hpp"
@@ -114,14 +115,15 @@ std::string repr(const FixedPool& pool) {
 
 /// `init` may refer to its pool, so the garbage collector must see it.
 void support_garbage_collection(PyHeapTypeObject* type) {
+    give_own_layout(type);
     type->ht_type.tp_flags |= Py_TPFLAGS_HAVE_GC;
     type->ht_type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) -> int {
         Py_VISIT(Py_TYPE(self));
-        if (py::detail::is_holder_constructed(self)) Py_VISIT(pool_in<FixedPool>(self).init());
+        if (const auto* const pool = made_in<FixedPool>(self)) Py_VISIT(pool->init());
         return 0;
     };
     type->ht_type.tp_clear = [](PyObject* self) -> int {
-        if (py::detail::is_holder_constructed(self)) pool_in<FixedPool>(self).drop_init();
+        if (auto* const pool = made_in<FixedPool>(self)) pool->drop_init();
         return 0;
     };
 }

@@ -1,8 +1,11 @@
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "bindings/buffer/lease.hpp"
+#include "bindings/python/classes.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/parameters.hpp"
 #include "bindings/python/python_pool.hpp"
@@ -20,6 +23,16 @@ using threads::PoolFigures;
 using threads::SharedHandlePool;
 using threads::SharedHandlePoolOptions;
 
+/// A copy of a dict's items: converting one of them may run code that changes the dict.
+std::vector<std::pair<py::object, py::object>> items_of(const py::dict& dict) {
+    std::vector<std::pair<py::object, py::object>> items;
+    items.reserve(dict.size());
+    for (const auto& [key, value] : dict)
+        items.emplace_back(py::reinterpret_borrow<py::object>(key),
+                           py::reinterpret_borrow<py::object>(value));
+    return items;
+}
+
 threads::PoolHandle<SharedHandlePool> create(const Given& given) {
     const py::object sizes = given("sizes");
     if (!PyMapping_Check(sizes.ptr()) || !py::hasattr(sizes, "keys")) {
@@ -28,7 +41,7 @@ threads::PoolHandle<SharedHandlePool> create(const Given& given) {
                              Py_TYPE(sizes.ptr())->tp_name};
     }
     SharedHandlePoolOptions options;
-    for (const auto& [block_size, blocks] : py::dict{sizes}) {
+    for (const auto& [block_size, blocks] : items_of(py::dict{sizes})) {
         options.sizes.emplace_back(to_size(block_size, "a size"),
                                    to_count(blocks, "a number of blocks"));
     }
@@ -137,6 +150,7 @@ PyObject* iterate(PyObject* self) {
 }
 
 void become_a_container(PyHeapTypeObject* type) {
+    give_own_layout(type);
     type->as_mapping.mp_subscript = subscript;
     type->as_mapping.mp_length = length;
     type->as_sequence.sq_contains = contains;

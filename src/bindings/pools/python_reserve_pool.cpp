@@ -3,6 +3,7 @@
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "bindings/buffer/buffer.hpp"
+#include "bindings/python/classes.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/parameters.hpp"
 #include "bindings/python/sizes.hpp"
@@ -64,16 +65,16 @@ std::string repr(const ReservePool& pool) {
 
 /// The backing pool's `init` may refer to the reserve.
 void support_garbage_collection(PyHeapTypeObject* type) {
+    give_own_layout(type);
     type->ht_type.tp_flags |= Py_TPFLAGS_HAVE_GC;
     type->ht_type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) -> int {
         Py_VISIT(Py_TYPE(self));
-        if (py::detail::is_holder_constructed(self))
-            Py_VISIT(pool_in<ReservePool>(self).backing_reference());
+        if (const auto* const pool = made_in<ReservePool>(self))
+            Py_VISIT(pool->backing_reference());
         return 0;
     };
     type->ht_type.tp_clear = [](PyObject* self) -> int {
-        if (py::detail::is_holder_constructed(self))
-            pool_in<ReservePool>(self).drop_backing_reference();
+        if (auto* const pool = made_in<ReservePool>(self)) pool->drop_backing_reference();
         return 0;
     };
 }

@@ -8,6 +8,7 @@
 #include "base/size_text.hpp"
 #include "bindings/pools/any_size.hpp"
 #include "bindings/pools/python_slab_pool.hpp"
+#include "bindings/python/classes.hpp"
 #include "bindings/python/parameters.hpp"
 #include "bindings/python/sizes.hpp"
 
@@ -125,7 +126,7 @@ name        shown in errors and reprs)";
 }  // namespace
 
 void register_slab_pool(py::module_& module) {
-    SlabPoolClass pool{module, "SlabPool", doc};
+    SlabPoolClass pool{module, "SlabPool", own_layout(), doc};
     pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
     pool.def(

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "bindings/pools/waiting.hpp"
+#include "bindings/python/classes.hpp"
 #include "bindings/python/python_pool.hpp"
 
 namespace numpool::bindings {
@@ -64,7 +65,7 @@ NUMPOOL_REQUIRE_INITIALISED(numpool::bindings::Request)
 namespace numpool::bindings {
 
 void register_request(py::module_& module) {
-    py::class_<Request>(module, "_Request", py::is_final(),
+    py::class_<Request>(module, "_Request", py::is_final(), own_layout(),
                         "A place in a pool's queue, for an event loop.")
         .def(py::init([](const py::object& pool, py::object wake) {
                  auto& some = pool.cast<threads::Pool&>();

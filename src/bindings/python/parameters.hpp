@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bindings/python/classes.hpp"
 #include "bindings/python/topics.hpp"
 
 namespace numpool::bindings {
@@ -60,9 +61,11 @@ class Parameters {
 template <class Class, class Create>
 void define_init(Class& type, const char* doc, Create create) {
     const auto* const parameters = new Parameters{doc};  // As long-lived as the class.
-    type.def(py::init([parameters, create](const py::args& by_place, const py::kwargs& by_name) {
-                 return create(parameters->bind(by_place, by_name));
-             }),
+    const auto init = [parameters, create](py::detail::value_and_holder& self,
+                                           const py::args& by_place, const py::kwargs& by_name) {
+        finish_init<Class>(self, create(parameters->bind(by_place, by_name)));
+    };
+    type.def("__init__", init, py::detail::is_new_style_constructor(),
              parameters->init_doc().c_str());
 }
 

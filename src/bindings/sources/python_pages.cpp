@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "bindings/python/classes.hpp"
 #include "bindings/python/parameters.hpp"
 #include "bindings/python/sizes.hpp"
 #include "pages/source/explicit_huge_pages.hpp"
@@ -75,7 +76,7 @@ A pool that can't have such pages raises PoolExhausted. In a forked child they a
 }  // namespace
 
 void register_pages(py::module_& module) {
-    py::class_<Pages> pages{module, "Pages", py::is_final(), doc};
+    py::class_<Pages> pages{module, "Pages", py::is_final(), own_layout(), doc};
     pages.attr("__module__") = "numpool";
     define_init(pages, doc, &create);
     pages.def("__repr__", [](const Pages& self) { return self.text; });

@@ -1,0 +1,78 @@
+#include "bindings/python/classes.hpp"
+
+#include <cstring>
+#include <string>
+
+#include "bindings/python/errors.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+#if PY_VERSION_HEX < 0x030c0000
+
+/// Before 3.12 making an object may begin a collection, which may run any Python code.
+class NoCollection {
+  public:
+    NoCollection() noexcept : was_on_{PyGC_Disable() != 0} {}
+    NoCollection(const NoCollection&) = delete;
+    NoCollection& operator=(const NoCollection&) = delete;
+    ~NoCollection() {
+        if (was_on_) PyGC_Enable();
+    }
+
+  private:
+    bool was_on_;
+};
+
+#else
+
+struct NoCollection {
+    NoCollection() noexcept {}
+};
+
+#endif
+
+/// The `__new__` of all classes. Python calls it past pybind11, so no exception may leave it.
+PyObject* new_instance(PyTypeObject* type, PyObject*, PyObject*) {
+    return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+        const NoCollection no_collection;
+        if (py::detail::all_type_info(type).size() != 1) {
+            throw py::type_error{std::string{"cannot create objects of "} + type->tp_name +
+                                 ": it is no class of numpool's"};
+        }
+        PyObject* const self = type->tp_alloc(type, 0);
+        if (self != nullptr) reinterpret_cast<py::detail::instance*>(self)->allocate_layout();
+        return self;
+    });
+}
+
+/// Without the module: "FixedPool".
+const char* name_of(const PyTypeObject* type) noexcept {
+    const char* const dot = std::strrchr(type->tp_name, '.');
+    return dot == nullptr ? type->tp_name : dot + 1;
+}
+
+}  // namespace
+
+void throw_made_meanwhile(PyObject* self) {
+    PyErr_Format(PyExc_RuntimeError,
+                 "%s.__init__() was called again by one of its own arguments: the object stays as "
+                 "that call made it",
+                 name_of(Py_TYPE(self)));
+    throw py::error_already_set{};
+}
+
+void prepare_classes() {
+    auto* const base = reinterpret_cast<PyTypeObject*>(py::detail::get_internals().instance_base);
+    base->tp_new = new_instance;
+    py::setattr(reinterpret_cast<PyObject*>(base), "__reduce__",
+                py::cpp_function(
+                    [](const py::object& self) -> py::object {
+                        throw py::type_error{std::string{"cannot pickle or copy a "} +
+                                             name_of(Py_TYPE(self.ptr())) +
+                                             ": it stands for memory of this process"};
+                    },
+                    py::name("__reduce__"), py::is_method(reinterpret_cast<PyObject*>(base))));
+}
+
+}  // namespace numpool::bindings

@@ -1,0 +1,53 @@
+"""What the hostile tests share."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+
+import pytest
+
+PRELUDE = """
+import gc, sys
+import numpool
+
+def makers():
+    backing = numpool.SlabPool()
+    return {
+        numpool.FixedPool: (64, 4),
+        numpool.SlabPool: (),
+        numpool.Arena: (),
+        numpool.BuddyPool: (1 << 20,),
+        numpool.HandlePool: ({64: 4},),
+        numpool.ReservePool: (backing, 64, 2),
+    }
+
+def error_of(function, *arguments, **keywords):
+    try:
+        function(*arguments, **keywords)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+"""
+
+
+@pytest.fixture
+def attack() -> Callable[[str], list[str]]:
+    """Runs hostile code in a process of its own; the lines it prints, once it came to its end."""
+
+    def run(code: str) -> list[str]:
+        program = f"{PRELUDE}\n{textwrap.dedent(code)}\ngc.collect()\nprint('end')"
+        done = subprocess.run(
+            [sys.executable, "-X", "faulthandler", "-W", "ignore", "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        lines = done.stdout.splitlines()
+        assert (done.returncode, done.stderr, lines[-1:]) == (0, "", ["end"])
+        return lines[:-1]
+
+    return run

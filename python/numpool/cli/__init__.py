@@ -6,9 +6,12 @@ them: each report can be tested with made-up figures. What a command needs is im
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import numpool
@@ -34,6 +37,17 @@ def usage() -> str:
     )
 
 
+def no_such_command(command: str, rest: Sequence[str]) -> str:
+    """What to say of a word that is no command: what was meant, where that can be told."""
+    there_is_none = f"there is no command {command!r}"
+    if command in ("-m", "-c") or command.endswith(".py") or Path(command).exists():
+        meant = shlex.join(["numpool", "run", command, *rest])
+        return f"{there_is_none}: did you mean {meant!r}?"
+    close = difflib.get_close_matches(command, [*COMMANDS, "help"], 1)
+    guess = f": did you mean {close[0]!r}? There" if close else "; there"
+    return f"{there_is_none}{guess} are {', '.join(COMMANDS)} and help"
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command that these arguments name, those of the process by default, and exit."""
     command, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["help"]
@@ -46,9 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             sys.exit(0)
         command, rest = rest[0], ["--help"]
     if command not in COMMANDS:
-        print(
-            f"numpool: there is no command {command!r}; there are {', '.join(COMMANDS)} and help",
-            file=sys.stderr,
-        )
+        print(f"numpool: {no_such_command(command, rest)}", file=sys.stderr)
         sys.exit(2)
     sys.exit(importlib.import_module(f"numpool.cli.{command}").main(rest))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
 import json
 import os
 import sys
@@ -86,7 +87,12 @@ class Parser(argparse.ArgumentParser):
             self.error(f"environment variable {variable}: {error}")
 
     def error(self, message: str) -> NoReturn:
-        """Say in one line what is wrong, and exit with 2."""
+        """Say in one line what is wrong, and what was meant where that can be told; exit with 2."""
+        if message.startswith("unrecognized arguments: "):
+            options = [one for one in self._option_string_actions if one.startswith("--")]
+            word = message.split()[2].partition("=")[0]
+            close = difflib.get_close_matches(word, options, 1)
+            message += f": did you mean {close[0]}?" if close else f"; see {self.prog} --help"
         self.exit(2, f"{self.prog}: {message}\n")
 
 
@@ -117,6 +123,14 @@ def to_seconds(text: str) -> float:
     if not seconds >= 0:
         raise ValueError(f"{text!r} are no seconds: give a number from 0 on, like 0.5")
     return seconds
+
+
+def to_rounds(text: str) -> int:
+    """How often to measure, three times at least."""
+    rounds = int(text) if text.isdecimal() else 0
+    if rounds < 3:
+        raise ValueError(f"{text!r} rounds are too few: give a number from 3 on")
+    return rounds
 
 
 def one_of(*allowed: str) -> Callable[[str], str]:

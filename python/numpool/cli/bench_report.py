@@ -20,6 +20,8 @@ NAMES = {
 }
 SAME = 0.03
 """Less than that, as a share, is no difference."""
+NOISE = 0.3
+"""A spread beyond that, as a share of the median, is noise: half the middle half's width."""
 
 
 def report(timings: Timings) -> RenderableType:
@@ -55,7 +57,8 @@ def grid(table: Table) -> Grid:
     grid.add_column("faster", justify="right", no_wrap=True)
     for row in table.rows:
         times = [time(row.timings[name]) for name in names]
-        grid.add_row(format_size(row.size), *times, gain(row.faster()))
+        faster = Text("noise", style="dim") if noisy(row) else gain(row.faster())
+        grid.add_row(format_size(row.size), *times, faster)
     return grid
 
 
@@ -77,17 +80,31 @@ def gain(times: float) -> Text:
 
 def sentences(table: Table) -> Iterator[str]:
     """What the table comes to."""
+    rows = [row for row in table.rows if not noisy(row)]
+    noise = [format_size(row.size) for row in table.rows if noisy(row)]
+    if noise:
+        yield (
+            f"Not averaged, since times vary by more than {100 * NOISE:.0f} % there: "
+            f"{', '.join(noise)}. The machine was busy, or is small: measure again."
+        )
+    if not rows:
+        return
     over = {
-        name: math.exp(sum(math.log(row.faster(name)) for row in table.rows) / len(table.rows))
+        name: math.exp(sum(math.log(row.faster(name)) for row in rows) / len(rows))
         for name in ("default", "mallopt")
     }
     yield (
         f"On (geometric) average {over['default']:.2f} times as fast as NumPy's own allocator, "
         f"{over['mallopt']:.2f} times as with mallopt."
     )
-    slower = [format_size(row.size) for row in table.rows if loses(row)]
+    slower = [format_size(row.size) for row in rows if loses(row)]
     if slower:
         yield f"The pool is slower than NumPy's own allocator at {', '.join(slower)}."
+
+
+def noisy(row: Row) -> bool:
+    """Whether the times of a contender vary so much that their ratio says nothing."""
+    return any(timing.spread > NOISE for timing in row.timings.values())
 
 
 def loses(row: Row) -> bool:

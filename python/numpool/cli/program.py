@@ -21,6 +21,8 @@ _installed: list[numpool.SlabPool] = []
 def install(settings: str) -> None:
     """Let NumPy allocate from a pool with these settings."""
     given: dict[str, Any] = ast.literal_eval(settings)
+    if given["pool"] == "none":
+        return
     pool = numpool.SlabPool(
         limit=given["limit"],
         huge_pages=given["huge_pages"],
@@ -34,24 +36,31 @@ def install(settings: str) -> None:
     _installed.append(pool)
 
 
-def finish(settings: str, stderr: os.stat_result | None) -> None:
-    """Sum up, after all that the program does; `stderr` is what that was at its start."""
+def finish(settings: str, outputs: dict[int, os.stat_result | None], forks: int) -> None:
+    """Sum up, after all that the program does.
+
+    `outputs` is what standard output and standard error were at its start; so often it has forked.
+    """
     ended = time.monotonic()
     interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
     given: dict[str, Any] = ast.literal_eval(settings)
     flush_output()
     from numpool.cli import run_summary
 
-    summary = run_summary.gather(given, _installed[0] if _installed else None, ended)
+    summary = run_summary.gather(given, _installed[0] if _installed else None, ended, forks)
     try:
-        if given["json"] is not None:
+        if given["json"] == "-":
+            show(run_summary.as_json(summary), 1, outputs)
+        elif given["json"] is not None:
             run_summary.write(summary, given["json"])
     except OSError as error:
-        show(f"numpool: the summary was not written: {error}\n", stderr)
+        show(f"numpool: the summary was not written: {error}\n", 2, outputs)
     if not given["quiet"]:
         from numpool.cli import run_report
 
-        show(run_report.render(summary, terminal=is_terminal()), stderr)
+        show(run_report.render(summary, terminal=is_terminal()), 2, outputs)
+    elif summary.failures and isinstance(getattr(sys, "last_value", None), MemoryError):
+        show(f"numpool: {run_summary.limit_refused(summary)}\n", 2, outputs)
     if interrupted:
         end_by_interrupt()
 
@@ -81,17 +90,17 @@ def is_terminal() -> bool:
         return False
 
 
-def show(text: str, stderr: os.stat_result | None) -> None:
-    """Write to standard error, if that is what it was at the start.
+def show(text: str, number: int, outputs: dict[int, os.stat_result | None]) -> None:
+    """Write to standard output or error, 1 or 2, if that is what it was at the start.
 
     The program may have put something else in its place, a file of its own at worst.
     """
     try:
-        now = os.fstat(2)
-        if stderr is None or (now.st_dev, now.st_ino) != (stderr.st_dev, stderr.st_ino):
+        before, now = outputs[number], os.fstat(number)
+        if before is None or (now.st_dev, now.st_ino) != (before.st_dev, before.st_ino):
             return
         data = text.encode()
         while data:
-            data = data[os.write(2, data) :]
+            data = data[os.write(number, data) :]
     except OSError:
         return

@@ -8,8 +8,11 @@ to it is one entry in PYTHONPATH, which is gone again before the program begins.
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import resource
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -17,7 +20,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from numpool import _core
-from numpool.cli.arguments import Parser, one_of, to_limit, to_new_file, to_seconds
+from numpool.cli.arguments import (
+    Parser,
+    add_json,
+    json_file,
+    one_of,
+    to_limit,
+    to_rounds,
+    to_seconds,
+    write_json,
+)
 
 STARTUP = Path(__file__).parent / "startup"
 
@@ -35,6 +47,7 @@ NUMPOOL_WIPE=1 and so on. A program that ends by os._exit() or a signal ends wit
 
 examples:
   numpool run simulation.py --steps 100
+  numpool run --compare simulation.py
   numpool run --limit 50% --json figures.json -m pytest tests
   NUMPOOL_QUIET=1 numpool run -c 'import numpy; print(numpy.ones(3))'"""
 
@@ -48,7 +61,11 @@ def parser() -> Parser:
         epilog=EPILOG,
     )
     parser.add_value(
-        "--pool", one_of("slab"), "slab", metavar="KIND", help="the kind of pool: slab"
+        "--pool",
+        one_of("slab", "none"),
+        "slab",
+        metavar="KIND",
+        help="the kind of pool: slab, or none for NumPy's own allocator, to have its figures",
     )
     parser.add_value(
         "--limit",
@@ -84,17 +101,22 @@ def parser() -> Parser:
         help="install the pool in Python processes that the program starts, too (those that "
         "it forks have it anyhow); they see it in PYTHONPATH",
     )
-    parser.add_switch("--quiet", help="show no summary")
-    parser.add_value(
-        "--json", Path, None, metavar="FILE", help="write the summary's figures to this file"
+    parser.add_switch(
+        "--compare",
+        help="run the program several times, its output thrown away: with NumPy's own allocator "
+        "and on the pool, with and without --tune-malloc, in turns; show what each took",
     )
-    parser.add_switch("--force", help="overwrite the file")
+    parser.add_value(
+        "--rounds", to_rounds, 5, metavar="N", help="how often --compare runs it each way (5)"
+    )
+    parser.add_switch("--quiet", help="show no summary")
+    add_json(parser)
     return parser
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """The options of ours, which are long ones, and what is Python's: all the rest."""
-    with_value = {"--pool", "--limit", "--huge-pages", "--decay", "--json"}
+    with_value = {"--pool", "--limit", "--huge-pages", "--decay", "--json", "--rounds"}
     end = 0
     while end < len(arguments) and arguments[end].startswith("--"):
         if arguments[end] == "--":
@@ -125,6 +147,12 @@ def flag_against_startup(options: Sequence[str]) -> str | None:
     return next((option for option in options if option in ("-I", "-E", "-S")), None)
 
 
+def names_python(program: str) -> bool:
+    """Whether this is Python itself, not a program for it."""
+    is_python = re.fullmatch(r"python[0-9.]*t?", Path(program).name) is not None
+    return is_python and (os.sep in program or not Path(program).exists())
+
+
 def main(arguments: Sequence[str]) -> NoReturn:
     """Become the program; does not return."""
     options = parser()
@@ -132,6 +160,9 @@ def main(arguments: Sequence[str]) -> NoReturn:
     given = options.parse_args(ours)
     if not program:
         options.error("name a program: a script, -m MODULE, -c CODE or - for standard input")
+    if names_python(program[0]):
+        meant = shlex.join(["numpool", "run", *ours, *program[1:]])
+        options.error(f"PROGRAM is what you would write behind 'python': did you mean {meant!r}?")
     flags = python_options(sys.orig_argv[1:])
     if flag := flag_against_startup([*flags, *python_options(program)]):
         options.error(
@@ -142,8 +173,11 @@ def main(arguments: Sequence[str]) -> NoReturn:
         check_huge_pages(options)
     if given.tune_malloc:
         check_malloc(options)
-    json_file = to_new_file(options, given.json, force=given.force)
+    file = json_file(options, given)
+    if given.compare:
+        sys.exit(compare(options, given, flags, program, file))
     settings = {
+        "pool": given.pool,
         "limit": given.limit,
         "huge_pages": given.huge_pages != "off",
         "decay": given.decay,
@@ -151,10 +185,60 @@ def main(arguments: Sequence[str]) -> NoReturn:
         "wipe": bool(given.wipe),
         "tune_malloc": bool(given.tune_malloc),
         "quiet": bool(given.quiet),
-        "json": None if json_file is None else str(json_file),
+        "json": None if file is None else str(file),
         "program": program,
     }
     become([*flags, *program], settings, children=given.children)
+
+
+def compare(
+    options: Parser,
+    given: argparse.Namespace,
+    flags: Sequence[str],
+    program: Sequence[str],
+    file: Path | None,
+) -> int:
+    """Run the program in all ways, and show or write what each took."""
+    if given.pool == "none" or given.tune_malloc:
+        options.error("--compare tries --pool and --tune-malloc by itself: leave them out")
+    from numpool.cli import compare, compare_report, console
+
+    try:
+        comparison = compare.measure(
+            program, flags, pool_options(given), rounds=given.rounds, tune=malloc_can_be_tuned()
+        )
+    except compare.ProgramFailed as error:
+        print(f"numpool run --compare: {error}", file=sys.stderr)
+        return error.code if 0 < error.code < 256 else 1
+    except KeyboardInterrupt:
+        return 130
+    if file is not None:
+        write_json(comparison, file)
+    if file is None or not (given.quiet or str(file) == "-"):
+        console.show(compare_report.report(comparison))
+    return 0
+
+
+def pool_options(given: argparse.Namespace) -> list[str]:
+    """The options of the pool, as they were given."""
+    values = {"--limit": given.limit, "--huge-pages": given.huge_pages, "--decay": given.decay}
+    options = [f"{name}={value}" for name, value in values.items() if value is not None]
+    switches = {
+        "--background": given.background,
+        "--wipe": given.wipe,
+        "--children": given.children,
+    }
+    return options + [name for name, on in switches.items() if on]
+
+
+def malloc_can_be_tuned() -> bool:
+    """Whether malloc is glibc's."""
+    try:
+        _core._keep_heap()
+    except ValueError:
+        return False
+    _core._release_heap()
+    return True
 
 
 def check_huge_pages(options: Parser) -> None:

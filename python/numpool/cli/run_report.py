@@ -14,7 +14,7 @@ from rich.text import Text
 
 from numpool import format_size
 from numpool.cli import console
-from numpool.cli.run_summary import RunSummary, SizeFigures, advice
+from numpool.cli.run_summary import RunSummary, SizeFigures, sentences
 
 BAR = 20
 BOUNDS = [64, 512, 4 << 10, 32 << 10, 64 << 10]
@@ -31,8 +31,7 @@ def report(summary: RunSummary) -> RenderableType:
     parts: list[RenderableType] = [Rule(title(summary), style="cyan"), figures(summary)]
     if summary.requests:
         parts += [Text(), chart(summary.sizes)]
-    sentence = advice(summary)
-    if sentence is not None:
+    for sentence in sentences(summary):
         parts += [Text(), Text(sentence, style="yellow")]
     return Group(*parts)
 
@@ -73,6 +72,7 @@ def memory(summary: RunSummary) -> Iterator[tuple[str, str]]:
     """What it took, each figure with its name."""
     if summary.installed:
         yield "peak live", format_size(summary.peak_live)
+        yield "live at end", format_size(summary.live)
         yield "peak held", format_size(summary.peak_held)
     yield "peak resident", format_size(summary.peak_resident)
     if summary.installed:

@@ -6,11 +6,15 @@ import json
 import os
 import re
 import resource
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpool
+
+BESIDE_ARRAYS = 128 << 20
+"""What Python with the usual libraries may hold beside NumPy's arrays: no surprise."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class RunSummary:
     """As given to Python."""
     seconds: float
     """From before Python's start to after the program's end."""
+    pool: str
+    """The kind of pool, or none."""
     installed: bool
     """Whether the program imported NumPy, so that the pool was installed."""
     asked: int
@@ -43,6 +49,8 @@ class RunSummary:
     failures: int
     """Requests that were refused."""
     limit: int | None
+    live: int
+    """What is in use at the end, as the pool rounds it."""
     peak_live: int
     """The most that was in use at once, as the pool rounds it."""
     peak_held: int
@@ -57,10 +65,18 @@ class RunSummary:
     major_page_faults: int
     """Of those, with a disk to wait for."""
     tune_malloc: bool
+    forked: int
+    """How often the program forked; its children's figures are not among these."""
+    children_peak_resident: int
+    """The most that any process had in memory that the program started or forked and waited for."""
+    own_pool: str
+    """The pool that NumPy allocates from at the end, where that is another one than this run's."""
     sizes: list[SizeFigures]
 
 
-def gather(settings: dict[str, Any], pool: numpool.SlabPool | None, ended: float) -> RunSummary:
+def gather(
+    settings: dict[str, Any], pool: numpool.SlabPool | None, ended: float, forks: int
+) -> RunSummary:
     """The figures of the program that is at its end in this process."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     stats = None if pool is None else pool.stats()
@@ -69,12 +85,14 @@ def gather(settings: dict[str, Any], pool: numpool.SlabPool | None, ended: float
     return RunSummary(
         program=settings["program"],
         seconds=ended - settings["clock"],
+        pool=settings["pool"],
         installed=stats is not None,
         asked=0 if stats is None else stats.asked,
         requests=0 if stats is None else stats.requests,
         hits=0 if stats is None else stats.hits,
         failures=0 if stats is None else stats.failures,
         limit=settings["limit"],
+        live=0 if stats is None else stats.in_use,
         peak_live=0 if stats is None else stats.peak,
         peak_held=0 if stats is None else stats.peak_committed,
         rounded=sum(one.requests * one.block_size - one.asked for one in every),
@@ -86,6 +104,9 @@ def gather(settings: dict[str, Any], pool: numpool.SlabPool | None, ended: float
         - settings["major_faults"],
         major_page_faults=usage.ru_majflt - settings["major_faults"],
         tune_malloc=settings["tune_malloc"],
+        forked=forks,
+        children_peak_resident=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
+        own_pool=own_pool(pool),
         sizes=[
             SizeFigures(one.block_size, one.requests, one.asked, one.hits)
             for one in (*every, *([spans] if spans else []))
@@ -100,28 +121,92 @@ def peak_resident() -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def write(summary: RunSummary, file: str) -> None:
+def own_pool(pool: numpool.SlabPool | None) -> str:
+    """What the program has installed in place of the run's pool; empty where it has not."""
+    if pool is None:
+        return ""
+    now = numpool.current()
+    return "" if now is None or now is pool else repr(now)
+
+
+def as_json(summary: RunSummary) -> str:
     """The figures as JSON, with the advice if there is one."""
     figures = asdict(summary) | {"advice": advice(summary), "numpool": numpool.__version__}
-    Path(file).write_text(json.dumps(figures, indent=2) + "\n")
+    return json.dumps(figures, indent=2) + "\n"
+
+
+def write(summary: RunSummary, file: str) -> None:
+    """Write the figures as JSON."""
+    Path(file).write_text(as_json(summary))
 
 
 def advice(summary: RunSummary) -> str | None:
-    """One sentence on what to do, where the figures suggest it."""
-    size = numpool.format_size
+    """What to do, and what the figures do not cover; None where there is nothing to say."""
+    return " ".join(sentences(summary)) or None
+
+
+def sentences(summary: RunSummary) -> Iterator[str]:
+    """Each thing to say, as a sentence or two."""
+    others = other_processes(summary)
+    if summary.pool == "none":
+        yield "NumPy allocated as without numpool (--pool none)."
+        if others:
+            yield others
+        return
     if not summary.installed:
-        return "The program did not import NumPy, so there was nothing to do for the pool."
-    if summary.failures and summary.limit is not None:
-        return (
-            f"The limit of {size(summary.limit)} refused {summary.failures:,} "
-            f"request{'s' * (summary.failures != 1)}: raise --limit, or expect MemoryError."
+        yield (
+            f"This process did not import NumPy. {others}"
+            if others
+            else "The program did not import NumPy, so there was nothing to do for the pool."
         )
-    if summary.asked == 0:
-        return "NumPy asked for nothing: the program makes no arrays, or elsewhere than in NumPy."
+        return
+    if summary.failures and summary.limit is not None:
+        yield limit_refused(summary)
+    if summary.asked == 0 and not others and not summary.own_pool:
+        yield (
+            "NumPy asked this pool for nothing: the program makes no arrays, or makes them in "
+            "pools of its own."
+        )
+    if summary.own_pool:
+        yield (
+            f"At the end NumPy allocated from {summary.own_pool}, which the program installed: "
+            "what that served is not in these figures."
+        )
+    if others:
+        yield others
+    size = numpool.format_size
+    if summary.limit is not None and summary.peak_resident > summary.limit + BESIDE_ARRAYS:
+        yield (
+            f"The process held {size(summary.peak_resident)} at its peak: --limit bounds NumPy's "
+            "arrays, not Python, its libraries and what these allocate by themselves."
+        )
     brought_in = summary.page_faults * os.sysconf("SC_PAGESIZE")
     if brought_in > max(4 * summary.peak_resident, 256 << 20) and not summary.tune_malloc:
-        return (
+        yield (
             f"Page faults brought in {size(brought_in)}, {brought_in / summary.peak_resident:.0f} "
             "times what the program ever held: try --tune-malloc, for memory beside NumPy's arrays."
         )
-    return None
+
+
+def limit_refused(summary: RunSummary) -> str:
+    """Whose limit a MemoryError was."""
+    return (
+        f"The limit of {numpool.format_size(summary.limit or 0)} refused {summary.failures:,} "
+        f"request{'s' * (summary.failures != 1)}: raise --limit, or expect MemoryError."
+    )
+
+
+def other_processes(summary: RunSummary) -> str:
+    """What the figures say nothing of; empty where there was no other process."""
+    size = numpool.format_size
+    peak = summary.children_peak_resident
+    if summary.forked:
+        forks = f"{summary.forked:,} process{'es' * (summary.forked != 1)}"
+        held = f", of which one held {size(peak)}" if peak else ""
+        return f"The program forked {forks}{held}: what they did is not in these figures."
+    if peak:
+        return (
+            f"The program started other processes, of which one held {size(peak)}: what they did "
+            "is not in these figures."
+        )
+    return ""

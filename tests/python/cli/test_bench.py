@@ -116,6 +116,17 @@ def test_a_loss_within_the_spread_is_none() -> None:
     assert not loses(Row(64, {"default": took(1.0, 0), "numpool": took(1.01, 0)}))
 
 
+def test_a_row_that_varies_is_noise_and_not_averaged() -> None:
+    wild = replace(ROWS[0], timings={**ROWS[0].timings, "numpool": took(900e-9, 2.52)})
+    lines = render(report(replace(TIMINGS, tables=[Table("a + b", "a + b", [wild, ROWS[1]])])))
+    assert "900 ns ±252%    300 ns ±2%   noise" in lines
+    assert "Not averaged, since times vary by more than 30 % there: 64 bytes." in lines
+    assert "average 2.00 times as fast as NumPy's own allocator" in " ".join(lines.split())
+    assert "slower" not in lines
+    nothing = render(report(replace(TIMINGS, tables=[Table("a + b", "a + b", [wild])])))
+    assert "average" not in nothing.replace("averaged", "")
+
+
 def test_every_contender_is_measured_on_every_size() -> None:
     figures = timings.measure(TINY)
     assert [table.work for table in figures.tables] == ["a + b", "np.empty"]

@@ -74,6 +74,34 @@ def test_a_forked_child_that_ends_by_itself_sums_nothing_up(
     assert json.loads((tmp_path / "figures.json").read_text())["program"] == ["program.py"]
 
 
+FORKS = """
+import os, sys
+import numpy as np
+for _ in range(2):
+    pid = os.fork()
+    if pid == 0:
+        np.ones(10**6)
+        os._exit(0)
+    os.waitpid(pid, 0)
+"""
+
+
+def test_figures_do_not_pass_over_children(numpool_run: Run, write: Write) -> None:
+    text = " ".join(numpool_run(write("program.py", FORKS)).stderr.split())
+    assert "The program forked 2 processes, of which one held " in text
+    assert "what they did is not in these figures." in text
+    assert "makes no arrays" not in text
+    program = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''])"
+    text = " ".join(numpool_run(write("program.py", program)).stderr.split())
+    assert "This process did not import NumPy. The program started other processes" in text
+
+
+def test_a_pool_that_the_program_installs_itself_is_named(numpool_run: Run) -> None:
+    code = "import numpool, numpy; numpool.install(numpool.SlabPool(name='own')); numpy.ones(9)"
+    text = " ".join(numpool_run("-c", code).stderr.split())
+    assert "At the end NumPy allocated from <SlabPool 'own': " in text
+
+
 def test_a_run_in_a_run_is_a_run_of_its_own(numpool_run: Run, write: Write) -> None:
     inner = [sys.executable, "-m", "numpool", "run", "--limit", "1MiB", "child.py"]
     write("child.py", "import numpy, numpool, os; print(numpool.current(), os.environ.keys())")

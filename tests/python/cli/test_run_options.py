@@ -16,7 +16,7 @@ import pytest
 
 import numpool
 from numpool import _core
-from numpool.cli import COMMANDS, huge_pages, run
+from numpool.cli import COMMANDS, huge_pages, main, run
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 Write = Callable[[str, str], str]
@@ -39,8 +39,8 @@ def test_numpy_imported_before_the_program_is_no_exception(numpool_run: Run, wri
 import importlib.util, os, sys, numpy
 sys.modules.pop("sitecustomize", None)
 theirs = importlib.util.find_spec("sitecustomize")
-os.environ["NUMPOOL_RUN"] = "0 alone " + repr({{"limit": None, "huge_pages": True, "decay": 1.0,
-    "background": False, "wipe": False, "tune_malloc": False}})
+os.environ["NUMPOOL_RUN"] = "0 alone " + repr({{"pool": "slab", "limit": None,
+    "huge_pages": True, "decay": 1.0, "background": False, "wipe": False, "tune_malloc": False}})
 os.environ["PYTHONPATH"] = ""
 sys.path.insert(0, {str(run.STARTUP)!r})
 try:
@@ -119,9 +119,14 @@ WRONG = {
     ("--decay", "-1"): "'-1' are no seconds: give a number from 0 on, like 0.5",
     ("--decay", "nan"): "'nan' are no seconds: give a number from 0 on, like 0.5",
     ("--huge-pages", "1"): "argument --huge-pages: '1' is not one of on, off, auto",
-    ("--pool", "fixed"): "argument --pool: 'fixed' is not one of slab",
-    ("--nowhere",): "unrecognized arguments: --nowhere",
-    ("--lim", "1MiB"): "unrecognized arguments: --lim",
+    ("--pool", "fixed"): "argument --pool: 'fixed' is not one of slab, none",
+    ("--zzz",): "unrecognized arguments: --zzz; see numpool run --help",
+    ("--lmit", "1MiB"): "unrecognized arguments: --lmit: did you mean --limit?",
+    ("--jsn=x",): "unrecognized arguments: --jsn=x: did you mean --json?",
+    ("--lim", "1MiB"): "unrecognized arguments: --lim: did you mean --limit?",
+    ("--quiet", "python"): "PROGRAM is what you would write behind 'python': did you mean "
+    "'numpool run --quiet program.py'?",
+    ("/usr/bin/python3.11",): "did you mean 'numpool run program.py'?",
     ("--limit",): "argument --limit: expected one argument",
     ("--json", "."): "is a folder: name a file in it",
     ("--json", "nowhere/x"): "there is no folder ",
@@ -307,12 +312,51 @@ def test_the_command_line_introduces_itself() -> None:
     assert "usage: numpool run [options] PROGRAM" in numpool_command("run", "-h").stdout
 
 
-def test_a_command_that_does_not_exist_is_named() -> None:
-    done = numpool_command("walk")
-    assert done.returncode == 2
-    assert done.stderr == (
-        "numpool: there is no command 'walk'; there are run, bench, info and help\n"
+NO_COMMANDS = {
+    ("walk",): "there is no command 'walk'; there are run, bench, info and help",
+    (
+        "rum",
+        "x.py",
+    ): "there is no command 'rum': did you mean 'run'? There are run, bench, info and help",
+    ("leaky.py", "--fast"): "there is no command 'leaky.py': did you mean 'numpool run leaky.py "
+    "--fast'?",
+    ("-m", "pytest"): "there is no command '-m': did you mean 'numpool run -m pytest'?",
+    ("/tmp",): "there is no command '/tmp': did you mean 'numpool run /tmp'?",
+}
+
+
+@pytest.mark.parametrize("arguments", NO_COMMANDS, ids=" ".join)
+def test_a_command_that_does_not_exist_is_named(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert capsys.readouterr().err == f"numpool: {NO_COMMANDS[arguments]}\n"
+
+
+def test_a_program_of_pythons_name_is_one(numpool_run: Run, write: Write) -> None:
+    write("python", "print('it ran')")
+    assert numpool_run("--quiet", "python").stdout == "it ran\n"
+
+
+def test_figures_go_to_standard_output_where_asked(numpool_run: Run, write: Write) -> None:
+    program = write("program.py", "print('before', flush=True); import numpy; numpy.ones(1000)")
+    done = numpool_run("--quiet", "--json", "-", program)
+    assert done.stderr == ""
+    first, _, rest = done.stdout.partition("\n")
+    assert first == "before"
+    assert json.loads(rest)["program"] == ["program.py"]
+
+
+def test_a_limit_is_told_of_even_quietly(numpool_run: Run, write: Write) -> None:
+    program = write("program.py", "import numpy; numpy.ones(1_000_000)")
+    done = numpool_run("--quiet", "--limit", "2MiB", program)
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "numpool: The limit of 2 MiB refused 1 request: raise --limit, or expect MemoryError.\n"
     )
+    program = "try:\n    import numpy; numpy.ones(1_000_000)\nexcept MemoryError: pass"
+    assert numpool_run("--quiet", "--limit", "2MiB", write("program.py", program)).stderr == ""
 
 
 def test_importing_numpool_loads_no_part_of_the_command_line() -> None:

@@ -15,12 +15,14 @@ GIB = 1 << 30
 SUMMARY = RunSummary(
     program=["simulation.py", "--steps", "100"],
     seconds=83.4,
+    pool="slab",
     installed=True,
     asked=12 * GIB,
     requests=123_456,
     hits=123_000,
     failures=0,
     limit=None,
+    live=5 * MIB,
     peak_live=200 * MIB,
     peak_held=210 * MIB,
     rounded=3 * MIB,
@@ -29,6 +31,9 @@ SUMMARY = RunSummary(
     page_faults=54_321,
     major_page_faults=12,
     tune_malloc=False,
+    forked=0,
+    children_peak_resident=0,
+    own_pool="",
     sizes=[
         SizeFigures(16, 50_000, 8 * 50_000, 50_000),
         SizeFigures(64, 50_000, 60 * 50_000, 49_900),
@@ -47,9 +52,10 @@ def test_the_summary_shows_every_figure() -> None:
     assert [line.rstrip() for line in shown(SUMMARY).splitlines()] == [
         "──────────────────── numpool run simulation.py --steps 100 ─────────────────────",
         "run time         1 min 23 s                             peak live      200 MiB",
-        "NumPy asked for  12 GiB in 123,456 blocks               peak held      210 MiB",
-        "reused           99.6 % of the blocks                   peak resident  300 MiB",
-        "page faults      54,321 (12 from disk)                  rounding       3 MiB",
+        "NumPy asked for  12 GiB in 123,456 blocks               live at end    5 MiB",
+        "reused           99.6 % of the blocks                   peak held      210 MiB",
+        "page faults      54,321 (12 from disk)                  peak resident  300 MiB",
+        "                                                        rounding       3 MiB",
         "                                                        cached at end  9 MiB",
         "",
         "block size                              blocks  asked for  reused",
@@ -100,7 +106,7 @@ def test_a_program_without_numpy_has_no_figures_of_it() -> None:
 
 def test_a_program_that_asked_for_nothing_is_told() -> None:
     text = shown(replace(SUMMARY, asked=0, requests=0, hits=0, sizes=[]))
-    assert "NumPy asked for nothing" in text
+    assert "NumPy asked this pool for nothing: the program makes no arrays" in text
     assert "none of the blocks" in text
 
 
@@ -136,3 +142,43 @@ def test_all_is_said_of_nothing_less(hits: int, text: str) -> None:
 )
 def test_a_duration_is_readable(seconds: float, text: str) -> None:
     assert f"run time         {text}" in shown(replace(SUMMARY, seconds=seconds))
+
+
+def test_what_other_processes_did_is_not_taken_for_nothing() -> None:
+    nothing = replace(SUMMARY, asked=0, requests=0, hits=0, sizes=[])
+    assert advice(replace(nothing, forked=1)) == (
+        "The program forked 1 process: what they did is not in these figures."
+    )
+    forked = replace(nothing, forked=1200, children_peak_resident=70 * MIB)
+    assert advice(forked) == (
+        "The program forked 1,200 processes, of which one held 70 MiB: what they did is not in "
+        "these figures."
+    )
+    assert advice(replace(SUMMARY, children_peak_resident=70 * MIB)) == (
+        "The program started other processes, of which one held 70 MiB: what they did is not in "
+        "these figures."
+    )
+    assert advice(replace(forked, installed=False)) == (
+        "This process did not import NumPy. The program forked 1,200 processes, of which one held "
+        "70 MiB: what they did is not in these figures."
+    )
+
+
+def test_a_pool_of_the_programs_own_is_named() -> None:
+    nothing = replace(SUMMARY, asked=0, requests=0, hits=0, sizes=[], own_pool="<SlabPool 'x'>")
+    assert advice(nothing) == (
+        "At the end NumPy allocated from <SlabPool 'x'>, which the program installed: what that "
+        "served is not in these figures."
+    )
+
+
+def test_memory_far_beyond_the_limit_is_explained() -> None:
+    assert advice(replace(SUMMARY, limit=20 * MIB)) == (
+        "The process held 300 MiB at its peak: --limit bounds NumPy's arrays, not Python, its "
+        "libraries and what these allocate by themselves."
+    )
+    assert advice(replace(SUMMARY, limit=250 * MIB)) is None
+    refused = replace(SUMMARY, limit=20 * MIB, failures=1)
+    assert shown(refused).count("\n\n") == 3
+    assert "refused 1 request: raise --limit" in shown(refused)
+    assert "--limit bounds NumPy's arrays" in shown(refused)

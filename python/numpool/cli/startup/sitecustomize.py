@@ -85,18 +85,25 @@ def begin(pid: int, settings: str) -> None:
         sys.path[:] = paths
         from numpool.cli import program
 
-        program.finish(settings, stderr)
+        program.finish(settings, outputs, len(forks))
 
     paths = [path for path in sys.path if path != HERE]
     sys.meta_path.insert(0, WhenNumpyIsImported(install))
     if "numpy" in sys.modules:
         install()
     if os.getpid() == pid:
-        try:
-            stderr = os.fstat(2)
-        except OSError:
-            stderr = None
+        forks: list[None] = []
+        os.register_at_fork(after_in_parent=lambda: forks.append(None))
+        outputs = {number: status(number) for number in (1, 2)}
         atexit.register(finish)
+
+
+def status(number: int) -> "os.stat_result | None":
+    """What is open as this number."""
+    try:
+        return os.fstat(number)
+    except OSError:
+        return None
 
 
 def vanish(*, keep_environment: bool) -> None:

@@ -5,31 +5,38 @@
 
 import typing as _typing
 
-from numpool._core import (
-    Arena,
-    ArenaMark,
-    BuddyPool,
-    Buffer,
-    FixedPool,
-    HandlePool,
-    Pages,
-    Pool,
-    PoolClosed,
-    PoolError,
-    PoolExhausted,
-    ReservePool,
-    SlabPool,
-    StaleHandle,
-    __version__,
-    current,
-    default_pool,
-    format_size,
-    memory_limit,
-    owner,
-    parse_size,
-    pool_of,
-    tracemalloc_domain,
-)
+try:
+    from numpool._core import (
+        Arena,
+        ArenaMark,
+        BuddyPool,
+        Buffer,
+        FixedPool,
+        HandlePool,
+        Pages,
+        Pool,
+        PoolClosed,
+        PoolError,
+        PoolExhausted,
+        ReservePool,
+        SlabPool,
+        StaleHandle,
+        __version__,
+        current,
+        default_pool,
+        format_size,
+        memory_limit,
+        owner,
+        parse_size,
+        pool_of,
+        tracemalloc_domain,
+    )
+except ModuleNotFoundError as _missing:
+    if _missing.name != "numpool._core":
+        raise
+    from numpool._system import why_it_is_missing as _why_it_is_missing
+
+    raise ImportError(_why_it_is_missing()) from None
 from numpool._numpy import install, uninstall, use
 
 if _typing.TYPE_CHECKING:

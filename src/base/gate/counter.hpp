@@ -5,17 +5,17 @@
 
 namespace numpool {
 
-/// A count that one thread changes and any may read. The change is a load and a store, not an
-/// atomic addition, which would cost twenty times as much; two changing threads would lose counts.
+/// A count that one thread changes and any thread may read. A change is a load and a store, not an
+/// atomic addition, which costs twenty times as much; two threads that change it would lose counts.
 ///
-/// Who reads it in order sees what the changing thread had done before it changed it in order.
+/// `read_in_order` is an acquire load, `add_in_order` and `set_in_order` are release stores.
 template <class Number>
 class CounterOf {
   public:
     void add(Number n) noexcept {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-        // Compilers make three instructions of the other branch; the processor has one for it.
-        // With some counts for each block, that is a tenth of what a block costs.
+        // One instruction; compilers make three of the other branch. A block is counted several
+        // times, so that is a tenth of what it costs.
         if constexpr (sizeof(Number) == 8) {
             asm("addq %1, %0" : "+m"(value_) : "er"(n));
         } else {
@@ -30,7 +30,7 @@ class CounterOf {
 
     void add_in_order(Number n) noexcept {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-        // The processor keeps the order of stores; the compiler must, too.
+        // This processor keeps the order of stores; the fence makes the compiler keep it.
         std::atomic_signal_fence(std::memory_order_release);
         add(n);
 #else

@@ -4,7 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-namespace numpool::threads {
+namespace numpool {
 namespace {
 
 bool membarrier(int command) noexcept {
@@ -18,9 +18,9 @@ void heavy_barrier() noexcept {
     // Not registered yet: in this process, or since the fork that made it.
     membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
     if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) return;
-    // A sandbox that forbids the call. No processor holds a store back for a thousandth of this
-    // time, nor acts so long on what it read before.
+    // A sandbox forbids the call. No known processor keeps a store to itself for a thousandth of
+    // this time, or works for so long with what it loaded early.
     usleep(2000);
 }
 
-}  // namespace numpool::threads
+}  // namespace numpool

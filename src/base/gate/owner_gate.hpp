@@ -9,39 +9,29 @@
 
 namespace numpool {
 
-/// What opens a gate for who comes to raise: a number, or an address.
+/// What opens a gate for steps up: a number, or an address.
 using GateKey = std::uint64_t;
 /// What a shut gate has instead: nobody's key.
 inline constexpr GateKey shut_gate = 1;
 
 /// A pointer that one thread, the owner, raises and lowers step by step, and a gate before what
 /// belongs to it: the owner passes without a locked instruction, and another thread, now and then,
-/// can keep it out for the price of stopping every thread for a moment.
+/// can keep it out with `shut_gates`, which stops every thread of the process for a moment.
 ///
-/// It is Dekker's algorithm with the owner's barrier moved to the other side. The owner says that
-/// it is inside, then looks whether the gate is shut; who shuts it says so, then looks whether the
-/// owner is inside. A processor may let the owner's look overtake its word, so that both would
-/// miss each other: an ordinary lock pays a locked instruction for that, several times what a
-/// block costs. Here who shuts makes every thread run a barrier between its word and its look
-/// (`heavy_barrier`): an owner whose look came before it has spoken before it, too, and is seen;
-/// one whose look comes after it finds the gate shut.
+/// The owner counts a step before it looks whether the gate is open, and moves the pointer when it
+/// leaves: so it is inside while the counts and the pointer disagree, and the counts tell how often
+/// the pointer was lowered. README.md beside this file has the protocol and its proof.
 ///
-/// The owner's word is that it counts the step it is about to take; the step, the pointer's move,
-/// is the last thing that it does inside. So the owner is inside while the counts and the pointer
-/// disagree, no word is needed for leaving, and the counts tell how often the pointer was lowered.
-/// Others never move it: what the owner knows of it is right.
-///
-/// The gate has a lock for each direction, for what the owner knows when it comes: whose gate it
-/// must be where it lowers, and a key where it raises. One comparison tells whether the gate is
-/// open and whether what lies behind it is what the owner came for. A gate that was never opened or
-/// shut is nobody's, and opens for key 0 only.
+/// The gate has a lock for each direction: for steps down it says whose gate this is, for steps up
+/// it has a key. One comparison tells whether the gate is open and whether what lies behind it is
+/// what the owner needs. A gate that was never opened is nobody's, and opens for key 0 only.
 template <class T>
 class OwnerGate {
   public:
     constexpr OwnerGate() noexcept = default;
 
-    /// The owner's. True: it is inside, and lowers the pointer soon, or not. False: the gate is
-    /// shut, or another's. It never waits.
+    /// For the owner; never waits. True: it is inside until it calls one of the next two. False:
+    /// the gate is shut, or somebody else's.
     bool enter_to_lower(const void* whose) noexcept { return enter(lowered_, whose_, whose); }
     void lower(T* pointer) noexcept { pointer_.store(pointer - 1, std::memory_order_release); }
     void leave_unlowered() noexcept { take_back(lowered_); }
@@ -55,7 +45,7 @@ class OwnerGate {
     T* pointer() const noexcept { return pointer_.load(std::memory_order_relaxed); }
     std::int64_t lowered() const noexcept { return lowered_.read(); }
 
-    /// For the owner where others can't be at it meanwhile: they hold a lock that it holds.
+    /// For the owner while it holds the lock that others need.
     void step_down(T* pointer) noexcept {
         lowered_.add(1);
         lower(pointer);
@@ -68,16 +58,16 @@ class OwnerGate {
         raised_.set_in_order(number_of(pointer) + static_cast<std::uint32_t>(lowered()));
         pointer_.store(pointer, std::memory_order_relaxed);
     }
-    /// Goes on with the steps down that another gate's owner took, who is outside. One that it has
-    /// only counted, to be refused, is none.
+    /// Adds the steps down of another gate, whose owner is outside. A step that is counted and
+    /// about to be refused is not added.
     void inherit(const OwnerGate& other) noexcept {
         const std::int64_t taken = other.lowered() - (other.steps_ahead() == 1 ? 1 : 0);
         lowered_.add(taken);
         raised_.add(static_cast<std::uint32_t>(taken));
     }
 
-    /// For others, one at a time: they hold a lock. First `shut` as many gates as needed, then one
-    /// `heavy_barrier`, then `wait_outside` for each. What the owner did inside has happened then.
+    /// For others, one at a time, under a lock: `shut_gates` calls both, with the heavy barrier
+    /// between them. `shut` alone is enough where the owner is the caller, or can't be inside.
     void shut() noexcept {
         whose_.store(nullptr, std::memory_order_relaxed);
         key_.store(shut_gate, std::memory_order_relaxed);
@@ -85,15 +75,14 @@ class OwnerGate {
     void wait_outside() const noexcept {
         while (!is_outside()) sched_yield();
     }
-    /// What was done behind the shut gate has happened for an owner that enters. `key` is not 0.
+    /// An owner that enters sees what was done while the gate was shut. `key` is not 0.
     void open(const void* whose, GateKey key) noexcept {
         whose_.store(whose, std::memory_order_release);
         key_.store(key, std::memory_order_release);
     }
 
   private:
-    /// An owner that finds the gate shut counts, too, for a moment. It has left before that, and
-    /// who sees such a count sees where it left the pointer: hence the order, here and in counting.
+    /// An owner that finds the gate shut counts, too, for a moment: then this is false once more.
     bool is_outside() const noexcept { return steps_ahead() == 0; }
     /// By how many steps down the counts are ahead of the pointer.
     std::int32_t steps_ahead() const noexcept {
@@ -109,7 +98,7 @@ class OwnerGate {
     static bool enter(CounterOf<Number>& steps, const std::atomic<Lock>& lock,
                       Lock shown) noexcept {
         steps.add_in_order(1);
-        // The compiler, for its part, must keep the order between the owner's word and its look.
+        // The compiler must keep this order; the processor need not: `heavy_barrier` is for that.
         std::atomic_signal_fence(std::memory_order_seq_cst);
         if (lock.load(std::memory_order_acquire) == shown) [[likely]]
             return true;
@@ -125,7 +114,7 @@ class OwnerGate {
     std::atomic<const void*> whose_ = nullptr;
     std::atomic<GateKey> key_ = 0;
     Counter lowered_;
-    /// So many that the pointer's number is what was raised less what was lowered.
+    /// The pointer's number equals raises minus lowers.
     CounterOf<std::uint32_t> raised_;
 };
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <new>
 
-#include "base/gate/heavy_barrier.hpp"
+#include "base/gate/shut_gates.hpp"
 
 namespace numpool::threads {
 namespace {
@@ -50,16 +50,17 @@ template <class Block>
 void PoolThreads<Block>::shut_gates() noexcept {
     if (!open()) return;
     open_.store(false, std::memory_order_relaxed);
-    // The caller is not behind its own gate, so while it is the only one nobody has to be stopped.
-    bool others = false;
-    for (ThreadMagazines<Block>* const thread : threads_) {
-        shut_gates_of(*thread);
-        others |= !belongs_to_caller(*thread);
-    }
-    if (!others) return;
-    heavy_barrier();
-    for (ThreadMagazines<Block>* const thread : threads_) {
-        for_each_gate(*thread, [](auto& gate, std::size_t) { gate.wait_outside(); });
+    // The caller is not inside its own gates: while it is the only thread nobody has to be stopped.
+    const bool others = std::any_of(threads_.begin(), threads_.end(),
+                                    [](const auto* thread) { return !belongs_to_caller(*thread); });
+    if (others) {
+        numpool::shut_gates([this](auto visit) {
+            for (ThreadMagazines<Block>* const thread : threads_) {
+                for_each_gate(*thread, [&](auto& gate, std::size_t) { visit(gate); });
+            }
+        });
+    } else {
+        for (ThreadMagazines<Block>* const thread : threads_) shut_gates_of(*thread);
     }
 }
 

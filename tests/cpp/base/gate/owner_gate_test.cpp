@@ -2,11 +2,11 @@
 
 #include <thread>
 
-#include "base/gate/heavy_barrier.hpp"
+#include "base/gate/shut_gates.hpp"
 #include "testing.hpp"
 
 using numpool::OwnerGate;
-using numpool::threads::heavy_barrier;
+using numpool::shut_gates;
 
 namespace {
 
@@ -43,7 +43,7 @@ TEST("a gate opens for its owner and its key only, and not while it is shut") {
 
 namespace {
 
-/// Whether who waits for the owner to be outside waits until it has left.
+/// Whether `wait_outside` waits until the owner has left.
 template <class Enter, class Leave>
 bool is_waited_for(OwnerGate<int>& gate, Enter enter, Leave leave) {
     bool entered = enter();
@@ -61,7 +61,7 @@ bool is_waited_for(OwnerGate<int>& gate, Enter enter, Leave leave) {
 
 }  // namespace
 
-TEST("who enters is seen inside until it leaves, whichever way") {
+TEST("an owner that enters is seen inside until it leaves, whichever way") {
     OwnerGate<int> gate;
     int places[3];
     gate.place(places + 1);
@@ -117,7 +117,7 @@ TEST("steps down are inherited but for one that is only counted, and the heir is
     gate.leave_unraised();
 }
 
-TEST("what was never opened is open for key 0 and for nobody, and leads nowhere") {
+TEST("a gate that was never opened opens for key 0 only, and leads nowhere") {
     OwnerGate<int> gate;
     CHECK(!gate.enter_to_lower(&me));
     CHECK(!gate.enter_to_raise(key));
@@ -129,7 +129,7 @@ TEST("what was never opened is open for key 0 and for nobody, and leads nowhere"
     CHECK(!gate.enter_to_raise(0));
 }
 
-TEST("an owner and one who shuts the gate are never inside together") {
+TEST("an owner and another thread that shuts the gate are never inside together") {
     OwnerGate<int> gate;
     static int room[1 << 8];
     gate.place(room);
@@ -166,9 +166,7 @@ TEST("an owner and one who shuts the gate are never inside together") {
     }};
     bool torn = false;
     for (int i = 0; i < 20000; ++i) {
-        gate.shut();
-        heavy_barrier();
-        gate.wait_outside();
+        shut_gates([&](auto visit) { visit(gate); });
         torn = torn || value != copy;
         ++value;
         ++copy;

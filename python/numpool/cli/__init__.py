@@ -1,7 +1,7 @@
 """The command line: ``numpool run``, ``numpool bench`` and ``numpool info``.
 
-A command is a module that parses and gathers, its figures are a dataclass, and a renderer shows
-them: each report can be tested with made-up figures. What a command needs is imported when it runs.
+A command is a module that parses and gathers. Its figures are a dataclass, which a renderer shows,
+so that a report can be tested with made-up figures. A command imports what it needs when it runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpool
 COMMANDS = {
     "run": "run a Python program with the pool as NumPy's allocator",
     "bench": "compare the pool with NumPy's own allocator on this machine",
-    "info": "tell what this machine offers, and what is installed",
+    "info": "show what this machine offers, and what is installed",
 }
 
 USAGE = """usage: numpool COMMAND [options]
@@ -31,14 +31,14 @@ USAGE = """usage: numpool COMMAND [options]
 
 
 def usage() -> str:
-    """What ``numpool help`` shows."""
+    """The text of ``numpool help``."""
     return USAGE.format(
         commands="\n".join(f"  {name:<14}  {text}" for name, text in COMMANDS.items())
     )
 
 
 def no_such_command(command: str, rest: Sequence[str]) -> str:
-    """What to say of a word that is no command: what was meant, where that can be told."""
+    """The error for an unknown command, with the command that was probably meant."""
     there_is_none = f"there is no command {command!r}"
     if command in ("-m", "-c") or command.endswith(".py") or Path(command).exists():
         meant = shlex.join(["numpool", "run", command, *rest])
@@ -49,7 +49,7 @@ def no_such_command(command: str, rest: Sequence[str]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command that these arguments name, those of the process by default, and exit."""
+    """Run the command that the arguments name, by default the process's own, and exit."""
     command, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["help"]
     if command == "--version":
         print(f"numpool {numpool.__version__}")

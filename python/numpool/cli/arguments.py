@@ -1,4 +1,4 @@
-"""What the commands' options have in common: types of values, and defaults from the environment."""
+"""What the commands share: types of options, and defaults from the environment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SWITCH |= {"0": False, "off": False, "no": False, "false": False, "": False}
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Fills each paragraph to the terminal's width; one with indented lines stays as it is."""
+    """Fills each paragraph to the terminal's width, but keeps one with indented lines."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n\n".join(
@@ -38,9 +38,9 @@ class HelpFormatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose options may also be given by environment variables.
+    """A parser whose options may also come from environment variables.
 
-    ``--some-option`` is ``NUMPOOL_SOME_OPTION`` there. The command line decides over it.
+    ``--some-option`` is ``NUMPOOL_SOME_OPTION`` there; the command line takes precedence.
     """
 
     def __init__(self, command: str, **kwargs: Any) -> None:
@@ -54,7 +54,7 @@ class Parser(argparse.ArgumentParser):
     def add_value(
         self, option: str, kind: Callable[[str], _Value], default: _Value | None, **kwargs: Any
     ) -> None:
-        """An option with a value that ``kind`` makes of the text, or refuses with ValueError."""
+        """Add an option whose value ``kind`` makes from the text, or refuses with ValueError."""
 
         def to_value(text: str) -> _Value:
             try:
@@ -68,7 +68,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def add_switch(self, option: str, **kwargs: Any) -> None:
-        """An option that is on or off; ``--no-option`` is the other way."""
+        """Add an option that is on or off; ``--no-option`` switches it off."""
         self.add_argument(
             option,
             action=argparse.BooleanOptionalAction,
@@ -87,7 +87,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"environment variable {variable}: {error}")
 
     def error(self, message: str) -> NoReturn:
-        """Say in one line what is wrong, and what was meant where that can be told; exit with 2."""
+        """Print in one line what is wrong and what was probably meant, and exit with 2."""
         if message.startswith("unrecognized arguments: "):
             options = [one for one in self._option_string_actions if one.startswith("--")]
             word = message.split()[2].partition("=")[0]
@@ -107,7 +107,7 @@ def to_switch(text: str) -> bool:
 
 
 def to_limit(text: str) -> int:
-    """Bytes, one at least."""
+    """Bytes, at least one."""
     size = numpool.parse_size(text)
     if size == 0:
         raise ValueError(f"{text!r} is no limit: a pool needs at least a byte")
@@ -115,7 +115,7 @@ def to_limit(text: str) -> int:
 
 
 def to_seconds(text: str) -> float:
-    """Seconds, from 0 on."""
+    """Seconds, at least 0."""
     try:
         seconds = float(text)
     except ValueError:
@@ -126,7 +126,7 @@ def to_seconds(text: str) -> float:
 
 
 def to_rounds(text: str) -> int:
-    """How often to measure, three times at least."""
+    """A number of rounds, at least three."""
     rounds = int(text) if text.isdecimal() else 0
     if rounds < 3:
         raise ValueError(f"{text!r} rounds are too few: give a number from 3 on")
@@ -145,7 +145,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def add_json(parser: Parser) -> None:
-    """The options to have the figures as JSON."""
+    """Add the options for figures as JSON."""
     parser.add_value(
         "--json", Path, None, metavar="FILE", help="write the figures to this file; - prints them"
     )
@@ -153,7 +153,7 @@ def add_json(parser: Parser) -> None:
 
 
 def json_file(parser: Parser, given: argparse.Namespace) -> Path | None:
-    """Where the figures go, if anywhere."""
+    """The file for the figures, or None."""
     if given.json == STANDARD_OUTPUT:
         return STANDARD_OUTPUT
     return to_new_file(parser, given.json, force=given.force)

@@ -1,4 +1,4 @@
-"""``numpool bench``: NumPy's own allocator beside the pool, on this machine."""
+"""``numpool bench``: NumPy's own allocator and the pool on this machine."""
 
 from __future__ import annotations
 
@@ -9,27 +9,31 @@ from pathlib import Path
 from numpool.cli.arguments import Parser, add_json, json_file, to_new_file, write_json
 
 DESCRIPTION = """\
-Time NumPy's operations with its own allocator, with glibc told to keep memory (mallopt), and with
-the pool, each in a process of its own, taking turns; and np.add(a, b, out=c), which allocates
-nothing, as the limit for a + b. Medians are shown, with half the width of the middle half of all
-rounds. Takes about half a minute."""
+Time NumPy's operations with its own allocator, with glibc set to keep memory (mallopt), and with
+the pool. Each runs in a process of its own, and they take turns. np.add(a, b, out=c), which
+allocates nothing, is the limit for a + b. Shows medians, with half the width of the middle half of
+all rounds. Takes about half a minute."""
 
 
 def parser() -> Parser:
     """The options of ``numpool bench``."""
     parser = Parser("bench", description=DESCRIPTION)
     parser.add_switch(
-        "--full", help="all operations, sizes up to what fits, more rounds: six minutes"
+        "--full", help="all operations, all sizes that fit in memory, more rounds: six minutes"
     )
     add_json(parser)
     parser.add_value(
-        "--plot", Path, None, metavar="FILE", help="draw a picture, as FILE's ending says (.png)"
+        "--plot",
+        Path,
+        None,
+        metavar="FILE",
+        help="draw a picture; FILE's ending is its kind (.png)",
     )
     return parser
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, and show, write and draw."""
+    """Measure, then show, write or draw the figures."""
     options = parser()
     given = options.parse_args(arguments)
     file = json_file(options, given)

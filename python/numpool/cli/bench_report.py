@@ -19,13 +19,13 @@ NAMES = {
     "limit": "np.add(out=)",
 }
 SAME = 0.03
-"""Less than that, as a share, is no difference."""
+"""A smaller share than this is no difference."""
 NOISE = 0.3
-"""A spread beyond that, as a share of the median, is noise: half the middle half's width."""
+"""A spread above this share of the median is noise: half the middle half's width."""
 
 
 def report(timings: Timings) -> RenderableType:
-    """Where it was measured, a table for each work, and what they come to."""
+    """The machine, a table for each work, and a summary."""
     machine, versions = timings.machine, timings.machine.versions
     where = (
         f"{machine.processor}, {machine.cores} cores, {format_size(machine.memory.total)}; "
@@ -41,14 +41,14 @@ def report(timings: Timings) -> RenderableType:
 
 
 def heading(table: Table) -> str:
-    """What was done."""
+    """The work, with its statement."""
     if table.work == table.statement:
         return table.statement
     return f"{table.work}: {table.statement}"
 
 
 def grid(table: Table) -> Grid:
-    """A row for each size, a column for each contender, and how many times faster the pool is."""
+    """A row for each size, a column for each contender, and the pool's gains."""
     names = [name for name in NAMES if name in table.rows[0].timings]
     grid = Grid(box=None, padding=(0, 2, 0, 0), header_style="", pad_edge=False)
     grid.add_column("bytes", style="cyan", justify="right", no_wrap=True)
@@ -73,13 +73,13 @@ def time(timing: Timing) -> str:
 
 
 def gain(times: float) -> Text:
-    """How many times faster, coloured where that is a difference."""
+    """A gain, coloured if it is a difference."""
     style = "green" if times > 1 + SAME else "red" if times < 1 - SAME else ""
     return Text(f"{times:.2f}x", style=style)
 
 
 def sentences(table: Table) -> Iterator[str]:
-    """What the table comes to."""
+    """The summary of the tables."""
     rows = [row for row in table.rows if not noisy(row)]
     noise = [format_size(row.size) for row in table.rows if noisy(row)]
     if noise:
@@ -108,6 +108,6 @@ def noisy(row: Row) -> bool:
 
 
 def loses(row: Row) -> bool:
-    """Whether the pool is slower by more than chance: beyond what the middle halves cover."""
+    """Whether the pool is slower, and the middle halves do not overlap."""
     own, pool = row.timings["default"], row.timings["numpool"]
     return row.faster() < 1 - SAME and pool.low > own.high

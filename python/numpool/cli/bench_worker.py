@@ -1,7 +1,8 @@
 """One contender of ``numpool bench``, in a process of its own.
 
-A line of JSON on standard input is an order: {"work": …, "size": bytes} prepares, and answers the
-seconds that one operation took; {"loops": n} does so many, and answers the seconds of one.
+A line of JSON on standard input is an order. {"work": …, "size": bytes} prepares a work, and the
+answer is the seconds of one operation. {"loops": n} runs it n times, and the answer is the seconds
+of one.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ import numpool
 from numpool import _core
 
 CONTENDERS = ("default", "mallopt", "numpool", "limit")
-"""The last one allocates nothing, and is there for `a + b` only."""
+"""The last one allocates nothing; it exists for `a + b` only."""
 
 BURST = 32 << 20
-"""Bytes of the arrays of one burst, or four arrays where they are larger."""
+"""Bytes of all arrays of a burst, which has at least four arrays."""
 
 LIMIT = "np.add(a, b, out=c)"
 WORKS = {
@@ -49,10 +50,10 @@ def prepare(contender: str) -> None:
 
 
 def loop_of(work: str, size: int) -> Callable[[int], None]:
-    """A bare loop around the work's statement, on arrays of so many bytes."""
+    """A bare loop around the work's statement, on arrays of this size in bytes."""
     count = max(size // 8, 1)
     names: dict[str, Any] = {"np": np, "count": count, "burst": range(burst_of(size))}
-    # No other arrays than it needs: they would take memory, and the processor's caches.
+    # Only the arrays that it needs: others would take memory and caches.
     for name in re.findall(r"\b[abc]\b", WORKS[work]):
         names[name] = np.ones(count)
     exec(f"def loop(loops):\n    for _ in range(loops):\n        {WORKS[work]}", names)
@@ -66,22 +67,22 @@ def burst_of(size: int) -> int:
 
 
 def seconds_of(loop: Callable[[int], None], loops: int) -> float:
-    """What one operation takes."""
+    """The seconds of one operation."""
     start = time.perf_counter()
     loop(loops)
     return (time.perf_counter() - start) / loops
 
 
 def main() -> None:
-    """Do as ordered until nobody orders any more."""
-    # Ctrl-C is for whoever orders: the end of standard input is ours.
+    """Follow orders until standard input ends."""
+    # The parent handles Ctrl-C; this process ends with its standard input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare(sys.argv[1])
     loop: Callable[[int], None] | None = None
     for line in sys.stdin:
         order = json.loads(line)
         if "work" in order:
-            # What the one before left goes first: both together may be more than fits.
+            # Free the last work's arrays first, as both may not fit in memory.
             loop = None
             loop = loop_of(order["work"], order["size"])
             loop(1)

@@ -25,7 +25,7 @@ CONTENDERS = {
     "the pool, --tune-malloc": ("--tune-malloc",),
 }
 SAME = 0.03
-"""Less than that, as a share, is no difference."""
+"""A smaller share than this is no difference."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Contender:
-    """What one way to run the program took."""
+    """The figures of one way to run the program."""
 
     name: str
     options: tuple[str, ...]
@@ -64,7 +64,7 @@ class Comparison:
 
 
 class ProgramFailed(Exception):
-    """The program did not come to its end, so there is nothing to compare."""
+    """The program did not reach its end, so there is nothing to compare."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
@@ -74,7 +74,7 @@ class ProgramFailed(Exception):
 def measure(
     program: Sequence[str], flags: Sequence[str], options: Sequence[str], *, rounds: int, tune: bool
 ) -> Comparison:
-    """Run it so often each way, in turns, after a run that only warms up."""
+    """Run the program this many times each way, in turns, after a run that only warms up."""
     ways = {name: way for name, way in CONTENDERS.items() if tune or "--tune-malloc" not in way}
     figures: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     names = list(ways)
@@ -91,7 +91,7 @@ def measure(
 def figures_of(
     program: Sequence[str], flags: Sequence[str], options: Sequence[str]
 ) -> dict[str, Any]:
-    """The figures of one run, whose output is thrown away. Raises ProgramFailed."""
+    """The figures of one run, whose output is discarded. Raises ProgramFailed."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("NUMPOOL_")
     }
@@ -132,13 +132,13 @@ def contender(name: str, options: tuple[str, ...], runs: list[dict[str, Any]]) -
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """The quartiles of some figures, three at least."""
+    """The quartiles of at least three figures."""
     low, median, high = statistics.quantiles(values, n=4, method="inclusive")
     return Spread(median, low, high)
 
 
 def advice(contenders: Sequence[Contender]) -> str:
-    """Which options to use, in a sentence or two."""
+    """One or two sentences on the options to use."""
     own, *others = contenders
     best = min(others, key=lambda one: one.seconds.median)
     # The fewest options that are about as fast.

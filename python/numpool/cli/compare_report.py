@@ -14,7 +14,7 @@ from numpool.cli.run_report import count, seconds
 
 
 def report(comparison: Comparison) -> RenderableType:
-    """A row for each way to run the program, and which options to use."""
+    """A row for each way to run the program, and the options to use."""
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="", pad_edge=False)
     table.add_column("allocator", style="cyan", no_wrap=True)
     for name in ("time", "peak memory", "page faults", "faster"):
@@ -40,7 +40,7 @@ def with_spread(text: str, spread: Spread) -> str:
 
 
 def faster(own: Contender, one: Contender) -> str:
-    """How many times as fast as NumPy's own allocator; in brackets where that may be chance."""
+    """The speed to NumPy's own allocator, in brackets if that may be chance."""
     times = own.seconds.median / one.seconds.median
     apart = one.seconds.high < own.seconds.low or one.seconds.low > own.seconds.high
     text = f"{times:.2f}x"

@@ -1,4 +1,4 @@
-"""Where the commands show their reports."""
+"""The console on which the commands show their reports."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from rich.console import Console, RenderableType
 
 NARROW = 80
 WIDE = 100
-"""Lines that are longer than this are hard to follow from one end to the other."""
+"""Longer lines are hard to read."""
 
 
 def standard_output() -> Console:
-    """The console on standard output: as wide as the terminal, within reason, or 80 columns."""
+    """The console on standard output, as wide as the terminal up to a maximum, or 80 columns."""
     console = Console(highlight=False, emoji=False)
     console.width = min(console.width, WIDE) if console.is_terminal else NARROW
     return console
@@ -24,7 +24,7 @@ def show(report: RenderableType) -> None:
 
 
 def render(report: RenderableType, *, terminal: bool = False, width: int = NARROW) -> str:
-    """The report as text; coloured for a terminal that shows colours, unless NO_COLOR is set."""
+    """The report as text, coloured on a terminal with colours unless NO_COLOR is set."""
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=width, highlight=False, emoji=False)
     console.print(report)

@@ -1,4 +1,4 @@
-"""Huge pages: what the system says of them, and whether it gives them."""
+"""Huge pages: the system's settings, and whether it really gives them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TRIED = 8 << 20
 
 @dataclass(frozen=True)
 class ReservedPages:
-    """Huge pages of one size that are set aside for those who ask for them by name."""
+    """Huge pages of one size that are reserved for programs that ask for them by name."""
 
     size: int
     total: int
@@ -24,21 +24,21 @@ class ReservedPages:
 
 @dataclass(frozen=True)
 class HugePages:
-    """What the system says, and what it does."""
+    """The system's settings, and what it does."""
 
     mode: str
-    """always, madvise or never: who gets huge pages without naming them."""
+    """always, madvise or never: which memory gets transparent huge pages."""
     defrag: str
-    """How hard the kernel tries."""
+    """How hard the kernel tries to make them."""
     size: int
-    """Bytes of one; 0 where there are none."""
+    """Bytes of one; 0 if there are none."""
     given: bool | None
-    """Whether some were given when asked for just now; None where they are off."""
+    """Whether the system gave some in a trial; None if they are off."""
     reserved: list[ReservedPages]
 
 
 def look_at_huge_pages() -> HugePages:
-    """Read the settings, and try."""
+    """Read the settings, and try to get huge pages."""
     mode = chosen(TRANSPARENT / "enabled")
     size = TRANSPARENT / "hpage_pmd_size"
     return HugePages(
@@ -51,18 +51,18 @@ def look_at_huge_pages() -> HugePages:
 
 
 def offered() -> bool:
-    """Whether this system gives huge pages to those who ask."""
+    """Whether this system gives huge pages to programs that ask."""
     return chosen(TRANSPARENT / "enabled") != "never"
 
 
 def chosen(file: Path) -> str:
-    """The word in brackets; "never" where there is no such file."""
+    """The word in brackets; "never" if there is no such file."""
     found = re.search(r"\[([\w+]+)\]", file.read_text()) if file.exists() else None
     return found[1] if found else "never"
 
 
 def reserved_pages() -> list[ReservedPages]:
-    """What is set aside, small pages first."""
+    """The reserved huge pages, small pages first."""
     found = []
     for folder in RESERVED.glob("hugepages-*kB"):
         size = int(re.sub(r"\D", "", folder.name)) * 1024
@@ -74,7 +74,7 @@ def reserved_pages() -> list[ReservedPages]:
 
 
 def try_for_huge_pages() -> bool:
-    """Ask for huge pages, touch the memory, and see what it is made of."""
+    """Ask for huge pages, touch the memory, and see which pages it has."""
     with mmap.mmap(-1, TRIED, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         try:
             memory.madvise(mmap.MADV_HUGEPAGE)
@@ -89,7 +89,7 @@ def try_for_huge_pages() -> bool:
 
 
 def huge_bytes_at(address: int, smaps: str) -> int:
-    """How much of the mapping at this address is huge pages."""
+    """The bytes of the mapping at this address that are huge pages."""
     inside = False
     for line in smaps.splitlines():
         bounds = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from numpool.cli.arguments import Parser, add_json, json_file, write_json
 
 DESCRIPTION = """\
-Tell what this machine offers to pools: versions, processor, page sizes, whether huge pages are
-really given, memory limits, what allocates for NumPy here, and hints where something could be
-better. Try it inside a program's surroundings: numpool run -m numpool info"""
+Show what this machine offers to pools: versions, processor, page sizes, whether the system really
+gives huge pages, memory limits, NumPy's allocator, and hints on what could be better. To see it as
+a program under numpool run does: numpool run -m numpool info"""
 
 
 def parser() -> Parser:
@@ -20,7 +20,7 @@ def parser() -> Parser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Gather, and show or write."""
+    """Gather the facts, and show or write them."""
     options = parser()
     given = options.parse_args(arguments)
 

@@ -14,7 +14,7 @@ from numpool.cli.machine import Machine, Memory
 
 
 def report(machine: Machine) -> RenderableType:
-    """All there is to say, in pairs, and the hints below."""
+    """All facts as pairs, and the hints below."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="cyan", no_wrap=True)
     table.add_column()
@@ -42,7 +42,7 @@ def lines(machine: Machine) -> Iterator[tuple[str, str]]:
 
 
 def huge_pages(pages: HugePages) -> str:
-    """The settings, and whether they are in force."""
+    """The settings, and whether they work."""
     if pages.mode == "never":
         return "off"
     who = "for all memory" if pages.mode == "always" else "for those who ask"
@@ -51,7 +51,7 @@ def huge_pages(pages: HugePages) -> str:
 
 
 def reserved(pages: HugePages) -> str:
-    """Huge pages that are set aside."""
+    """Reserved huge pages."""
     some = [
         f"{one.free} of {one.total} of {format_size(one.size)} free"
         for one in pages.reserved
@@ -61,7 +61,7 @@ def reserved(pages: HugePages) -> str:
 
 
 def memory(memory: Memory) -> str:
-    """How much there is."""
+    """How much memory there is."""
     return (
         f"{format_size(memory.total)}, {format_size(memory.available)} available; this process "
         f"may use {format_size(memory.usable)}"
@@ -69,7 +69,7 @@ def memory(memory: Memory) -> str:
 
 
 def limits(memory: Memory) -> str:
-    """What bounds it, beside the machine."""
+    """The limits of this process."""
     bounds = [
         f"{name} {format_size(size)}"
         for name, size in (

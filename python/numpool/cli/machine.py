@@ -24,11 +24,11 @@ ALLOCATORS = ("mimalloc", "jemalloc", "tcmalloc", "hoard", "rpmalloc", "snmalloc
 
 @dataclass(frozen=True)
 class Versions:
-    """What runs here."""
+    """The versions of what runs here."""
 
     numpool: str
     compiler: str
-    """What built the extension."""
+    """The compiler that built the extension."""
     python: str
     gil: str
     numpy: str
@@ -38,12 +38,12 @@ class Versions:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes; None where nothing bounds it."""
+    """Memory in bytes; None for no limit."""
 
     total: int
     available: int
     usable: int
-    """What this process may use: what "50%" is half of."""
+    """What this process may use: "50%" is half of it."""
     address_limit: int | None
     data_limit: int | None
     locked_limit: int | None
@@ -57,12 +57,12 @@ class Machine:
     versions: Versions
     processor: str
     cores: int
-    """That this process may run on."""
+    """The cores that this process may run on."""
     page_size: int
     huge_pages: HugePages
     memory: Memory
     numpy_allocator: str
-    """Who allocates for NumPy in this process."""
+    """NumPy's allocator in this process."""
     pool: str | None
     """The pool that is installed in this process."""
     preloaded: list[str]
@@ -71,7 +71,7 @@ class Machine:
 
 
 def gather() -> Machine:
-    """Look around."""
+    """Gather all facts."""
     versions = look_at_versions()
     memory = look_at_memory()
     huge_pages = look_at_huge_pages()
@@ -113,13 +113,13 @@ def gil() -> str:
 
 
 def processor(cpuinfo: str) -> str:
-    """What the processor calls itself."""
+    """The processor's name."""
     found = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
     return found[1].strip() if found else platform.machine()
 
 
 def look_at_memory() -> Memory:
-    """How much there is, and what bounds its use."""
+    """How much memory there is, and its limits."""
     fields = dict(
         re.findall(r"^(\w+):\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     )
@@ -142,7 +142,7 @@ def limit(which: int) -> int | None:
 
 
 def preloaded_allocators(maps: str) -> list[str]:
-    """The files mapped here that are allocators in the place of glibc's."""
+    """The mapped files that are allocators in place of glibc's."""
     files = {line.split(maxsplit=5)[-1] for line in maps.splitlines() if line.count("/")}
     return sorted(file for file in files if any(name in Path(file).name for name in ALLOCATORS))
 
@@ -150,7 +150,7 @@ def preloaded_allocators(maps: str) -> list[str]:
 def hints(
     versions: Versions, memory: Memory, huge_pages: HugePages, preloaded: list[str]
 ) -> list[str]:
-    """What could be better here, and how."""
+    """What could be better on this machine, and how."""
     found = []
     if huge_pages.mode == "never":
         found.append(

@@ -1,7 +1,7 @@
-"""What ``numpool run`` does inside the program: it installs the pool, and sums up at the end.
+"""``numpool run`` inside the program: installs the pool, and sums up at the end.
 
-Called by `startup/sitecustomize.py`. Until the program has ended this imports nothing that NumPy
-has not imported.
+`startup/sitecustomize.py` calls it. Before the program has ended, it imports only modules that
+NumPy has imported already.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ def install(settings: str) -> None:
         wipe=given["wipe"],
         name="run",
     )
-    # Without another pool behind it, so that the limit is one.
+    # Without a fallback to another allocator, so that the limit holds.
     numpool.install(pool, fallback=None, tune_malloc=given["tune_malloc"])
     _installed.append(pool)
 
 
 def finish(settings: str, outputs: dict[int, os.stat_result | None], forks: int) -> None:
-    """Sum up, after all that the program does.
+    """Sum up, after the program has ended.
 
-    `outputs` is what standard output and standard error were at its start; so often it has forked.
+    `outputs` is what standard output and standard error were at its start.
     """
     ended = time.monotonic()
     interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
@@ -66,24 +66,24 @@ def finish(settings: str, outputs: dict[int, os.stat_result | None], forks: int)
 
 
 def end_by_interrupt() -> None:
-    """Have Python end by SIGINT, as it does after a KeyboardInterrupt that nobody caught.
+    """Make Python end by SIGINT, as it does after an uncaught KeyboardInterrupt.
 
-    It forgets what it had in mind when a text is executed, as every dataclass does that is defined;
-    and remembers it when a text ends so.
+    Python clears its note of that interrupt at each `exec`, which dataclasses call. An `exec` that
+    ends with a KeyboardInterrupt sets the note again.
     """
     with suppress(KeyboardInterrupt):
         exec("raise KeyboardInterrupt")
 
 
 def flush_output() -> None:
-    """What the program printed comes first. Python flushes again, and complains where it fails."""
+    """Flush the program's output before the summary. Python reports a failure itself later."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()
 
 
 def is_terminal() -> bool:
-    """Whether the summary is going to a terminal."""
+    """Whether the summary goes to a terminal."""
     try:
         return os.isatty(2)
     except OSError:
@@ -91,9 +91,9 @@ def is_terminal() -> bool:
 
 
 def show(text: str, number: int, outputs: dict[int, os.stat_result | None]) -> None:
-    """Write to standard output or error, 1 or 2, if that is what it was at the start.
+    """Write to standard output or error (1 or 2), if it is the same file as at the start.
 
-    The program may have put something else in its place, a file of its own at worst.
+    The program may have opened another file under this number.
     """
     try:
         before, now = outputs[number], os.fstat(number)

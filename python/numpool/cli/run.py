@@ -1,8 +1,8 @@
 """``numpool run``: a Python program with the pool as NumPy's allocator.
 
-The program is run by Python itself: this process becomes ``python program…`` by exec, so that
-everything about it, from ``__main__`` to its exit code, is Python's own doing. What installs the
-pool there is `startup/sitecustomize.py`, which Python's `site` imports before any program; the way
+Python itself runs the program: this process becomes ``python program…`` by exec, so everything from
+``__main__`` to the exit code is as without numpool. `startup/sitecustomize.py`, which Python's
+`site` imports before any program, installs the pool there; the way
 to it is one entry in PYTHONPATH, which is gone again before the program begins.
 """
 
@@ -34,15 +34,15 @@ from numpool.cli.arguments import (
 STARTUP = Path(__file__).parent / "startup"
 
 DESCRIPTION = """\
-Run a Python program with the pool as NumPy's allocator, and show at its end what came of it.
+Run a Python program with the pool as NumPy's allocator, and show a summary at its end.
 
-PROGRAM is what you would write behind 'python': a script and its arguments, -m MODULE, -c CODE, a
-folder or a zip file, - for standard input, with Python's own options before it (-u, -W, -X ...).
-Everything else is as without numpool: output, exit code, signals, tracebacks, what the program
-sees of itself. NumPy's allocator is replaced when the program imports NumPy."""
+PROGRAM is what you would write after 'python': a script and its arguments, -m MODULE, -c CODE, a
+folder or a zip file, or - for standard input, with Python's own options before it (-u, -W, -X ...).
+Everything else is as without numpool: output, exit code, signals, tracebacks, and what the program
+sees of itself. The pool replaces NumPy's allocator when the program imports NumPy."""
 
 EPILOG = """\
-Options may also be given by environment variables: NUMPOOL_LIMIT=2GiB, NUMPOOL_HUGE_PAGES=off,
+Environment variables may give options, too: NUMPOOL_LIMIT=2GiB, NUMPOOL_HUGE_PAGES=off,
 NUMPOOL_WIPE=1 and so on. A program that ends by os._exit() or a signal ends without a summary.
 
 examples:
@@ -53,7 +53,7 @@ examples:
 
 
 def parser() -> Parser:
-    """The options of ``numpool run``; what follows them is for Python."""
+    """The options of ``numpool run``; Python gets all that follows them."""
     parser = Parser(
         "run",
         usage="numpool run [options] PROGRAM [arguments]",
@@ -65,7 +65,7 @@ def parser() -> Parser:
         one_of("slab", "none"),
         "slab",
         metavar="KIND",
-        help="the kind of pool: slab, or none for NumPy's own allocator, to have its figures",
+        help="the kind of pool: slab, or none for the figures of NumPy's own allocator",
     )
     parser.add_value(
         "--limit",
@@ -80,34 +80,34 @@ def parser() -> Parser:
         one_of("on", "off", "auto"),
         "auto",
         metavar="on|off|auto",
-        help="huge pages for large arrays: auto takes them where the system offers them, on "
-        "refuses to start where it does not",
+        help="huge pages for large arrays: auto uses them if the system offers them, on refuses to "
+        "start if it does not",
     )
     parser.add_value(
         "--decay",
         to_seconds,
         1.0,
         metavar="SECONDS",
-        help="unused memory goes back to the system after so long (1)",
+        help="unused memory goes back to the system after this time (1)",
     )
-    parser.add_switch("--background", help="have a thread do that in an idle program, too")
+    parser.add_switch("--background", help="a thread does that in an idle program, too")
     parser.add_switch("--wipe", help="zero memory when an array gives it back")
     parser.add_switch(
         "--tune-malloc",
-        help="have glibc keep freed memory, too, for what does not pass through NumPy's allocator",
+        help="make glibc keep freed memory, for what does not pass through NumPy's allocator",
     )
     parser.add_switch(
         "--children",
-        help="install the pool in Python processes that the program starts, too (those that "
-        "it forks have it anyhow); they see it in PYTHONPATH",
+        help="install the pool in Python processes that the program starts, too (forked ones "
+        "always have it); they see it in PYTHONPATH",
     )
     parser.add_switch(
         "--compare",
-        help="run the program several times, its output thrown away: with NumPy's own allocator "
-        "and on the pool, with and without --tune-malloc, in turns; show what each took",
+        help="run the program several times, without its output: with NumPy's own allocator and on "
+        "the pool, with and without --tune-malloc, in turns; show what each took",
     )
     parser.add_value(
-        "--rounds", to_rounds, 5, metavar="N", help="how often --compare runs it each way (5)"
+        "--rounds", to_rounds, 5, metavar="N", help="how many times --compare runs it each way (5)"
     )
     parser.add_switch("--quiet", help="show no summary")
     add_json(parser)
@@ -115,7 +115,7 @@ def parser() -> Parser:
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The options of ours, which are long ones, and what is Python's: all the rest."""
+    """Split into numpool's options, which are long ones, and the rest, which is Python's."""
     with_value = {"--pool", "--limit", "--huge-pages", "--decay", "--json", "--rounds"}
     end = 0
     while end < len(arguments) and arguments[end].startswith("--"):
@@ -126,7 +126,7 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def python_options(arguments: Sequence[str]) -> list[str]:
-    """The options at the start of Python's command line, one by one: -uW error is -u, -Werror."""
+    """Python's own options at the start, one by one: -uW error is -u, -Werror."""
     options: list[str] = []
     rest = iter(arguments)
     for argument in rest:
@@ -143,12 +143,12 @@ def python_options(arguments: Sequence[str]) -> list[str]:
 
 
 def flag_against_startup(options: Sequence[str]) -> str | None:
-    """The flag that keeps Python from reading PYTHONPATH or importing `site`, if one does."""
+    """The flag, if any, that keeps Python from reading PYTHONPATH or importing `site`."""
     return next((option for option in options if option in ("-I", "-E", "-S")), None)
 
 
 def names_python(program: str) -> bool:
-    """Whether this is Python itself, not a program for it."""
+    """Whether this is Python itself and not a program for it."""
     is_python = re.fullmatch(r"python[0-9.]*t?", Path(program).name) is not None
     return is_python and (os.sep in program or not Path(program).exists())
 
@@ -242,7 +242,7 @@ def malloc_can_be_tuned() -> bool:
 
 
 def check_huge_pages(options: Parser) -> None:
-    """The parser's error where the system has none to give."""
+    """End with the parser's error if the system gives no huge pages."""
     from numpool.cli import huge_pages
 
     if not huge_pages.offered():
@@ -253,7 +253,7 @@ def check_huge_pages(options: Parser) -> None:
 
 
 def check_malloc(options: Parser) -> None:
-    """The parser's error where malloc is not glibc's, here and so in the program."""
+    """End with the parser's error if malloc is not glibc's."""
     try:
         _core._keep_heap()
     except ValueError as error:
@@ -262,7 +262,7 @@ def check_malloc(options: Parser) -> None:
 
 
 def become(arguments: Sequence[str], settings: dict[str, object], *, children: bool) -> NoReturn:
-    """Replace this process by Python with these arguments; the settings go by the environment."""
+    """Replace this process by Python with these arguments, and settings in the environment."""
     environment = dict(os.environ)
     before = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = f"{STARTUP}{os.pathsep}{before}" if before else str(STARTUP)
@@ -275,7 +275,7 @@ def become(arguments: Sequence[str], settings: dict[str, object], *, children: b
         "clock": time.monotonic(),
     }
     whom = "children" if children else "alone"
-    # As a literal of Python's: `ast` is loaded wherever NumPy is, and `json` is not.
+    # A Python literal, because NumPy has loaded `ast`, but not `json`.
     environment["NUMPOOL_RUN"] = f"{os.getpid()} {whom} {started | settings!r}"
     sys.stdout.flush()
     sys.stderr.flush()

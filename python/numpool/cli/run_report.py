@@ -18,11 +18,11 @@ from numpool.cli.run_summary import RunSummary, SizeFigures, sentences
 
 BAR = 20
 BOUNDS = [64, 512, 4 << 10, 32 << 10, 64 << 10]
-"""The upper ends of the chart's rows; what is larger has a row of its own."""
+"""The upper ends of the chart's rows; larger blocks have a row of their own."""
 
 
 def render(summary: RunSummary, *, terminal: bool) -> str:
-    """The summary, coloured where it goes to a terminal that shows colours, and NO_COLOR is not."""
+    """The summary, coloured on a terminal with colours unless NO_COLOR is set."""
     return console.render(report(summary), terminal=terminal)
 
 
@@ -37,14 +37,14 @@ def report(summary: RunSummary) -> RenderableType:
 
 
 def title(summary: RunSummary) -> Text:
-    """What was run, shortened to fit."""
+    """The program, shortened to fit."""
     text = Text(f"numpool run {shlex.join(summary.program)}".splitlines()[0], style="bold")
     text.truncate(console.NARROW - 6, overflow="ellipsis")
     return text
 
 
 def figures(summary: RunSummary) -> Table:
-    """The figures that are one number, in two columns of pairs."""
+    """The single figures, in two columns of pairs."""
     table = Table.grid(padding=(0, 2))
     for style, width in (("cyan", None), ("", 37), ("cyan", None), ("", None)):
         table.add_column(style=style, min_width=width, no_wrap=True)
@@ -54,7 +54,7 @@ def figures(summary: RunSummary) -> Table:
 
 
 def work(summary: RunSummary) -> Iterator[tuple[str, str]]:
-    """What was done, each figure with its name."""
+    """The figures of the work, each with its name."""
     yield "run time", seconds(summary.seconds)
     if summary.installed:
         blocks = "1 block" if summary.requests == 1 else f"{count(summary.requests)} blocks"
@@ -69,7 +69,7 @@ def work(summary: RunSummary) -> Iterator[tuple[str, str]]:
 
 
 def memory(summary: RunSummary) -> Iterator[tuple[str, str]]:
-    """What it took, each figure with its name."""
+    """The figures of the memory, each with its name."""
     if summary.installed:
         yield "peak live", format_size(summary.peak_live)
         yield "live at end", format_size(summary.live)
@@ -119,7 +119,7 @@ def in_rows(sizes: list[SizeFigures]) -> dict[str, SizeFigures]:
 
 
 def count(number: int) -> str:
-    """A number of things, short where it is large."""
+    """A count, shortened if it is large."""
     for unit, name in ((10**9, "billion"), (10**6, "million")):
         if number >= 10 * unit:
             return f"{number / unit:,.1f} {name}"
@@ -127,7 +127,7 @@ def count(number: int) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A share in per cent, which is 100 % for nothing less than all."""
+    """A share in per cent; only the whole is 100 %."""
     if part == whole:
         return "100 %" if whole else "none"
     return f"{min(99.9, 100 * part / whole):.1f} %"

@@ -1,4 +1,4 @@
-"""What came of a run: figures, and what they advise."""
+"""The figures of a run, and advice from them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import numpool
 
 BESIDE_ARRAYS = 128 << 20
-"""What Python with the usual libraries may hold beside NumPy's arrays: no surprise."""
+"""What Python with the usual libraries may hold besides NumPy's arrays."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class SizeFigures:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The figures of one run. Bytes, where nothing else is said."""
+    """The figures of one run, in bytes unless stated otherwise."""
 
     program: list[str]
     """As given to Python."""
@@ -41,13 +41,13 @@ class RunSummary:
     installed: bool
     """Whether the program imported NumPy, so that the pool was installed."""
     asked: int
-    """What NumPy asked for, in all."""
+    """The bytes that NumPy asked for."""
     requests: int
-    """In how many blocks."""
+    """The number of blocks that NumPy asked for."""
     hits: int
-    """How many of those could be met with memory at hand."""
+    """The number of these that reused memory."""
     failures: int
-    """Requests that were refused."""
+    """The number of requests that were refused."""
     limit: int | None
     live: int
     """What is in use at the end, as the pool rounds it."""
@@ -56,17 +56,17 @@ class RunSummary:
     peak_held: int
     """The most that the pool held at once, unused memory included."""
     rounded: int
-    """What small blocks took beyond what was asked for, in all."""
+    """What small blocks took in addition to what was asked for."""
     cached: int
     """What the pool held unused at the end."""
     peak_resident: int
-    """The most that the whole process had in memory."""
+    """The most that the whole process had in memory at once."""
     page_faults: int
     major_page_faults: int
-    """Of those, with a disk to wait for."""
+    """The number of these that waited for a disk."""
     tune_malloc: bool
     forked: int
-    """How often the program forked; its children's figures are not among these."""
+    """How many times the program forked; these figures do not include its children."""
     children_peak_resident: int
     """The most that any process had in memory that the program started or forked and waited for."""
     own_pool: str
@@ -77,7 +77,7 @@ class RunSummary:
 def gather(
     settings: dict[str, Any], pool: numpool.SlabPool | None, ended: float, forks: int
 ) -> RunSummary:
-    """The figures of the program that is at its end in this process."""
+    """The figures of the program that has ended in this process."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     stats = None if pool is None else pool.stats()
     every = () if stats is None else stats.classes
@@ -116,13 +116,13 @@ def gather(
 
 
 def peak_resident() -> int:
-    """Of this program: getrusage's would include what this process was before its exec."""
+    """The program's peak; getrusage would include the process before its exec."""
     found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
 def own_pool(pool: numpool.SlabPool | None) -> str:
-    """What the program has installed in place of the run's pool; empty where it has not."""
+    """The pool that the program installed in place of the run's; empty if none."""
     if pool is None:
         return ""
     now = numpool.current()
@@ -141,12 +141,12 @@ def write(summary: RunSummary, file: str) -> None:
 
 
 def advice(summary: RunSummary) -> str | None:
-    """What to do, and what the figures do not cover; None where there is nothing to say."""
+    """Advice, and what the figures do not cover; None if there is neither."""
     return " ".join(sentences(summary)) or None
 
 
 def sentences(summary: RunSummary) -> Iterator[str]:
-    """Each thing to say, as a sentence or two."""
+    """Each piece of advice, in one or two sentences."""
     others = other_processes(summary)
     if summary.pool == "none":
         yield "NumPy allocated as without numpool (--pool none)."
@@ -189,7 +189,7 @@ def sentences(summary: RunSummary) -> Iterator[str]:
 
 
 def limit_refused(summary: RunSummary) -> str:
-    """Whose limit a MemoryError was."""
+    """The limit that raised MemoryError."""
     return (
         f"The limit of {numpool.format_size(summary.limit or 0)} refused {summary.failures:,} "
         f"request{'s' * (summary.failures != 1)}: raise --limit, or expect MemoryError."
@@ -197,7 +197,7 @@ def limit_refused(summary: RunSummary) -> str:
 
 
 def other_processes(summary: RunSummary) -> str:
-    """What the figures say nothing of; empty where there was no other process."""
+    """The processes that the figures do not cover; empty if there were none."""
     size = numpool.format_size
     peak = summary.children_peak_resident
     if summary.forked:

@@ -1,4 +1,4 @@
-"""The figures of ``numpool bench``: contenders in processes of their own, taking turns."""
+"""The figures of ``numpool bench``: contenders that take turns, each in its own process."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SIZES = [64, KIB, 16 * KIB, 128 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB, GIB, 4 * GIB]
 
 ARRAYS = 16
-"""Of one size that live at once in all contenders together."""
+"""Arrays of one size that live at once in all contenders together."""
 SAMPLE = 0.02
-"""Seconds that a round of one contender takes, at least one operation."""
+"""Seconds of a contender's round, which has at least one operation."""
 FEWEST, MOST = 3, 50
 """Rounds."""
 
@@ -40,7 +40,7 @@ class Plan:
     works: tuple[str, ...]
     largest: int
     seconds: float
-    """For all of it, shared out evenly; the fewest rounds may take longer."""
+    """Seconds for everything, in equal shares; the fewest rounds may take longer."""
 
 
 QUICK = Plan(("a + b", "burst, then all freed"), 64 * MIB, 30.0)
@@ -49,7 +49,7 @@ FULL = Plan(tuple(work for work in WORKS if work != LIMIT), SIZES[-1], 360.0)
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds that one operation took: quartiles of all rounds."""
+    """The seconds of one operation: quartiles of all rounds."""
 
     median: float
     low: float
@@ -64,7 +64,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Row:
-    """One size: bytes of each array, and what each contender took."""
+    """One size: the bytes of each array, and each contender's timing."""
 
     size: int
     timings: dict[str, Timing]
@@ -76,7 +76,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """One work, and what it is in Python."""
+    """One work, with its statement in Python."""
 
     work: str
     statement: str
@@ -85,7 +85,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Timings:
-    """All that was measured, and where."""
+    """All figures, and the machine."""
 
     machine: Machine
     seconds: float
@@ -93,7 +93,7 @@ class Timings:
 
 
 class WorkerEnded(Exception):
-    """A process that measures is gone; its standard error says why, or a signal ended it."""
+    """A process that measures has ended; the message is its standard error or its signal."""
 
 
 class Worker:
@@ -108,10 +108,10 @@ class Worker:
         )
 
     def order(self, **order: object) -> float:
-        """The answer to an order. Raises WorkerEnded where there is none."""
+        """The answer to an order. Raises WorkerEnded if there is none."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        # One that is gone takes no order: there is no answer then.
+        # A process that has ended takes no order, and gives no answer.
         with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(order) + "\n")
             self.process.stdin.flush()
@@ -163,7 +163,7 @@ def measure(plan: Plan) -> Timings:
 
 
 def fitting(plan: Plan, available: int) -> list[int]:
-    """The sizes for which all that lives at once fits in the memory there is."""
+    """The sizes whose arrays fit in memory in all contenders at once."""
     room = min(available, numpool.memory_limit()) // ARRAYS
     return [size for size in SIZES if size <= min(plan.largest, room)]
 
@@ -189,11 +189,11 @@ def take_turns(
 
 
 def loops_for(seconds: float) -> int:
-    """How many operations make up a round, where one takes so long."""
+    """The number of operations in a round, from the seconds of one."""
     return max(1, min(1_000_000, int(SAMPLE / seconds)))
 
 
 def summed_up(rounds: list[float]) -> Timing:
-    """The quartiles of some rounds, three at least."""
+    """The quartiles of at least three rounds."""
     low, median, high = statistics.quantiles(rounds, n=4, method="inclusive")
     return Timing(median, low, high, len(rounds))

@@ -1,7 +1,7 @@
 """The start of a program under ``numpool run``: Python's `site` imports this before the program.
 
-The program shall not notice. So this imports nothing but what Python has already loaded, takes its
-own traces away, lets a `sitecustomize` of the user's own take its place, and waits: numpool is
+The program must not notice. So this imports only what Python has loaded already, removes its own
+traces, lets the user's own `sitecustomize` take its place, and waits: numpool is
 imported once the program has imported NumPy (which reads settings of its own at that moment, that
 the program may have made), and again at the end, after the program's own last words, to sum up.
 """
@@ -23,10 +23,10 @@ PYTHONPATH_BEFORE = "NUMPOOL_RUN_PYTHONPATH"
 
 
 class WhenNumpyIsImported:
-    """A finder that finds what others find, and has one thing done after NumPy was imported.
+    """A finder that finds what others find, and calls a function after NumPy is imported.
 
-    It stays in `sys.meta_path`: whoever shortened that list while another thread walks along it
-    would make that thread pass over the next finder.
+    It stays in `sys.meta_path`: if it removed itself while another thread iterates over that list,
+    that thread would miss the next finder.
     """
 
     def __init__(self, then: "Callable[[], None]") -> None:
@@ -38,7 +38,7 @@ class WhenNumpyIsImported:
         path: "Sequence[str] | None" = None,
         target: "ModuleType | None" = None,
     ) -> "ModuleSpec | None":
-        """The spec of NumPy, whose loader is going to do more."""
+        """The spec of NumPy, with an extended loader."""
         if name != "numpy" or self.then is None:
             return None
         for finder in sys.meta_path:
@@ -53,7 +53,7 @@ class WhenNumpyIsImported:
         return None
 
     def extend(self, loader: "Loader") -> None:
-        """Let this loader do more: a change of the one object, whose class stays as it is."""
+        """Make this loader call the function; only this object changes, not its class."""
 
         def exec_module(module: "ModuleType") -> None:
             del loader.exec_module
@@ -62,8 +62,8 @@ class WhenNumpyIsImported:
             if then is not None:
                 then()
 
-        # Importing leaves its own frames out of tracebacks, which it knows by these names; this one
-        # stands among them.
+        # The import system removes frames with these names from tracebacks, so this frame is
+        # removed, too.
         exec_module.__code__ = exec_module.__code__.replace(
             co_filename="<frozen importlib._bootstrap>", co_name="_call_with_frames_removed"
         )
@@ -71,7 +71,7 @@ class WhenNumpyIsImported:
 
 
 def begin(pid: int, settings: str) -> None:
-    """Await NumPy; in the program's own process, not in its children, the end, too."""
+    """Install the pool with NumPy; in the program's own process, also sum up at its end."""
 
     def install() -> None:
         from numpool.cli import program
@@ -81,7 +81,7 @@ def begin(pid: int, settings: str) -> None:
     def finish() -> None:
         if os.getpid() != pid:
             return
-        # A module of the program's own that is called as one of ours needs is not meant.
+        # The program's own modules must not hide modules that the summary needs.
         sys.path[:] = paths
         from numpool.cli import program
 
@@ -99,7 +99,7 @@ def begin(pid: int, settings: str) -> None:
 
 
 def status(number: int) -> "os.stat_result | None":
-    """What is open as this number."""
+    """The status of the file with this number, or None."""
     try:
         return os.fstat(number)
     except OSError:
@@ -107,7 +107,7 @@ def status(number: int) -> "os.stat_result | None":
 
 
 def vanish(*, keep_environment: bool) -> None:
-    """Leave no trace of how we came here, and make place for the user's own module."""
+    """Remove all traces of this module, and make room for the user's own."""
     sys.path[:] = [path for path in sys.path if path != HERE]
     sys.path_importer_cache.pop(HERE, None)
     del sys.modules["sitecustomize"]
@@ -122,11 +122,11 @@ def vanish(*, keep_environment: bool) -> None:
 
 
 def start() -> None:
-    """Do all of this for a program that was started so."""
+    """Begin in a program that ``numpool run`` started."""
     pid, whom, settings = os.environ[SETTINGS].split(" ", 2)
     vanish(keep_environment=whom == "children")
     begin(int(pid), settings)
-    # Where there is none, the error is the one that `site` expects then.
+    # If there is none, `site` expects this very error.
     import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
 
 

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "pools/moving/span_mover.hpp"
 #include "pools/span/span_pool.hpp"
 
 namespace {
@@ -128,14 +129,14 @@ void run_bank(const char* name, const numpool::pools::SpanBankOptions& options) 
 }
 
 void run_one(const std::string& name) {
-    numpool::pools::SpanBankOptions options;
+    numpool::pools::SpanBankOptions options{.moving = numpool::pools::move_pages};
     if (name == "numpool") return run_bank(name.c_str(), options);
     if (name == "numpool, 4 KiB pages") {
         options.huge_pages = false;
         return run_bank(name.c_str(), options);
     }
     if (name == "numpool, nothing moves") {
-        options.move_pages = false;
+        options.moving = nullptr;
         return run_bank(name.c_str(), options);
     }
     if (name == "glibc, mallopt") {

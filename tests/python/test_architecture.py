@@ -22,7 +22,7 @@ TESTS = Path(__file__).parents[1] / "cpp"
 ROOMS = {
     "base": ["", "gate"],
     "pages": ["system", "source", "range"],
-    "pools": ["magazine", "span", "slab", "fixed", "arena", "buddy", "handle"],
+    "pools": ["magazine", "span", "moving", "slab", "fixed", "arena", "buddy", "handle"],
     "threads": [
         "lifecycle", "magazine", "waiting", "slab", "fixed", "arena", "buddy", "handle", "reserve",
     ],
@@ -114,6 +114,7 @@ def test_the_map_lists_the_rooms_in_their_order() -> None:
         ("pages/source/os_pages.cpp", '#include "pages/range/page_map.hpp"'),
         ("pools/fixed/fixed_pool.cpp", "#include <threads/lifecycle/pool.hpp>"),
         ("pools/span/span_bank.hpp", '#include "pools/slab/slab.hpp"'),
+        ("pools/span/span_bank.hpp", '#include "pools/moving/span_mover.hpp"'),
         ("pools/arena/arena.hpp", '#include "pools/fixed/fixed_pool.hpp"'),
         ("threads/waiting/doorbell.hpp", '#include "bindings/python/topics.hpp"'),
         ("threads/reserve/shared_reserve_pool.hpp", '#include "threads/slab/shared_slab_pool.hpp"'),

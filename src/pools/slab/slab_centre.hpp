@@ -6,6 +6,7 @@
 
 #include "base/size_classes.hpp"
 #include "pools/magazine/magazines.hpp"
+#include "pools/moving/span_mover.hpp"
 #include "pools/slab/slab_cache.hpp"
 #include "pools/slab/slab_figures.hpp"
 #include "pools/span/span_pool.hpp"
@@ -17,7 +18,7 @@ struct SlabPoolOptions {
     /// Block sizes to serve; none leaves the choice to SizeClasses.
     std::vector<std::size_t> classes = {};
     /// The limit, and how pages are kept. Slabs are spans too: the limit counts them whole.
-    SpanBankOptions spans = {};
+    SpanBankOptions spans = {.moving = move_pages};
 };
 
 /// All that the threads of a slab pool share: the slabs of every class, and the spans. Whoever

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "pools/slab/record_arena.hpp"
 #include "pools/slab/slab.hpp"
-#include "pools/span/record_arena.hpp"
 #include "pools/span/span_bank.hpp"
 
 namespace numpool::pools {

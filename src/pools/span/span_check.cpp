@@ -62,29 +62,28 @@ void check_marks(const Span& span, pages::Tag tag) {
                 warm += span.warm;
                 require(pages == span.warm, span, "its count of warm granules is wrong");
                 check_marks(span, 0);
-                require(free_.holds(span), span, "it is free, and in the wrong lists");
+                require(cache_.free().holds(span), span, "it is free, and in the wrong lists");
                 break;
             default:
                 ++lost;
         }
     });
-    require(live == live_, "the sum of its live spans is not its count");
-    require(resting == resting_bytes_, "the sum of its resting spans is not its count");
-    require(warm == free_.warm(), "the sum of its warm granules is not its count");
-    require(peak_ >= live_, "its peak is below what is live");
+    const RestingSpans& at_rest = cache_.resting();
+    require(live == bounds_.live(), "the sum of its live spans is not its count");
+    require(resting == at_rest.bytes(), "the sum of its resting spans is not its count");
+    require(warm == cache_.free().warm(), "the sum of its warm granules is not its count");
+    require(bounds_.peak() >= live, "its peak is below what is live");
 
     std::size_t listed = 0;
-    for (const Span* list : resting_) {
-        for (; list != nullptr; list = list->next) {
-            require(list->state == Span::State::resting, *list, "it is on a list, but not resting");
-            listed += list->bytes();
-        }
-    }
-    require(listed == resting_bytes_, "not all that rests is on a list");
+    at_rest.for_each([&](const Span& span) {
+        require(span.state == Span::State::resting, span, "it is on a list, but not resting");
+        listed += span.bytes();
+    });
+    require(listed == resting, "not all that rests is on a list");
 
     std::sort(spans.begin(), spans.end(),
               [](const Span* a, const Span* b) { return a->start < b->start; });
-    std::vector<pages::Extent> regions = regions_;
+    std::vector<pages::Extent> regions = regions_.all();
     std::sort(regions.begin(), regions.end(),
               [](const auto& a, const auto& b) { return a.start < b.start; });
     std::size_t next = 0;

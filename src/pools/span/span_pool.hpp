@@ -48,13 +48,33 @@ class SpanPool {
 
     /// A block of `bytes` with the contents of this one, which is gone unless null is returned;
     /// null, too, where no live block starts here. What is new is not zeroed.
-    std::byte* reallocate(std::byte* block, std::size_t bytes) noexcept;
+    std::byte* reallocate(std::byte* block, std::size_t bytes) noexcept {
+        Span* span = span_of(block);
+        if (span == nullptr) return nullptr;
+        if (granules_for(with_room(bytes)) < span->granules) {
+            bank_.shrink(span, with_room(bytes));
+        } else {
+            span = bank_.grow(span, with_room(bytes));
+            if (span == nullptr) return nullptr;
+        }
+        span->requested = bytes;
+        return span->start + span->offset;
+    }
 
     /// The live block's bytes as they were asked for; 0 where no live block starts here.
-    std::size_t requested(const std::byte* block) const noexcept;
+    std::size_t requested(const std::byte* block) const noexcept {
+        const Span* const span = span_of(block);
+        return span == nullptr ? 0 : span->requested;
+    }
 
     /// The start of the live block that holds this address, or null.
-    std::byte* block_of(const void* address) const noexcept;
+    std::byte* block_of(const void* address) const noexcept {
+        Span* const span = bank_.find(address);
+        if (span == nullptr) return nullptr;
+        std::byte* const block = span->start + span->offset;
+        const auto* const at = static_cast<const std::byte*>(address);
+        return at >= block && at < block + span->requested ? block : nullptr;
+    }
 
   private:
     /// Bytes of a span for a block with room for a colour; what cannot be had stays what cannot be

@@ -6,6 +6,7 @@
 
 #include "base/error.hpp"
 #include "pages/source/fake_pages.hpp"
+#include "pools/moving/span_mover.hpp"
 #include "testing.hpp"
 
 using namespace numpool;
@@ -15,7 +16,8 @@ namespace {
 
 /// One cache over a bank of its own, over pages that count and fail.
 struct LoneCache {
-    explicit LoneCache(std::size_t block_size, const SpanBankOptions& options = {})
+    explicit LoneCache(std::size_t block_size,
+                       const SpanBankOptions& options = {.moving = move_pages})
         : owner{pages::page_map.enrol(this)},
           bank{std::make_unique<SpanBank>(options, owner, pages)},
           store{*bank, pages, pages},

@@ -4,13 +4,15 @@
 
 #include "pages/range/range_pages.hpp"
 #include "pages/source/fake_pages.hpp"
+#include "pools/moving/span_mover.hpp"
 #include "pools/span/span_bank.hpp"
 
 inline constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 /// A bank over pages that count and fail.
 struct BankFixture {
-    explicit BankFixture(const numpool::pools::SpanBankOptions& options = {})
+    explicit BankFixture(
+        const numpool::pools::SpanBankOptions& options = {.moving = numpool::pools::move_pages})
         : bank{options, owner, pages} {}
     ~BankFixture() { numpool::pages::page_map.withdraw(owner); }
 

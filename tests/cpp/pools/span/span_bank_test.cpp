@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/size.hpp"
+#include "pools/moving/span_mover.hpp"
 #include "pools/span/span_bank_fixture.hpp"
 #include "testing.hpp"
 
@@ -177,7 +178,7 @@ TEST("large zeroes leave what rests its pages, where there is room for others") 
 
 TEST("a loop that finds what it needs lets the rest decay") {
     for (const bool zeroed : {false, true}) {
-        SpanBankOptions options;
+        SpanBankOptions options{.moving = move_pages};
         options.decay_milliseconds = 20;
         BankFixture fixture{options};
         Span* const unneeded = fixture.bank.acquire(60 * mebibyte);
@@ -194,7 +195,7 @@ TEST("a loop that finds what it needs lets the rest decay") {
 }
 
 TEST("a limit refuses before anything has changed") {
-    SpanBankOptions options;
+    SpanBankOptions options{.moving = move_pages};
     options.limit = 4 * mebibyte;
     BankFixture fixture{options};
     Span* const span = fixture.bank.acquire(3 * mebibyte);
@@ -220,7 +221,7 @@ TEST("sizes beyond an address space are too large, whatever rounding makes of th
 }
 
 TEST("what is cached stays within its limit, and trimming gives all of it back") {
-    SpanBankOptions options;
+    SpanBankOptions options{.moving = move_pages};
     options.cached_limit = 8 * mebibyte;
     BankFixture fixture{options};
     std::vector<Span*> spans;

@@ -3,6 +3,7 @@
 
 #include "pages/source/budget_pages.hpp"
 #include "pages/source/fake_pages.hpp"
+#include "pools/moving/span_mover.hpp"
 #include "pools/span/span_bank.hpp"
 #include "testing.hpp"
 
@@ -14,7 +15,8 @@ namespace {
 constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 struct Fixture {
-    explicit Fixture(const SpanBankOptions& options = {}) : bank{options, owner, pages} {}
+    explicit Fixture(const SpanBankOptions& options = {.moving = move_pages})
+        : bank{options, owner, pages} {}
     ~Fixture() { pages::page_map.withdraw(owner); }
 
     pages::FakePages pages{pages::range_pages()};
@@ -65,29 +67,36 @@ void use(Fixture& fixture) {
         if (grown != nullptr) spans[0] = grown;
     }
     release_all();
-    bank.set_cached_limit(4 * mebibyte);
-    bank.check();
     bank.trim();
     bank.check();
 }
 
-}  // namespace
-
-TEST("every system call may fail, each in its turn, and no record is wrong afterwards") {
-    Fixture counted;
+/// Fails each call that `use` makes in its turn: once, twice, or from then on.
+void fail_each_call(const SpanBankOptions& options) {
+    Fixture counted{options};
     use(counted);
     const std::size_t calls = counted.pages.maps + counted.pages.purges + counted.pages.moves +
                               counted.pages.renewals + counted.pages.advices;
     CHECK(calls > 8U);
     for (std::size_t n = 0; n < calls + 2; ++n) {
         for (const std::size_t times : {std::size_t{1}, std::size_t{2}, pages::FakePages::never}) {
-            Fixture fixture;
+            Fixture fixture{options};
             fixture.pages.fail_after(n, times);
             use(fixture);
             fixture.pages.stop_failing();
             use(fixture);
         }
     }
+}
+
+}  // namespace
+
+TEST("every system call may fail, each in its turn, and no record is wrong afterwards") {
+    fail_each_call({.moving = move_pages});
+}
+
+TEST("so may those that keep a small cache small") {
+    fail_each_call({.cached_limit = 4 * mebibyte, .moving = move_pages});
 }
 
 TEST("every move may lose its target, and the contents are where they were") {

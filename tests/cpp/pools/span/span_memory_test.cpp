@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pages/source/os_pages.hpp"
+#include "pools/moving/span_mover.hpp"
 #include "pools/span/span_pool.hpp"
 #include "testing.hpp"
 
@@ -23,7 +24,8 @@ namespace {
 constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 struct Fixture {
-    explicit Fixture(const SpanBankOptions& options = {}) : bank{options, owner} {}
+    explicit Fixture(const SpanBankOptions& options = {.moving = move_pages})
+        : bank{options, owner} {}
     ~Fixture() { pages::page_map.withdraw(owner); }
 
     pages::Tag owner = pages::page_map.enrol(this);
@@ -133,7 +135,7 @@ TEST("small spans lie in huge pages too once much is live, and as soon as wanted
         std::printf("       skipped: transparent huge pages are switched off on this machine\n");
         return;
     }
-    SpanBankOptions options;
+    SpanBankOptions options{.moving = move_pages};
     options.small_huge_from = 8 * mebibyte;
     Fixture fixture{options};
     std::size_t huge = 0;
@@ -222,6 +224,10 @@ TEST("a loop of unlike sizes faults nothing in once it has gone round a few time
 }
 
 TEST("a loop whose arrays are a good part of all that is live comes to rest, too") {
+    if (move_pages == nullptr) {
+        std::printf("       skipped: in this build no pages move\n");
+        return;
+    }
     // Frames, what differs from a background, and the background: a video of 1280 x 720 points.
     Fixture fixture;
     SpanPool& pool = fixture.pool;
@@ -294,7 +300,7 @@ TEST("a larger span gets the pages of smaller ones that are free") {
 }
 
 TEST("pages that nobody used for a while are given back") {
-    SpanBankOptions options;
+    SpanBankOptions options{.moving = move_pages};
     options.decay_milliseconds = 50;
     Fixture fixture{options};
     std::byte* const block = fixture.pool.acquire(16 * mebibyte);

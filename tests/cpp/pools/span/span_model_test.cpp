@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pages/source/fake_pages.hpp"
+#include "pools/moving/span_mover.hpp"
 #include "pools/span/span_pool.hpp"
 #include "testing.hpp"
 
@@ -162,7 +163,7 @@ void exercise(const SpanBankOptions& options, unsigned seed, std::size_t most_by
         exerciser.step();
         if (i % 50 == 0) exerciser.check();
     }
-    if (options.move_pages && exerciser.pages.moves == 0) {
+    if (options.moving != nullptr && exerciser.pages.moves == 0) {
         std::printf("       this kernel does not move pages\n");
     }
     exerciser.release_all();
@@ -180,17 +181,17 @@ TEST("blocks keep their contents through any sequence of requests") {
 }
 
 TEST("so they do without huge pages, without moving, and without a cache") {
-    SpanBankOptions options;
+    SpanBankOptions options{.moving = move_pages};
     options.huge_pages = false;
     exercise(options, 4, 32 * mebibyte, steps);
-    options.move_pages = false;
+    options.moving = nullptr;
     exercise(options, 5, 32 * mebibyte, steps);
     options.cached_limit = 0;
     exercise(options, 6, 8 * mebibyte, steps / 4);
 }
 
 TEST("so they do at a limit, and it holds") {
-    SpanBankOptions options;
+    SpanBankOptions options{.moving = move_pages};
     options.limit = 48 * mebibyte;
     Exerciser exerciser{options, 7, 16 * mebibyte};
     for (int i = 0; i < steps; ++i) {

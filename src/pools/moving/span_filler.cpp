@@ -1,4 +1,4 @@
-#include "pools/span/span_mover.hpp"
+#include "pools/moving/span_filler.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -30,30 +30,10 @@ std::size_t granules_between(const std::byte* start, const std::byte* end) noexc
 
 }  // namespace
 
-bool SpanMover::may_move() noexcept {
-    if (moves_ && seams::count() > smooth_from_) {
-        free_.for_each([this](Span& span) { smooth(span.start, span.granules); });
-        smooth_from_ = std::max(most_seams / 2, seams::count() + most_seams / 16);
-    }
-    return moves_ && seams::count() < most_seams && free_.warm() != 0;
-}
-
-/// Moves pages, and what is known of them.
-Moved SpanMover::move(std::byte* from, std::byte* to, std::size_t granules) noexcept {
-    const std::size_t bytes = granules << pages::granule_shift;
-    const Moved result = source_.move({from, bytes}, to);
-    if (result == Moved::lost) moves_ = false;
-    if (result != Moved::done) return result;
-    std::memcpy(page_map.warm(to), page_map.warm(from), granules);
-    seams::moved(from, to, granules);
-    moved_ += granules;
-    return result;
-}
-
 /// The free span idle for longest that has whole units with pages, as many as are wanted and lie in
 /// one mapping.
-bool SpanMover::find_units(std::size_t units, std::size_t least_warm,
-                           SpanPiece& source) const noexcept {
+bool SpanFiller::find_units(std::size_t units, std::size_t least_warm,
+                            SpanPiece& source) const noexcept {
     std::size_t seen = 0;
     for (Span* span = free_.oldest(); span != nullptr; span = span->newer) {
         if (++seen > spans_looked_at) return false;
@@ -75,21 +55,19 @@ bool SpanMover::find_units(std::size_t units, std::size_t least_warm,
 }
 
 /// Moves units of free spans to `units` cold ones. False where addresses were lost.
-bool SpanMover::move_units(std::byte* to, std::size_t units) noexcept {
+bool SpanFiller::move_units(std::byte* to, std::size_t units) noexcept {
     for (const std::size_t least_warm : {unit_granules, half_unit}) {
         SpanPiece source;
-        while (units != 0 && seams::count() < most_seams && find_units(units, least_warm, source)) {
-            Moved moved = move(source.start, to, source.granules);
+        while (units != 0 && mover_.has_room() && find_units(units, least_warm, source)) {
+            Moved moved = mover_.move(source.start, to, source.granules);
             if (moved == Moved::refused && source.granules > unit_granules) {
                 source.granules = unit_granules;
-                moved = move(source.start, to, source.granules);
+                moved = mover_.move(source.start, to, source.granules);
             }
             if (moved == Moved::lost) return false;
             if (moved == Moved::refused) {
-                // It may be two mappings, for reasons of the user's: not to be tried again.
-                seams::set(source.start + pages::granule);
-                if (++refusals_ >= most_refusals) moves_ = false;
-                if (!moves_) return true;
+                mover_.note_refused(source.start);
+                if (!mover_.moves()) return true;
                 continue;
             }
             free_.cool(source.span, source.start, source.granules);
@@ -101,11 +79,11 @@ bool SpanMover::move_units(std::byte* to, std::size_t units) noexcept {
 }
 
 /// Moves pieces to `granules` cold ones, whole pieces only, the largest first.
-bool SpanMover::move_pieces(std::byte* to, std::size_t granules) noexcept {
+bool SpanFiller::move_pieces(std::byte* to, std::size_t granules) noexcept {
     SpanPiece source;
-    while (granules != 0 && may_move() &&
+    while (granules != 0 && mover_.may_move_free() &&
            pieces_.take(std::min(granules, unit_granules), 1, source)) {
-        const Moved moved = move(source.start, to, source.granules);
+        const Moved moved = mover_.move(source.start, to, source.granules);
         if (moved != Moved::done) return moved == Moved::refused;
         free_.cool(source.span, source.start, source.granules);
         to = at(to, source.granules);
@@ -116,9 +94,9 @@ bool SpanMover::move_pieces(std::byte* to, std::size_t granules) noexcept {
 
 /// Moves parts of pieces, or of a unit, to where whole ones did not fit. Each cut is a mapping
 /// more.
-bool SpanMover::move_parts(std::byte* to, std::size_t granules) noexcept {
+bool SpanFiller::move_parts(std::byte* to, std::size_t granules) noexcept {
     SpanPiece source;
-    while (granules != 0 && may_move()) {
+    while (granules != 0 && mover_.may_move_free()) {
         const std::size_t wanted = std::min(granules, unit_granules);
         if (!pieces_.take(wanted, unit_granules, source) && !find_units(1, unit_granules, source) &&
             !pieces_.take(wanted, 1, source)) {
@@ -128,7 +106,7 @@ bool SpanMover::move_parts(std::byte* to, std::size_t granules) noexcept {
         if (rest != 0) pieces_.note({source.span, source.start, rest});
         source.start = at(source.start, rest);
         source.granules -= rest;
-        const Moved moved = move(source.start, to, source.granules);
+        const Moved moved = mover_.move(source.start, to, source.granules);
         if (moved != Moved::done) return moved == Moved::refused;
         free_.cool(source.span, source.start, source.granules);
         to = at(to, source.granules);
@@ -139,12 +117,13 @@ bool SpanMover::move_parts(std::byte* to, std::size_t granules) noexcept {
 
 /// Where a span ends in cold granules, a whole unit or piece may move there, and beyond the end if
 /// what is behind is free and cold. False where addresses were lost.
-bool SpanMover::fill_tail(Span& span, std::byte* from) noexcept {
+bool SpanFiller::fill_tail(Span& span, std::byte* from) noexcept {
     std::byte* tail = span.end();
     while (tail > from && *page_map.warm(tail - 1) == 0) tail -= pages::granule;
     const std::size_t granules = granules_between(tail, span.end());
     Span* const next = span.last_of_region ? nullptr : free_.starting_at(span.end());
-    if (granules == 0 || granules > unit_granules || next == nullptr || !may_move()) return true;
+    if (granules == 0 || granules > unit_granules || next == nullptr || !mover_.may_move_free())
+        return true;
     std::size_t room = 0;
     while (granules + room < unit_granules && room < next->granules &&
            *page_map.warm(at(span.end(), room)) == 0) {
@@ -156,14 +135,14 @@ bool SpanMover::fill_tail(Span& span, std::byte* from) noexcept {
         !(unit && find_units(1, unit_granules, source))) {
         return true;
     }
-    const Moved moved = move(source.start, tail, source.granules);
+    const Moved moved = mover_.move(source.start, tail, source.granules);
     if (moved != Moved::done) return moved == Moved::refused;
     free_.cool(source.span, source.start, source.granules);
     free_.warm_up(next, source.granules - granules);
     return true;
 }
 
-bool SpanMover::fill(Span& span, std::byte* from) noexcept {
+bool SpanFiller::fill(Span& span, std::byte* from) noexcept {
     const auto with_units = [this](std::byte* start, std::byte* end) {
         std::byte* const first = unit_from(start);
         std::byte* const last = unit_to(end);
@@ -172,20 +151,20 @@ bool SpanMover::fill(Span& span, std::byte* from) noexcept {
     // Where huge pages come by one fault each, whole units are not pieced together: that costs no
     // less time, and mappings that never go.
     const auto around_units = [this](std::byte* start, std::byte* end, auto move_to) {
-        std::byte* const first = advises_ ? std::min(unit_from(start), end) : end;
+        std::byte* const first = huge_pages_ ? std::min(unit_from(start), end) : end;
         std::byte* const last = std::max(unit_to(end), first);
         return (this->*move_to)(start, granules_between(start, first)) &&
                (this->*move_to)(last, granules_between(last, end));
     };
     const auto with_pieces = [&](std::byte* start, std::byte* end) {
-        return around_units(start, end, &SpanMover::move_pieces);
+        return around_units(start, end, &SpanFiller::move_pieces);
     };
     const auto with_parts = [&](std::byte* start, std::byte* end) {
-        return around_units(start, end, &SpanMover::move_parts);
+        return around_units(start, end, &SpanFiller::move_parts);
     };
     // Units first, because they are cheap; then what is of no other use; and last what makes more
     // mappings.
-    if (!may_move()) return true;
+    if (!mover_.may_move_free()) return true;
     if (!fill_cold(span, from, with_units)) return false;
     if (warm_granules(span.start, span.granules) == span.granules) return true;
     pieces_.gather(free_);
@@ -195,7 +174,7 @@ bool SpanMover::fill(Span& span, std::byte* from) noexcept {
 
 /// Calls `fill_run(start, end)` for each run of cold granules. False as soon as that is.
 template <class FillRun>
-bool SpanMover::fill_cold(Span& span, std::byte* from, FillRun fill_run) noexcept {
+bool SpanFiller::fill_cold(Span& span, std::byte* from, FillRun fill_run) noexcept {
     for (std::byte* start = from; start < span.end();) {
         std::byte* end = start;
         while (end < span.end() && *page_map.warm(end) == 0) end += pages::granule;
@@ -203,7 +182,7 @@ bool SpanMover::fill_cold(Span& span, std::byte* from, FillRun fill_run) noexcep
             start += pages::granule;
             continue;
         }
-        if (!may_move()) return true;
+        if (!mover_.may_move_free()) return true;
         if (!fill_run(start, end)) return false;
         start = end;
     }

@@ -1,4 +1,4 @@
-#include "pools/span/span_pieces.hpp"
+#include "pools/moving/span_pieces.hpp"
 
 #include <algorithm>
 #include <new>

@@ -1,4 +1,4 @@
-#include "pools/span/span_free.hpp"
+#include "pools/span/free_spans.hpp"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,55 +1,14 @@
-#include "pools/span/span_free.hpp"
+#include "pools/span/free_spans.hpp"
 
 #include <cstring>
-#include <vector>
 
-#include "pages/range/range_pages.hpp"
+#include "pools/span/free_spans_fixture.hpp"
 #include "pools/span/seams.hpp"
-#include "pools/span/span_pieces.hpp"
 #include "testing.hpp"
 
 using namespace numpool;
 using namespace numpool::pools;
 using pages::granule;
-
-namespace {
-
-/// Free spans on a region of 64 units, cold at first.
-struct Fixture {
-    Fixture() {
-        CHECK(records.reserve(64));
-        Span* const span = records.take();
-        span->start = region.start;
-        span->granules = region.bytes / granule;
-        span->first_of_region = span->last_of_region = true;
-        free.add_region(span);
-    }
-    ~Fixture() {
-        seams::forget(region.start, region.bytes / granule);
-        pages::range_pages().unmap(region);
-    }
-
-    /// Cuts a span at this granule and takes it back, warm.
-    Span* warm(std::size_t first, std::size_t granules) {
-        Span* const span = free.cut(span_at(first), at(first), granules);
-        std::memset(pages::page_map.warm(span->start), 1, granules);
-        return free.add(span);
-    }
-    Span* span_at(std::size_t first) {
-        Span* found = nullptr;
-        free.for_each([&](Span& span) {
-            if (span.start <= at(first) && at(first) < span.end()) found = &span;
-        });
-        return found;
-    }
-    std::byte* at(std::size_t granules) const { return region.start + granules * granule; }
-
-    pages::Extent region = pages::range_pages().map(64 * pages::huge_page, std::size_t{4} << 20);
-    SpanRecords records;
-    FreeSpans free{records};
-};
-
-}  // namespace
 
 TEST("bins are ordered: what is in a later one is larger") {
     std::size_t last = 0;
@@ -62,7 +21,7 @@ TEST("bins are ordered: what is in a later one is larger") {
 }
 
 TEST("a request goes where most of it has pages, and into the smallest such span") {
-    Fixture fixture;
+    FreeSpansFixture fixture;
     fixture.warm(100, 40);
     const FreeSpans::Fit small = fixture.free.best_fit(5, false);
     CHECK(small.start == fixture.at(100));
@@ -74,14 +33,14 @@ TEST("a request goes where most of it has pages, and into the smallest such span
 }
 
 TEST("a request of a unit or more starts at one") {
-    Fixture fixture;
+    FreeSpansFixture fixture;
     fixture.free.cut(fixture.span_at(0), fixture.at(0), 3);
     const FreeSpans::Fit fit = fixture.free.best_fit(unit_granules, false);
     CHECK(fit.start == fixture.at(unit_granules));
 }
 
 TEST("a span is idle in the lists for as long as it has pages") {
-    Fixture fixture;
+    FreeSpansFixture fixture;
     Span* const span = fixture.warm(0, 10);
     CHECK(fixture.free.oldest() == span);
     CHECK(fixture.free.holds(*span));
@@ -94,7 +53,7 @@ TEST("a span is idle in the lists for as long as it has pages") {
 }
 
 TEST("a front with pages is cut off, and what is left is found as it is then") {
-    Fixture fixture;
+    FreeSpansFixture fixture;
     Span* const span = fixture.warm(0, 100);
     for (std::size_t cut = 0; cut < 100; cut += 10) {
         CHECK(fixture.free.starting_at(fixture.at(cut)) == span);
@@ -110,7 +69,7 @@ TEST("a front with pages is cut off, and what is left is found as it is then") {
 }
 
 TEST("warm granules are counted right, however many they are") {
-    Fixture fixture;
+    FreeSpansFixture fixture;
     std::uint8_t* const warm = pages::page_map.warm(fixture.region.start);
     for (const std::size_t granules : {1U, 7U, 8U, 9U, 63U, 255U, 2039U, 2040U, 2041U, 2048U}) {
         for (const std::size_t every : {1U, 2U, 3U, 17U}) {
@@ -126,24 +85,8 @@ TEST("warm granules are counted right, however many they are") {
     std::memset(warm, 0, fixture.region.bytes / granule);
 }
 
-TEST("pieces are what makes up no whole unit, and end at seams") {
-    Fixture fixture;
-    fixture.warm(0, 2 * unit_granules + 7);
-    seams::set(fixture.at(2 * unit_granules + 4));
-    SpanPieces pieces;
-    pieces.gather(fixture.free);
-    SpanPiece piece;
-    CHECK(pieces.take(unit_granules, 1, piece));
-    CHECK_EQUAL(piece.granules, 4U);
-    CHECK(piece.start == fixture.at(2 * unit_granules));
-    CHECK(!pieces.take(4, unit_granules, piece));
-    CHECK(pieces.take(1, unit_granules, piece));
-    CHECK_EQUAL(piece.granules, 3U);
-    CHECK(!pieces.take(unit_granules, 1, piece));
-}
-
 TEST("seams are counted, and gone where a mapping is smooth") {
-    Fixture fixture;
+    FreeSpansFixture fixture;
     const std::size_t before = seams::count();
     seams::set(fixture.at(3));
     seams::set(fixture.at(3));

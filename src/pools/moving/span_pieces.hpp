@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "pools/span/span_free.hpp"
+#include "pools/span/free_spans.hpp"
 
 namespace numpool::pools {
 

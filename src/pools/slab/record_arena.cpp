@@ -1,4 +1,4 @@
-#include "pools/span/record_arena.hpp"
+#include "pools/slab/record_arena.hpp"
 
 #include <new>
 

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "pools/span/span_moving.hpp"
+
+namespace numpool::pools {
+
+/// A bank's pages move by remapping them, for SpanBankOptions. Null in a build without it.
+#ifdef NUMPOOL_WITHOUT_MOVING
+inline constexpr MakeSpanMoving move_pages = nullptr;
+#else
+std::unique_ptr<SpanMoving> move_pages(pages::PageSource& source, FreeSpans& free, bool huge_pages);
+#endif
+
+}  // namespace numpool::pools

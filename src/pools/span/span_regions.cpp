@@ -1,0 +1,67 @@
+#include "pools/span/span_regions.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "base/size.hpp"
+#include "pools/span/seams.hpp"
+
+namespace numpool::pools {
+namespace {
+
+/// Addresses come from the source in pieces of at least so much, and of a multiple of this.
+constexpr std::size_t least_region = std::size_t{64} << 20;
+constexpr std::size_t most_region = std::size_t{4} << 30;
+constexpr std::size_t region_unit = std::size_t{4} << 20;
+
+}  // namespace
+
+SpanRegions::~SpanRegions() {
+    records_.for_each_used([this](const Span& span) {
+        if (span.state != Span::State::lost) return;
+        std::erase_if(regions_, [&span](const pages::Extent& region) {
+            return span.start >= region.start && span.start < region.end();
+        });
+    });
+    for (const pages::Extent& region : regions_) unmap(region);
+}
+
+bool SpanRegions::add(std::size_t granules) noexcept {
+    const std::size_t needed = round_up(granules << pages::granule_shift, region_unit);
+    const std::size_t roomy = std::max(needed, std::clamp(mapped_, least_region, most_region));
+    try {
+        regions_.reserve(regions_.size() + 1);
+    } catch (const std::bad_alloc&) {
+        return false;
+    }
+    pages::Extent region = source_.map(roomy, region_unit);
+    if (!region && roomy != needed) region = source_.map(needed, region_unit);
+    if (!region) return false;
+    regions_.push_back(region);
+    mapped_ += region.bytes;
+    Span* const span = records_.take();
+    span->start = region.start;
+    span->granules = region.bytes >> pages::granule_shift;
+    span->first_of_region = span->last_of_region = true;
+    free_.add_region(span);
+    return true;
+}
+
+void SpanRegions::give_unused_back() noexcept {
+    std::erase_if(regions_, [this](const pages::Extent& region) {
+        Span* const span = free_.starting_at(region.start);
+        if (span == nullptr || span->bytes() != region.bytes || span->warm != 0) return false;
+        free_.remove(span);
+        records_.put(span);
+        mapped_ -= region.bytes;
+        unmap(region);
+        return true;
+    });
+}
+
+void SpanRegions::unmap(const pages::Extent& region) noexcept {
+    seams::forget(region.start, region.bytes >> pages::granule_shift);
+    source_.unmap(region);
+}
+
+}  // namespace numpool::pools

@@ -72,8 +72,13 @@ class FakePages final : public PageSource {
     std::size_t unit() const noexcept override { return under_.unit(); }
     std::size_t given() const noexcept override { return mapped; }
 
-    /// Calls that may fail (all but `unmap`) fail from the `n`-th one from now on, counted from
-    /// nought, as often as `times`.
+    /// Calls that did not fail, of those that may (all but `unmap`).
+    std::size_t calls() const noexcept {
+        return maps + purges + grows + moves + renewals + advices;
+    }
+
+    /// Calls that may fail do so from the `n`-th one from now on, counted from 0, as often as
+    /// `times`.
     void fail_after(std::size_t n, std::size_t times = never) noexcept {
         calls_until_failure_ = n;
         failures_left_ = times;

@@ -75,8 +75,7 @@ void use(Fixture& fixture) {
 void fail_each_call(const SpanBankOptions& options) {
     Fixture counted{options};
     use(counted);
-    const std::size_t calls = counted.pages.maps + counted.pages.purges + counted.pages.moves +
-                              counted.pages.renewals + counted.pages.advices;
+    const std::size_t calls = counted.pages.calls();
     CHECK(calls > 8U);
     for (std::size_t n = 0; n < calls + 2; ++n) {
         for (const std::size_t times : {std::size_t{1}, std::size_t{2}, pages::FakePages::never}) {

@@ -66,10 +66,6 @@ TEST("a span grows in place where what is behind it is free") {
 
 TEST("a span that grows in steps where a larger one was asks the system for nothing") {
     BankFixture fixture;
-    const auto calls = [&] {
-        const pages::FakePages& pages = fixture.pages;
-        return pages.maps + pages.purges + pages.moves + pages.renewals + pages.advices;
-    };
     std::size_t before = 0;
     for (int round = 0; round < 3; ++round) {
         Span* span = fixture.bank.acquire(512 << 10);
@@ -83,9 +79,9 @@ TEST("a span that grows in steps where a larger one was asks the system for noth
             fixture.bank.check();
         }
         fixture.bank.release(span);
-        if (round == 0) before = calls();
+        if (round == 0) before = fixture.pages.calls();
     }
-    CHECK_EQUAL(calls(), before);
+    CHECK_EQUAL(fixture.pages.calls(), before);
 }
 
 TEST("a span that grows into the place right before it leaves that place alone") {

@@ -224,7 +224,7 @@ TEST("a loop of unlike sizes faults nothing in once it has gone round a few time
 }
 
 TEST("a loop whose arrays are a good part of all that is live comes to rest, too") {
-    if (move_pages == nullptr) {
+    if (!has_moving) {
         std::printf("       skipped: in this build no pages move\n");
         return;
     }

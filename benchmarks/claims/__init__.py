@@ -26,8 +26,7 @@ class Claim:
     contenders: Sequence[str]
     """Allocators that ``speed_worker.py`` sets, or ways of the scenario itself."""
     amount: float
-    """The default amount of work, an argument of ``run``."""
-    unit: str
+    """The default amount of work, an argument of ``run``: seconds for each size, or records."""
     run: Callable[[str, float], list[float]]
     """The contender's figures."""
     measured: Callable[[Contenders], str]

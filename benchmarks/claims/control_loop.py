@@ -99,7 +99,6 @@ CLAIM = Claim(
     claimed="control loops: from tens of milliseconds to a few",
     contenders=("default", "numpool", "glibc, mallopt", LIMIT),
     amount=10.0,
-    unit="seconds",
     run=run,
     measured=measured,
     why="""\

@@ -89,7 +89,6 @@ CLAIM = Claim(
     claimed="frame loops: from about 40 to over 60 frames a second",
     contenders=("default", "numpool", "glibc, mallopt", LIMIT),
     amount=2.0,
-    unit="seconds for each shape",
     run=run,
     measured=measured,
     why="""\

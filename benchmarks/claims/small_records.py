@@ -116,7 +116,6 @@ CLAIM = Claim(
     ),
     contenders=tuple(WAYS),
     amount=1_000_000,
-    unit="records",
     run=run,
     measured=measured,
     why="""\

@@ -175,7 +175,6 @@ CLAIM = Claim(
     claimed="servers: +30 % throughput, -20 % latency",
     contenders=(FRESH, BYTES, POOLED, LIMIT),
     amount=1.0,
-    unit="seconds for each size",
     run=run,
     measured=measured,
     why="""\

@@ -45,9 +45,9 @@ def huge_pages(pages: HugePages) -> str:
     """The settings, and whether they work."""
     if pages.mode == "never":
         return "off"
-    who = "for all memory" if pages.mode == "always" else "for those who ask"
+    scope = "for all memory" if pages.mode == "always" else "for programs that ask"
     given = "given when asked" if pages.given else "but none given when asked"
-    return f"{format_size(pages.size)} {who} ({pages.mode}, defrag {pages.defrag}), {given}"
+    return f"{format_size(pages.size)} {scope} ({pages.mode}, defrag {pages.defrag}), {given}"
 
 
 def reserved(pages: HugePages) -> str:

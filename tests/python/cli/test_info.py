@@ -44,8 +44,8 @@ def test_a_machine_is_shown_in_80_columns() -> None:
         "system             Linux 6.18, glibc 2.40",
         "processor          Some Processor, 8 cores",
         "pages              4 KiB",
-        "huge pages         2 MiB for those who ask (madvise, defrag madvise), given when",
-        "                   asked",
+        "huge pages         2 MiB for programs that ask (madvise, defrag madvise), given",
+        "                   when asked",
         "reserved ones      none",
         "memory             64 GiB, 32 GiB available; this process may use 64 GiB",
         "limits             none; overcommit heuristic",
@@ -53,7 +53,7 @@ def test_a_machine_is_shown_in_80_columns() -> None:
         "NumPy's data from  its own allocator (default_allocator)",
     ]
     assert (
-        "huge pages         2 MiB for those who ask (madvise, defrag madvise), given when asked"
+        "huge pages         2 MiB for programs that ask (madvise, defrag madvise), given when asked"
         in (shown(MACHINE, 120))
     )
 

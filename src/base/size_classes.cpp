@@ -33,7 +33,6 @@ std::size_t checked(std::size_t size) {
 
 SizeClasses::SizeClasses() {
     add_defaults_above(0);
-    fill_table();
 }
 
 SizeClasses::SizeClasses(std::span<const std::size_t> sizes) {
@@ -50,7 +49,6 @@ SizeClasses::SizeClasses(std::span<const std::size_t> sizes) {
     }
     for (const std::size_t size : sorted) add(size);
     add_defaults_above(sorted.back());
-    fill_table();
 }
 
 void SizeClasses::add_defaults_above(std::size_t size) noexcept {
@@ -60,12 +58,9 @@ void SizeClasses::add_defaults_above(std::size_t size) noexcept {
     }
 }
 
-void SizeClasses::fill_table() noexcept {
-    std::size_t number = 0;
-    for (std::size_t entry = 0; entry < offsets_.size(); ++entry) {
-        if (entry * 16 > sizes_[number]) ++number;
-        offsets_[entry] = static_cast<std::uint16_t>(number * offset_step);
-    }
+std::size_t SizeClasses::class_of(std::size_t bytes) const noexcept {
+    const auto end = sizes_.begin() + static_cast<std::ptrdiff_t>(count_);
+    return static_cast<std::size_t>(std::lower_bound(sizes_.begin(), end, bytes) - sizes_.begin());
 }
 
 }  // namespace numpool

@@ -15,17 +15,23 @@ inline constexpr std::size_t granule = std::size_t{1} << granule_shift;
 
 /// What the page map says of one granule: whose it is (16 bits, from `PageMap::enrol`, already
 /// shifted) and of what kind (16 bits). 0 is nobody's.
-///
-/// A pool whose number is `mine` finds out with one subtraction whether an address is its own and
-/// in a slab: `tag(address) - mine` is then the kind, and for every other pool's it is larger.
 using Tag = std::uint32_t;
 inline constexpr unsigned kind_bits = 16;
 
-/// The smaller kinds are slabs', by the offsets of their size classes.
-inline constexpr Tag span_kind = 0xffff;
+/// Of what kind a granule is, as its owner means it.
+enum class Kind : Tag {};
+inline constexpr Kind largest_kind{(Tag{1} << kind_bits) - 1};
 
-constexpr Tag kind_of(Tag tag) noexcept {
-    return tag & ((Tag{1} << kind_bits) - 1);
+constexpr Tag operator+(Tag owner, Kind kind) noexcept {
+    return owner + static_cast<Tag>(kind);
+}
+/// The kind of the granule with this tag if `owner` owns it; otherwise above `largest_kind`. One
+/// subtraction answers both questions.
+constexpr Kind kind_for(Tag tag, Tag owner) noexcept {
+    return Kind{tag - owner};
+}
+constexpr Kind kind_of(Tag tag) noexcept {
+    return Kind{tag & ((Tag{1} << kind_bits) - 1)};
 }
 constexpr Tag owner_of(Tag tag) noexcept {
     return tag & ~((Tag{1} << kind_bits) - 1);

@@ -8,7 +8,6 @@
 
 #include "base/gate/counter.hpp"
 #include "base/gate/owner_gate.hpp"
-#include "base/size_classes.hpp"
 #include "pools/magazine/free_block.hpp"
 
 namespace numpool::pools {
@@ -237,6 +236,6 @@ class alignas(64) MagazineOf {
 };
 
 using Magazine = MagazineOf<FreeBlock>;
-static_assert(sizeof(Magazine) == SizeClasses::offset_step);
+static_assert(sizeof(Magazine) == 64);
 
 }  // namespace numpool::pools

@@ -71,11 +71,6 @@ class MagazinesOf {
         return magazines_[number];
     }
     std::size_t size() const noexcept { return bounds_.size(); }
-    /// That of the size class with this offset.
-    MagazineOf<Block>& at(std::size_t offset) noexcept {
-        return *reinterpret_cast<MagazineOf<Block>*>(reinterpret_cast<std::byte*>(magazines_) +
-                                                     offset);
-    }
 
     /// Makes room in a full one: a batch of it may go to `give(blocks, count)`.
     template <class Give>

@@ -41,7 +41,7 @@ class SlabCache {
     static constexpr std::size_t most_bytes_in_passing = std::size_t{256} << 10;
 
     /// Throws std::bad_alloc.
-    SlabCache(std::size_t block_size, pages::Tag kind, SlabStore& store)
+    SlabCache(std::size_t block_size, pages::Kind kind, SlabStore& store)
         : layout_{block_size},
           kind_{kind},
           store_{store},
@@ -114,7 +114,7 @@ class SlabCache {
     void check_list(ListNumber number, SlabFigures& counted) const;
 
     SlabLayout layout_;
-    pages::Tag kind_;
+    pages::Kind kind_;
     SlabStore& store_;
     std::array<SlabList, list_count> lists_;
     Slab* spare_records_ = nullptr;

@@ -23,6 +23,7 @@ pages::Tags tags_of_range() {
 SlabCentre::SlabCentre(const SlabPoolOptions& options, void* owner, pages::PageSource& source,
                        pages::PageSource& record_source)
     : classes_{options.classes.empty() ? SizeClasses{} : SizeClasses{options.classes}},
+      offsets_{classes_},
       tags_{tags_of_range()},
       enrolment_{owner},
       options_{options},
@@ -32,8 +33,7 @@ SlabCentre::SlabCentre(const SlabPoolOptions& options, void* owner, pages::PageS
     caches_.reserve(classes_.count());
     misses_.resize(classes_.count());
     for (std::size_t i = 0; i < classes_.count(); ++i) {
-        const std::size_t offset = i * SizeClasses::offset_step;
-        caches_.emplace_back(classes_.size(i), static_cast<pages::Tag>(offset), store_);
+        caches_.emplace_back(classes_.size(i), slab_kind(offset_of_class(i)), store_);
     }
 }
 

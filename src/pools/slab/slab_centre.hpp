@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/size_classes.hpp"
+#include "pools/magazine/class_offset.hpp"
 #include "pools/magazine/magazines.hpp"
 #include "pools/moving/span_mover.hpp"
 #include "pools/slab/slab_cache.hpp"
@@ -44,6 +45,7 @@ class SlabCentre {
     SlabCentre& operator=(const SlabCentre&) = delete;
 
     const SizeClasses& classes() const noexcept { return classes_; }
+    const ClassOffsets& offsets() const noexcept { return offsets_; }
 
     /// What the page map's tags of this pool's addresses are, less their kinds.
     pages::Tag mine() const noexcept { return enrolment_.tag; }
@@ -51,10 +53,11 @@ class SlabCentre {
 
     /// What lies at this address; any thread may ask without the lock.
     Place place_of(const void* address) const noexcept {
-        const pages::Tag kind = tags_.tag(address) - mine();
-        if (kind < classes_.end_offset()) [[likely]]
-            return {Place::Kind::small, SizeClasses::number_of(kind)};
-        if (kind == pages::span_kind) return {Place::Kind::large, 0};
+        const pages::Kind kind = pages::kind_for(tags_.tag(address), mine());
+        const ClassOffset offset = offset_of_kind(kind);
+        if (offset < offsets_.end()) [[likely]]
+            return {Place::Kind::small, class_at(offset)};
+        if (kind == span_kind) return {Place::Kind::large, 0};
         return {};
     }
 
@@ -128,7 +131,8 @@ class SlabCentre {
                                const std::vector<const Magazines*>& magazines) const;
 
     SizeClasses classes_;
-    /// A copy beside the table of classes: a release reads both.
+    ClassOffsets offsets_;
+    /// A copy beside the table of offsets: a release reads both.
     const pages::Tags tags_;
     Enrolment enrolment_;
     SlabPoolOptions options_;

@@ -4,7 +4,7 @@
 
 namespace numpool::pools {
 
-Slab* SlabStore::create(const SlabLayout& layout, pages::Tag kind, Slab*& spare) noexcept {
+Slab* SlabStore::create(const SlabLayout& layout, pages::Kind kind, Slab*& spare) noexcept {
     void* record = spare;
     if (record == nullptr) record = records_.allocate(Slab::record_bytes(layout));
     if (record == nullptr) return nullptr;

@@ -16,7 +16,7 @@ class SlabStore {
     /// A slab of this kind, its memory marked with it and noting its record; null, and nothing has
     /// changed, where the bank refuses. `spare` is a list of records of this size that are done
     /// with, linked by `next`.
-    Slab* create(const SlabLayout& layout, pages::Tag kind, Slab*& spare) noexcept;
+    Slab* create(const SlabLayout& layout, pages::Kind kind, Slab*& spare) noexcept;
 
     /// Whether a new slab would be of memory that was touched, all of it.
     bool has_touched_for(const SlabLayout& layout) noexcept {

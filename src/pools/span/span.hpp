@@ -7,6 +7,9 @@
 
 namespace numpool::pools {
 
+/// What the page map says of spans. The smaller kinds are slabs' (pools/magazine/class_offset.hpp).
+inline constexpr pages::Kind span_kind = pages::largest_kind;
+
 /// A run of granules that a bank knows: in use, or cached, or merely addresses.
 ///
 /// Its record lies outside of it. While it is live its fields up to `state` may be read by whoever

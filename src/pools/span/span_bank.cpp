@@ -138,11 +138,11 @@ void SpanBank::make_live(Span* span) noexcept {
 }
 
 void SpanBank::mark_as_span(pages::Extent part, Span* span) noexcept {
-    page_map.mark(part, owner_ + pages::span_kind, span);
+    page_map.mark(part, owner_ + span_kind, span);
     span->marked = false;
 }
 
-void SpanBank::mark(Span* span, pages::Tag kind, void* note) noexcept {
+void SpanBank::mark(Span* span, pages::Kind kind, void* note) noexcept {
     page_map.mark({span->start, span->bytes()}, owner_ + kind, note);
     span->marked = true;
 }

@@ -108,12 +108,12 @@ class SpanBank {
     void shrink(Span* span, std::size_t bytes) noexcept;
 
     /// Marks a live span as a slab of this kind, with a note of the caller's, until it is released.
-    void mark(Span* span, pages::Tag kind, void* note) noexcept;
+    void mark(Span* span, pages::Kind kind, void* note) noexcept;
 
     /// The live span that was acquired here and holds this address, or null, for any address.
     /// Spans that are marked as something else are not found.
     Span* find(const void* address) const noexcept {
-        if (pages::page_map.tag(address) != owner_ + pages::span_kind) return nullptr;
+        if (pages::page_map.tag(address) != owner_ + span_kind) return nullptr;
         auto* const span = static_cast<Span*>(pages::page_map.known_note(address));
         return span->state == Span::State::live ? span : nullptr;
     }

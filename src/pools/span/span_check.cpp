@@ -50,13 +50,13 @@ void check_marks(const Span& span, pages::Tag tag) {
                     require(pages::owner_of(page_map.tag(span.start)) == owner_, span,
                             "it is marked as somebody else's");
                 } else {
-                    check_marks(span, owner_ + pages::span_kind);
+                    check_marks(span, owner_ + span_kind);
                 }
                 break;
             case Span::State::resting:
                 resting += span.bytes();
                 require(pages == span.granules, span, "it rests, and is cold in part");
-                check_marks(span, owner_ + pages::span_kind);
+                check_marks(span, owner_ + span_kind);
                 break;
             case Span::State::free:
                 warm += span.warm;

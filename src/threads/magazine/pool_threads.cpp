@@ -79,7 +79,7 @@ void PoolThreads<Block>::shut_gates_of(ThreadMagazines<Block>& magazines) noexce
 template <class Block>
 void PoolThreads<Block>::open_gates_of(ThreadMagazines<Block>& magazines) const noexcept {
     for_each_gate(magazines, [&](auto& gate, std::size_t number) {
-        gate.open(pool_, first_key_ + number * SizeClasses::offset_step);
+        gate.open(pool_, pools::gate_key(first_key_, pools::offset_of_class(number)));
     });
 }
 

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "pools/fixed/ledger.hpp"
+#include "pools/magazine/class_offset.hpp"
 #include "pools/magazine/magazines.hpp"
 #include "threads/lifecycle/fork.hpp"
 
@@ -55,14 +56,12 @@ template <class Block>
 struct alignas(64) ThreadMagazines : ThreadRecord {
     pools::MagazinesOf<Block>* all = nullptr;
 
-    /// They lie right behind the record: no pointer need be followed.
+    /// They lie right behind the record, so they are found without a load.
     pools::MagazineOf<Block>* magazines() noexcept {
         return reinterpret_cast<pools::MagazineOf<Block>*>(this + 1);
     }
-    /// That of the size class with this offset.
-    pools::MagazineOf<Block>& magazine_at(std::size_t offset) noexcept {
-        auto* const first = reinterpret_cast<std::byte*>(this + 1);
-        return *reinterpret_cast<pools::MagazineOf<Block>*>(first + offset);
+    pools::MagazineOf<Block>& magazine_at(pools::ClassOffset offset) noexcept {
+        return pools::magazine_at(magazines(), offset);
     }
 };
 static_assert(sizeof(ThreadMagazines<pools::FreeBlock>) == 64);

@@ -12,10 +12,11 @@ namespace {
 using pools::FreeBlock;
 using pools::Magazine;
 
-/// The key of a magazine's gate is the tag that the page map has for its blocks; or, where no block
-/// is to come in just because its tag fits, the number behind it, which is no tag of a slab's.
+/// The key of a magazine's gate is the tag that the page map has for its blocks. In a pool that
+/// wipes, no block may enter just because its tag fits: there it is the next number, which is no
+/// slab's tag.
 GateKey first_key(pages::Tag tag, bool wipe) noexcept {
-    return wipe ? GateKey{tag} + 1 : tag;
+    return wipe ? GateKey{tag} + 1 : GateKey{tag};
 }
 
 /// An address that is not the pool's was released to it: its owner's records and ours differ.
@@ -78,7 +79,7 @@ void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
 
 std::byte* SharedSlabPool::acquire_after_miss(std::size_t bytes, bool zeroed) noexcept {
     if (bytes > SizeClasses::largest) return acquire_large(bytes, zeroed);
-    const std::size_t offset = classes().offset_of(bytes);
+    const pools::ClassOffset offset = centre_.offsets().of(bytes);
     const Threads::Own* const tried = &own_at_hand();
     Threads::Own* const own = threads_.own(*this);
     if (own != nullptr && own != tried) {
@@ -86,7 +87,7 @@ std::byte* SharedSlabPool::acquire_after_miss(std::size_t bytes, bool zeroed) no
         const FreeBlock block = pop_from(*own, offset, bytes);
         if (block) return prepared(block, bytes, zeroed);
     }
-    const std::size_t size_class = SizeClasses::number_of(offset);
+    const std::size_t size_class = pools::class_at(offset);
     FreeBlock block{nullptr, false};
     {
         const Lock lock{mutex_};
@@ -132,11 +133,11 @@ bool SharedSlabPool::release_small(std::byte* block, std::size_t size_class,
     if (wipe_) std::memset(block, 0, classes().size(size_class));
     const Threads::Own* const tried = &own_at_hand();
     Threads::Own* const own = threads_.own(*this);
+    const pools::ClassOffset offset = pools::offset_of_class(size_class);
     const bool size_was_right =
-        bytes <= SizeClasses::largest && classes().class_of(bytes) == size_class;
+        bytes <= SizeClasses::largest && centre_.offsets().of(bytes) == offset;
     if (own != nullptr && (own != tried || !size_was_right || wipe_)) {
         // Another pool's magazines were at hand, or another class's, or the key was none.
-        const std::size_t offset = size_class * SizeClasses::offset_step;
         if (push_to(*own, offset, block, bytes, key_of(offset))) return true;
     }
     const FreeBlock unused{block, false};

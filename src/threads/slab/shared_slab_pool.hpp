@@ -69,7 +69,7 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
     pools::FreeBlock acquire_at_hand(std::size_t bytes) const noexcept {
         if (bytes > SizeClasses::largest) [[unlikely]]
             return {nullptr, false};
-        return pop_from(own_at_hand(), centre_.classes().offset_of(bytes), bytes);
+        return pop_from(own_at_hand(), centre_.offsets().of(bytes), bytes);
     }
     /// The magazine is found by the size that was asked for, and its gate opens for the tag that
     /// the page map has for the address: one comparison tells that the block is of the magazine's
@@ -80,8 +80,8 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
         pages::Tag tag;
         if (bytes > SizeClasses::largest || !centre_.tags().find(address, tag)) [[unlikely]]
             return false;
-        return push_to(own_at_hand(), centre_.classes().offset_of(bytes),
-                       static_cast<std::byte*>(address), bytes, tag);
+        return push_to(own_at_hand(), centre_.offsets().of(bytes), static_cast<std::byte*>(address),
+                       bytes, tag);
     }
     /// `try_acquire`, or `try_acquire_zeroed`, of which `acquire_at_hand` gave nothing.
     std::byte* acquire_after_miss(std::size_t bytes, bool zeroed) noexcept;
@@ -159,15 +159,17 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
 
     /// Nothing where these are not this pool's, or are empty, or others are at them. This and the
     /// following know a size class by its offset.
-    pools::FreeBlock pop_from(Threads::Own& own, std::size_t offset,
+    pools::FreeBlock pop_from(Threads::Own& own, pools::ClassOffset offset,
                               std::size_t bytes) const noexcept {
         return own.magazine_at(offset).pop_by(this, bytes);
     }
-    bool push_to(Threads::Own& own, std::size_t offset, std::byte* block, std::size_t bytes,
+    bool push_to(Threads::Own& own, pools::ClassOffset offset, std::byte* block, std::size_t bytes,
                  GateKey key) const noexcept {
         return own.magazine_at(offset).push_by(key, {block, false}, bytes);
     }
-    GateKey key_of(std::size_t offset) const noexcept { return threads_.first_key() + offset; }
+    GateKey key_of(pools::ClassOffset offset) const noexcept {
+        return pools::gate_key(threads_.first_key(), offset);
+    }
     static Threads::Own& own_at_hand() noexcept { return at_hand<pools::FreeBlock>(); }
 
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;

@@ -21,7 +21,7 @@ struct LoneCache {
         : owner{pages::page_map.enrol(this)},
           bank{std::make_unique<SpanBank>(options, owner, pages)},
           store{*bank, pages, pages},
-          cache{block_size, 5, store} {}
+          cache{block_size, pages::Kind{5}, store} {}
     ~LoneCache() {
         bank.reset();
         pages::page_map.withdraw(owner);

@@ -51,7 +51,7 @@ TEST("the page map knows a live span at every address, and forgets it when it is
     std::byte* const start = span->start;
     for (const std::size_t offset : {std::size_t{0}, granule, 3 * granule - 1}) {
         CHECK(page_map.owner(start + offset) == &fixture);
-        CHECK_EQUAL(pages::kind_of(page_map.tag(start + offset)), pages::span_kind);
+        CHECK(pages::kind_of(page_map.tag(start + offset)) == span_kind);
         CHECK(fixture.bank.find(start + offset) == span);
     }
     CHECK(fixture.bank.find(start + 3 * granule) == nullptr);
@@ -245,7 +245,7 @@ TEST("a span marked as a slab is a span again after its release") {
     BankFixture fixture;
     Span* const span = fixture.bank.acquire(granule);
     int note = 0;
-    fixture.bank.mark(span, 5, &note);
+    fixture.bank.mark(span, pages::Kind{5}, &note);
     CHECK_EQUAL(page_map.tag(span->start), fixture.owner + 5);
     CHECK(page_map.note(span->start + 100) == &note);
     CHECK(fixture.bank.find(span->start) == nullptr);

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextvars import Context, ContextVar, Token
-from types import EllipsisType, TracebackType
+from types import EllipsisType
 from typing import Any, TypeVar, cast
 
 from numpool import _core
@@ -16,32 +14,7 @@ from numpool._core import Pool
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-_allocators: list[ContextVar[object]] = []
-
-
-def _allocator() -> ContextVar[object]:
-    """The variable in which NumPy keeps a context's allocator; looked for once, at first use."""
-    if not _allocators:
-        context = Context()
-        context.run(_core._set_default_handler)
-        _allocators.extend(one for one in context if one.name == "current_allocator")
-    return _allocators[0]
-
-
-class _Open:
-    """A ``with`` block that a context is in, and what its end restores."""
-
-    __slots__ = ("block", "token")
-
-    def __init__(self, block: use, token: Token[object]) -> None:
-        self.block = block
-        self.token = token
-
-
-_open: ContextVar[tuple[_Open, ...]] = ContextVar("numpool.use", default=())
-
-
-class use:
+class use(_core._Context):
     """NumPy allocates the data of new arrays from this pool: in a ``with`` block or a function.
 
     It is a context manager and a decorator of functions, coroutine functions, generator functions
@@ -66,49 +39,7 @@ class use:
     """
 
     def __init__(self, pool: Pool, *, fallback: Pool | EllipsisType | None = ...) -> None:
-        self._handler = _core._handler(pool, fallback)
-        self._pool = pool
-
-    def __enter__(self) -> Pool:
-        """Begin, and return the pool."""
-        opened = _open.get()
-        token = _allocator().set(self._handler)
-        _open.set((*opened, _Open(self, token)))
-        return self._pool
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
-        """Restore what was there before."""
-        opened = _open.get()
-        place = max((i for i, one in enumerate(opened) if one.block is self), default=None)
-        if place is None:
-            raise self._elsewhere()
-        token = opened[place].token
-        if place + 1 < len(opened):
-            # The block that began next takes over what this one would have restored.
-            opened[place + 1].token = token
-            warnings.warn(
-                f"the block of {self!r} ends before one that began after it, probably in a "
-                "generator that yielded inside; decorate that generator instead",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        else:
-            try:
-                _allocator().reset(token)
-            except ValueError:  # Inherited from the context that began it.
-                raise self._elsewhere() from None
-        _open.set(opened[:place] + opened[place + 1 :])
-
-    def _elsewhere(self) -> RuntimeError:
-        return RuntimeError(
-            f"the block of {self!r} ends in another thread or task than it began in: there, NumPy "
-            "goes on allocating from the pool. Let generators end where they began"
-        )
+        super().__init__(pool, fallback)
 
     def __call__(self, function: _Function) -> _Function:
         """Decorate: NumPy allocates from the pool while the function runs."""
@@ -218,11 +149,7 @@ def install(
     pass through NumPy's allocator, like LAPACK's workspaces; ValueError where malloc is another.
     """
     pool = _core.default_pool() if pool is None else pool
-    if tune_malloc:
-        _core._keep_heap()
-    _core._install(pool, fallback)
-    if not tune_malloc:
-        _core._release_heap()
+    _core._install(pool, fallback, tune_malloc)
     return pool
 
 
@@ -234,4 +161,3 @@ def uninstall() -> None:
     stop adapting by themselves.
     """
     _core._uninstall()
-    _core._release_heap()

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "base/error.hpp"
+#include "bindings/numpy/numpy_context.hpp"
 #include "bindings/numpy/numpy_lookup.hpp"
 #include "bindings/numpy/numpy_process.hpp"
 #include "bindings/python/errors.hpp"
@@ -51,21 +52,20 @@ py::object default_handler() {
     return py::reinterpret_borrow<py::object>(shared.load());
 }
 
-py::object handler(const py::object& pool, const py::object& fallback) {
+void install(const py::object& pool, const py::object& fallback, bool tune_malloc) {
     require_numpy();
     Pool& serving = to_open_pool(pool);
-    const Fallback helping = to_fallback(fallback);
-    const bool helpless = helping.pool.get() == nullptr || helping.pool.get() == &serving;
-    if (helpless && is_default_pool(serving)) return default_handler();
-    return NumpyHandler::capsule(serving, helping);
+    if (tune_malloc) pages::keep_heap();
+    ProcessHandler::install(serving, to_fallback(fallback));
+    if (!tune_malloc) without_gil(pages::release_heap);
 }
 
-void install(const py::object& pool, const py::object& fallback) {
-    require_numpy();
-    ProcessHandler::install(to_open_pool(pool), to_fallback(fallback));
+void uninstall() {
+    ProcessHandler::uninstall();
+    without_gil(pages::release_heap);
 }
 
-/// Sets NumPy's default handler in this context: then its context variable can be found there.
+/// Sets NumPy's default handler in this context: then nothing of ours serves there.
 void set_default_handler() {
     require_numpy();
     const auto before = py::reinterpret_steal<py::object>(PyDataMem_SetHandler(nullptr));
@@ -74,7 +74,17 @@ void set_default_handler() {
 
 }  // namespace
 
+py::object handler_on(const py::object& pool, const py::object& fallback) {
+    require_numpy();
+    Pool& serving = to_open_pool(pool);
+    const Fallback helping = to_fallback(fallback);
+    const bool helpless = helping.pool.get() == nullptr || helping.pool.get() == &serving;
+    if (helpless && is_default_pool(serving)) return default_handler();
+    return NumpyHandler::capsule(serving, helping);
+}
+
 void register_numpy(py::module_& module) {
+    register_numpy_context(module);
     // What the extension was built to ask of NumPy, whatever it runs on.
     module.attr("_numpy_feature_version") = NPY_FEATURE_VERSION;
     module.def(
@@ -96,13 +106,10 @@ void register_numpy(py::module_& module) {
         "default_pool", [] { return object_of(&default_pool()); },
         "default_pool()\n--\n\n"
         "The pool that serves where no other was asked for. It lives as long as the process.");
-    module.def("_handler", &handler, py::arg("pool"), py::arg("fallback"), py::pos_only(),
-               "_handler(pool, fallback, /)\n--\n\n"
-               "A capsule with a NumPy allocator on the pool.");
     module.def("_set_default_handler", &set_default_handler, "_set_default_handler()\n--\n\n");
-    module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::pos_only(),
-               "_install(pool, fallback, /)\n--\n\n");
-    module.def("_uninstall", &ProcessHandler::uninstall, "_uninstall()\n--\n\n");
+    module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::arg("tune_malloc"),
+               py::pos_only(), "_install(pool, fallback, tune_malloc, /)\n--\n\n");
+    module.def("_uninstall", &uninstall, "_uninstall()\n--\n\n");
     module.def("_keep_heap", &pages::keep_heap, "_keep_heap()\n--\n\n");
     module.def(
         "_release_heap", [] { without_gil(pages::release_heap); }, "_release_heap()\n--\n\n");

@@ -122,7 +122,7 @@ print("end")
 
 @pytest.mark.skipif(not FREE_THREADED, reason="this CPython has a GIL")
 def test_trap_19_threads_share_no_counted_capsule() -> None:
-    default: Any = _core._handler(numpool.default_pool(), None)
+    default: Any = numpool.use(numpool.default_pool())._handler
     assert sys._is_immortal(default)  # type: ignore[attr-defined]
 
     def work(_: int) -> int:

@@ -1,0 +1,341 @@
+#include "bindings/numpy/numpy_context.hpp"
+
+#include <structmember.h>
+
+#include <atomic>
+#include <cstddef>
+#include <string>
+#include <utility>
+
+#include "bindings/numpy/numpy_handler.hpp"
+#include "bindings/python/errors.hpp"
+#include "bindings/python/free_threading.hpp"
+
+namespace numpool::bindings {
+namespace {
+
+py::object stolen(PyObject* object) {
+    if (object == nullptr) throw py::error_already_set{};
+    return py::reinterpret_steal<py::object>(object);
+}
+
+/// `_Context`: what allocates, as a capsule for NumPy, and the pool's Python object.
+struct ContextObject {
+    PyObject ob_base;
+    PyObject* handler;
+    PyObject* pool;
+};
+
+/// A block that a context is in. Contexts that were copied meanwhile hold it, too.
+struct OpenBlock {
+    PyObject ob_base;
+    PyObject* block;
+    /// What NumPy's variable is reset by; null before the block began, and once it has ended.
+    PyObject* token;
+};
+
+PyTypeObject* open_block_type = nullptr;
+/// Holds a tuple of OpenBlocks. It is never given back, nor is NumPy's.
+PyObject* open_blocks = nullptr;
+
+ContextObject* as_context(PyObject* object) {
+    return reinterpret_cast<ContextObject*>(object);
+}
+OpenBlock* as_open(PyObject* object) {
+    return reinterpret_cast<OpenBlock*>(object);
+}
+
+/// The variable in which NumPy keeps a context's allocator, which it doesn't export: in an empty
+/// context the only one, once an allocator was set there.
+PyObject* find_allocator_variable() {
+    const py::object context = stolen(PyContext_New());
+    if (PyContext_Enter(context.ptr()) != 0) throw py::error_already_set{};
+    PyObject* const before = PyDataMem_SetHandler(nullptr);
+    const bool exited = PyContext_Exit(context.ptr()) == 0;
+    Py_XDECREF(before);
+    if (before == nullptr || !exited) throw py::error_already_set{};
+    const py::object variables = stolen(PySequence_List(context.ptr()));
+    for (const py::handle variable : variables.cast<py::list>()) {
+        if (py::str{variable.attr("name")}.equal(py::str{"current_allocator"}))
+            return variable.inc_ref().ptr();
+    }
+    throw py::type_error{"numpool knows no way to tell this NumPy's context what allocates"};
+}
+
+PyObject* allocator_variable() {
+    static std::atomic<PyObject*> known = nullptr;
+    PyObject* variable = known.load(std::memory_order_acquire);
+    if (variable != nullptr) return variable;
+    require_numpy();
+    PyObject* const found = find_allocator_variable();
+    if (known.compare_exchange_strong(variable, found)) return found;
+    Py_DECREF(found);
+    return variable;
+}
+
+/// The token by which the variable is reset. Throws, and the variable is as before: CPython leaves
+/// it set where it has memory for the value and not for the token.
+py::object set_variable(PyObject* variable, PyObject* value) {
+    PyObject* before = nullptr;
+    if (PyContextVar_Get(variable, nullptr, &before) != 0) throw py::error_already_set{};
+    const py::object as_before = stolen(before);
+    PyObject* const token = PyContextVar_Set(variable, value);
+    if (token != nullptr) return stolen(token);
+    {
+        const py::error_scope passing;
+        Py_XDECREF(PyContextVar_Set(variable, before));
+    }
+    throw py::error_already_set{};
+}
+
+/// The blocks that this context is in, the outermost first; some may have ended.
+py::object blocks_here() {
+    PyObject* blocks = nullptr;
+    if (PyContextVar_Get(open_blocks, nullptr, &blocks) != 0) throw py::error_already_set{};
+    return stolen(blocks);
+}
+
+/// A new tuple of those that have not ended, and one more where one is given.
+py::object with_block(const py::object& blocks, PyObject* one_more) {
+    const Py_ssize_t count = PyTuple_GET_SIZE(blocks.ptr());
+    Py_ssize_t kept = 0;
+    for (Py_ssize_t i = 0; i < count; ++i)
+        kept += as_open(PyTuple_GET_ITEM(blocks.ptr(), i))->token != nullptr;
+    const py::object result = stolen(PyTuple_New(kept + (one_more != nullptr)));
+    Py_ssize_t place = 0;
+    for (Py_ssize_t i = 0; i < count && place < kept; ++i) {
+        PyObject* const one = PyTuple_GET_ITEM(blocks.ptr(), i);
+        if (as_open(one)->token == nullptr) continue;
+        PyTuple_SET_ITEM(result.ptr(), place++, Py_NewRef(one));
+    }
+    if (one_more != nullptr) PyTuple_SET_ITEM(result.ptr(), place, Py_NewRef(one_more));
+    return result;
+}
+
+py::object new_open_block(PyObject* block) {
+    const py::object open = stolen(open_block_type->tp_alloc(open_block_type, 0));
+    as_open(open.ptr())->block = Py_NewRef(block);
+    return open;
+}
+
+PyObject* enter(PyObject* self, PyObject*) {
+    return guarded<PyObject*>(nullptr, [self] {
+        PyObject* const variable = allocator_variable();
+        const CriticalSection section{self};
+        ContextObject* const context = as_context(self);
+        if (context->handler == nullptr) {
+            throw py::type_error{std::string{Py_TYPE(self)->tp_name} +
+                                 ".__init__() was not called on this object"};
+        }
+        // What may fail for want of memory comes before NumPy's variable is set: a block that is
+        // known, and has no token, did not begin.
+        const py::object open = new_open_block(self);
+        const py::object blocks = with_block(blocks_here(), open.ptr());
+        stolen(PyContextVar_Set(open_blocks, blocks.ptr()));
+        as_open(open.ptr())->token = set_variable(variable, context->handler).release().ptr();
+        return Py_NewRef(context->pool);
+    });
+}
+
+[[noreturn]] void raise_elsewhere(PyObject* self) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_RuntimeError,
+                 "the block of %R ends in another thread or task than it began in: there, NumPy "
+                 "goes on allocating from the pool. Let generators end where they began",
+                 self);
+    throw py::error_already_set{};
+}
+
+/// Brings NumPy's variable to what it was when the token was made.
+void restore(PyObject* self, const py::object& token) {
+    PyObject* const variable = allocator_variable();
+    const py::object before = token.attr("old_value");
+    if (PyContextVar_Reset(variable, token.ptr()) == 0) return;
+    // The token of a context that this one was copied from.
+    if (PyErr_ExceptionMatches(PyExc_ValueError)) raise_elsewhere(self);
+    if (!PyErr_ExceptionMatches(PyExc_MemoryError)) throw py::error_already_set{};
+    PyErr_Clear();
+    // A token works once, even where memory was missing.
+    const bool was_set = PyCapsule_CheckExact(before.ptr());
+    stolen(PyContextVar_Set(variable, was_set ? before.ptr() : PyDataMem_DefaultHandler));
+}
+
+/// The last block of `self` that has not ended, and the next after it; null where there is none.
+struct Place {
+    OpenBlock* block = nullptr;
+    OpenBlock* next = nullptr;
+
+    Place(PyObject* self, const py::object& blocks) {
+        OpenBlock* later = nullptr;
+        for (Py_ssize_t i = PyTuple_GET_SIZE(blocks.ptr()); i-- > 0;) {
+            OpenBlock* const one = as_open(PyTuple_GET_ITEM(blocks.ptr(), i));
+            if (one->token == nullptr) continue;
+            if (one->block == self) {
+                block = one;
+                next = later;
+                return;
+            }
+            later = one;
+        }
+    }
+};
+
+void forget_ended(const py::object& blocks) {
+    try {
+        stolen(PyContextVar_Set(open_blocks, with_block(blocks, nullptr).ptr()));
+    } catch (py::error_already_set&) {
+        // For want of memory they are forgotten by the next block.
+    }
+}
+
+void warn_of_order(PyObject* self) {
+    const int raised =
+        PyErr_WarnFormat(PyExc_RuntimeWarning, 1,
+                         "the block of %R ends before one that began after it, probably in a "
+                         "generator that yielded inside; decorate that generator instead",
+                         self);
+    if (raised != 0) throw py::error_already_set{};
+}
+
+PyObject* exit(PyObject* self, PyObject* const*, Py_ssize_t) {
+    return guarded<PyObject*>(nullptr, [self] {
+        const py::object blocks = blocks_here();
+        // A context that was copied holds the same blocks, and may be in another thread.
+        const CriticalSection section{open_blocks};
+        const Place place{self, blocks};
+        if (place.block == nullptr) raise_elsewhere(self);
+        const py::object token = py::reinterpret_borrow<py::object>(place.block->token);
+        if (place.next != nullptr) {
+            // The block that began next takes over what this one would have restored.
+            std::swap(place.block->token, place.next->token);
+        } else {
+            restore(self, token);
+        }
+        Py_CLEAR(place.block->token);
+        forget_ended(blocks);
+        if (place.next != nullptr) warn_of_order(self);
+        return Py_NewRef(Py_None);
+    });
+}
+
+int init(PyObject* self, PyObject* arguments, PyObject*) {
+    PyObject* pool = nullptr;
+    PyObject* fallback = nullptr;
+    if (!PyArg_UnpackTuple(arguments, "_Context", 2, 2, &pool, &fallback)) return -1;
+    return guarded(-1, [&] {
+        py::object handler = handler_on(py::reinterpret_borrow<py::object>(pool),
+                                        py::reinterpret_borrow<py::object>(fallback));
+        py::object before;
+        py::object pool_before;
+        {
+            const CriticalSection section{self};
+            ContextObject* const context = as_context(self);
+            before = py::reinterpret_steal<py::object>(
+                std::exchange(context->handler, handler.release().ptr()));
+            pool_before =
+                py::reinterpret_steal<py::object>(std::exchange(context->pool, Py_NewRef(pool)));
+        }
+        return 0;
+    });
+}
+
+int traverse_context(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(as_context(self)->handler);
+    Py_VISIT(as_context(self)->pool);
+    return 0;
+}
+
+/// The pool stays with its handler: nobody sees one without the other.
+int clear_context(PyObject* self) {
+    Py_CLEAR(as_context(self)->handler);
+    Py_CLEAR(as_context(self)->pool);
+    return 0;
+}
+
+int traverse_open(PyObject* self, visitproc visit, void* arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(as_open(self)->block);
+    Py_VISIT(as_open(self)->token);
+    return 0;
+}
+
+int clear_open(PyObject* self) {
+    Py_CLEAR(as_open(self)->token);
+    Py_CLEAR(as_open(self)->block);
+    return 0;
+}
+
+template <inquiry clear>
+void dealloc(PyObject* self) {
+    PyTypeObject* const type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+template <class Function>
+PyCFunction as_function(Function* function) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
+}
+
+PyTypeObject* make_type(PyType_Spec& spec) {
+    return reinterpret_cast<PyTypeObject*>(stolen(PyType_FromSpec(&spec)).release().ptr());
+}
+
+PyTypeObject* make_context_type() {
+    static PyMethodDef methods[] = {
+        {"__enter__", &enter, METH_NOARGS,
+         "__enter__($self, /)\n--\n\nBegin, and return the pool."},
+        {"__exit__", as_function(&exit), METH_FASTCALL,
+         "__exit__($self, /, *exc_info)\n--\n\nRestore what was there before."},
+        {},
+    };
+    static PyMemberDef members[] = {
+        {"_handler", T_OBJECT_EX, offsetof(ContextObject, handler), READONLY, nullptr},
+        {"_pool", T_OBJECT_EX, offsetof(ContextObject, pool), READONLY, nullptr},
+        {},
+    };
+    static PyType_Slot slots[] = {
+        {Py_tp_new, reinterpret_cast<void*>(&PyType_GenericNew)},
+        {Py_tp_init, reinterpret_cast<void*>(&init)},
+        {Py_tp_dealloc, reinterpret_cast<void*>(&dealloc<clear_context>)},
+        {Py_tp_traverse, reinterpret_cast<void*>(&traverse_context)},
+        {Py_tp_clear, reinterpret_cast<void*>(&clear_context)},
+        {Py_tp_methods, methods},
+        {Py_tp_members, members},
+        {Py_tp_doc,
+         const_cast<char*>(
+             "_Context(pool, fallback, /)\n--\n\nA block in which NumPy allocates from a pool.")},
+        {0, nullptr},
+    };
+    static PyType_Spec spec{"numpool._core._Context", sizeof(ContextObject), 0,
+                            Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+    return make_type(spec);
+}
+
+PyTypeObject* make_open_block_type() {
+    static PyType_Slot slots[] = {
+        {Py_tp_dealloc, reinterpret_cast<void*>(&dealloc<clear_open>)},
+        {Py_tp_traverse, reinterpret_cast<void*>(&traverse_open)},
+        {Py_tp_clear, reinterpret_cast<void*>(&clear_open)},
+        {0, nullptr},
+    };
+    static PyType_Spec spec{
+        "numpool._core._OpenBlock", sizeof(OpenBlock), 0,
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+    return make_type(spec);
+}
+
+}  // namespace
+
+void register_numpy_context(py::module_& module) {
+    open_block_type = make_open_block_type();
+    const py::tuple none;
+    open_blocks = stolen(PyContextVar_New("numpool.use", none.ptr())).release().ptr();
+    module.attr("_Context") =
+        py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(make_context_type()));
+}
+
+}  // namespace numpool::bindings

@@ -7,8 +7,22 @@ constexpr const char* compiler = "Clang " __clang_version__;
 constexpr const char* compiler = "GCC " __VERSION__;
 #endif
 
-PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
+namespace {
+
+bool in_main_interpreter() noexcept {
+    return PyInterpreterState_Get() == PyInterpreterState_Main();
+}
+
+constexpr const char* only_main =
+    "numpool works in the main interpreter only, as NumPy does: import it there, or use processes "
+    "where each part of a program needs an interpreter of its own";
+
+}  // namespace
+
+PYBIND11_MODULE(_core_in_main, module, py::mod_gil_not_used()) {
     using namespace numpool::bindings;
+    // From CPython 3.13 on the function below runs in the main interpreter, and this one here.
+    if (!in_main_interpreter()) throw py::import_error{only_main};
     // Kept here, for looking a package's version up loads a dozen modules of the standard library.
     module.attr("__version__") = NUMPOOL_VERSION;
     module.attr("_compiler") = compiler;
@@ -32,4 +46,12 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
     register_reserve_pool(module);
     register_references(module);
     register_numpy(module);
+}
+
+/// What an import calls first. In another interpreter pybind11's own waits for ever for the GIL
+/// that the caller holds, on CPython before 3.12.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+    if (in_main_interpreter()) return PyInit__core_in_main();
+    PyErr_SetString(PyExc_ImportError, only_main);
+    return nullptr;
 }

@@ -148,6 +148,8 @@ def install(
     ``tune_malloc`` also tells glibc's malloc, process-wide, to keep freed memory for what does not
     pass through NumPy's allocator, like LAPACK's workspaces; ValueError where malloc is another.
     """
+    if tune_malloc not in (True, False):
+        raise TypeError(f"tune_malloc must be True or False, not {tune_malloc!r}")
     pool = _core.default_pool() if pool is None else pool
     _core._install(pool, fallback, tune_malloc)
     return pool

@@ -148,6 +148,8 @@ class ObjectPool(Generic[_Object]):
             raise TypeError(f"factory must be callable, not {type(factory).__name__}")
         if reset is not None and not callable(reset):
             raise TypeError(f"reset must be callable with an object, not {type(reset).__name__}")
+        if not hasattr(type(size), "__index__"):
+            raise TypeError(f"size must be an int, not {type(size).__name__}")
         self._size = operator.index(size)
         if self._size < 1:
             raise ValueError(f"size is {size}: a pool needs at least 1 object")

@@ -178,11 +178,20 @@ void register_arena(py::module_& module) {
         .def("mark", &Arena::mark_here,
              "mark(self)\n--\n\n"
              "Note this place, for rewind(). Nothing is copied; a mark costs a few words.")
-        .def("rewind", &Arena::rewind_to, py::arg("mark"), py::pos_only(),
-             "rewind(self, mark, /)\n--\n\n"
-             "End what began since the mark: children, clean-ups, blocks. The mark stays good, "
-             "later ones\ndo not. Raises BufferError, and changes nothing, while one of those "
-             "blocks is in use.")
+        .def(
+            "rewind",
+            [](Arena& self, const py::object& to) {
+                if (!py::isinstance<ArenaMark>(to)) {
+                    throw py::type_error{std::string{"mark must be what mark() returned, not "} +
+                                         Py_TYPE(to.ptr())->tp_name};
+                }
+                self.rewind_to(to.cast<const ArenaMark&>());
+            },
+            py::arg("mark"), py::pos_only(),
+            "rewind(self, mark, /)\n--\n\n"
+            "End what began since the mark: children, clean-ups, blocks. The mark stays good, "
+            "later ones\ndo not. Raises BufferError, and changes nothing, while one of those "
+            "blocks is in use.")
         .def("reset", &Arena::reset_all,
              "reset(self)\n--\n\n"
              "End everything: children, then clean-ups in reverse order, then all blocks in one "

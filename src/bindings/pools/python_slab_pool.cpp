@@ -39,6 +39,10 @@ std::size_t to_milliseconds(const py::object& decay) {
 std::vector<std::size_t> to_classes(const py::object& classes) {
     std::vector<std::size_t> sizes;
     if (classes.is_none()) return sizes;
+    if (!py::isinstance<py::iterable>(classes)) {
+        throw py::type_error{std::string{"classes must be block sizes or None, not "} +
+                             Py_TYPE(classes.ptr())->tp_name};
+    }
     for (const py::handle size : classes) sizes.push_back(to_size(size, "a size in classes"));
     if (sizes.empty()) throw BadArgument{"classes is empty: name at least one block size, or None"};
     return sizes;

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,6 +19,35 @@ import pytest
 
 import numpool
 from numpool import _core
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle",
+        metavar="SEED",
+        type=int,
+        help="run the files, and the tests of each, in an order that this number decides",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    seed = config.getoption("--shuffle", default=None)
+    return None if seed is None else f"shuffled: --shuffle {seed} gives the same order again"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seed = config.getoption("--shuffle", default=None)
+    if seed is None:
+        return
+    shuffled = random.Random(seed)
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    order = list(files.values())
+    shuffled.shuffle(order)
+    for tests in order:
+        shuffled.shuffle(tests)
+    items[:] = itertools.chain.from_iterable(order)
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,10 @@ import textwrap
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
+
+# Of the state machine, by --hypothesis-profile=long.
+settings.register_profile("long", max_examples=5000, stateful_step_count=200, deadline=None)
 
 PRELUDE = """
 import gc, sys

@@ -1,4 +1,4 @@
-"""Each row of refusals.md is as it says, and each public argument, of methods too, has a row."""
+"""Each row of docs/reference/bad-input.md is as it says; each public argument has a row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 import numpool
 
-PAGE = Path(__file__).with_name("refusals.md")
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "bad-input.md"
 ROW = re.compile(r"^\| `(.+?)` \| `(.+?)` \| `(.+)` \|$", re.MULTILINE)
 DUNDERS = {"__call__", "__contains__", "__dlpack__", "__getitem__"}
 # What only numpool itself makes, and plain records of figures.

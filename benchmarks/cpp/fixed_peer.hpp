@@ -9,8 +9,8 @@ namespace benchmark {
 constexpr std::size_t fixed_blocks = 4096;
 
 /// A pool of equal blocks as a peer, called through function pointers; made anew for each size.
-/// `Pool` is constructed with a block size and has `context()`, which is what its static functions
-/// `acquire` and `release` are given: as a C handler has it, with nothing to follow.
+/// `Pool` is constructed with a block size and has `context()`, which its static functions
+/// `acquire` and `release` get as a C handler does: with no pointer to follow.
 template <class Pool>
 class FixedPeer {
   public:

@@ -17,7 +17,7 @@
 /// of this thread, which other programs on the machine can't add to.
 namespace turns {
 
-/// Tells the compiler that somebody looks at what this points to.
+/// The compiler must believe that what this points to is read.
 inline void use(const void* block) {
     asm volatile("" : : "g"(block) : "memory");
 }

@@ -30,7 +30,7 @@ void give(void* context, void* block, std::size_t) {
     list->free = link;
 }
 
-/// The same limit through function pointers, as any allocator that is plugged in is called.
+/// The limit through function pointers, as any allocator that is plugged in is called.
 struct LimitCalled {
     static constexpr bool any_size = false;
     static constexpr bool any_thread = false;

@@ -38,7 +38,8 @@ void pairs(Peer& peer) {
     }
 }
 
-/// The same for large blocks, where the fault of an untouched page would cost more than all else.
+/// Like `pairs`, for large blocks, where the fault of an untouched page would cost more than all
+/// else.
 template <class Peer>
 void large_pairs(Peer& peer) {
     for (std::size_t size = std::size_t{1} << 20; size <= std::size_t{1} << 30; size *= 8) {

@@ -36,7 +36,7 @@ class OwnerGate {
     void lower(T* pointer) noexcept { pointer_.store(pointer - 1, std::memory_order_release); }
     void leave_unlowered() noexcept { take_back(lowered_); }
 
-    /// The same for the other direction.
+    /// For the other direction.
     bool enter_to_raise(GateKey key) noexcept { return enter(raised_, key_, key); }
     void raise(T* pointer) noexcept { pointer_.store(pointer + 1, std::memory_order_release); }
     void leave_unraised() noexcept { take_back(raised_); }

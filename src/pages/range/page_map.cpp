@@ -66,7 +66,7 @@ constinit PageMap page_map;
 std::size_t PageMap::front(std::size_t bytes) noexcept {
     const std::size_t of_range = (bytes >> granule_shift) * sizeof(Tag);
     const std::size_t of_themselves = (of_range >> granule_shift) * sizeof(Tag);
-    // Of the two granules more one is for what rounding left out, the other for nobody.
+    // Two granules more: one for what rounding left out, one that stays inaccessible.
     return round_up(of_range + of_themselves + 2 * granule, huge_page);
 }
 
@@ -75,8 +75,8 @@ bool PageMap::reserve(std::byte* base, std::size_t bytes) noexcept {
     const Layout layout{granules};
     auto* const arrays = static_cast<std::byte*>(map_memory(layout.end, PROT_NONE));
     if (arrays == nullptr) return false;
-    // Tags may be read from the start, for all of the range: so there is one bound to check, which
-    // never changes. Memory that can't be written is no more accounted for than what has no access.
+    // All tags of the range can be read from the start: so there is one bound to check, and it
+    // never changes. The kernel accounts for read-only memory no more than for inaccessible memory.
     const std::size_t tags = round_up((granules + 1) * sizeof(Tag), page_size());
     if (mprotect(base, tags, PROT_READ) != 0) {
         munmap(arrays, layout.end);
@@ -132,7 +132,7 @@ Tag PageMap::enrol(void* owner) {
         if (owners == nullptr) throw Exhausted{"no memory for the table of pools"};
         owners_.store(owners, std::memory_order_release);
     }
-    // Round and round, so that a number comes again as late as can be. 0 is nobody's.
+    // In a circle, so that a number comes again as late as possible. 0 is nobody's.
     for (std::size_t tries = 0; tries < owner_slots; ++tries) {
         last_owner_ = (last_owner_ + 1) % owner_slots;
         if (last_owner_ == 0 || owners[last_owner_].load(std::memory_order_relaxed) != nullptr) {

@@ -37,8 +37,8 @@ constexpr Tag owner_of(Tag tag) noexcept {
     return tag & ~((Tag{1} << kind_bits) - 1);
 }
 
-/// The tags of a reserved range, for who reads them again and again. They lie where the map begins,
-/// in front of the range: what an address is subtracted from is where its tag is found, too.
+/// The tags of a reserved range, for code that reads them all the time. They lie in front of the
+/// range, where the map begins: so one base address serves the subtraction and the load.
 class Tags {
   public:
     constexpr Tags() = default;
@@ -71,12 +71,13 @@ class Tags {
     std::size_t granules_ = 0;
 };
 
-/// Answers "whose is this address, and of what kind?" in constant time for any address at all.
+/// Answers "whose is this address, and of what kind?" in constant time, for any address.
 ///
-/// Flat arrays over the granules of the reserved range, beside the range or, as the tags, in front
-/// of it, with a granule between, at least, that nobody may touch: a user who writes beyond a block
+/// It is a set of flat arrays over the granules of the reserved range. The tags lie in front of the
+/// range, at least one inaccessible granule away, the others elsewhere: so a write beyond a block
 /// does not reach them. Any thread may ask; only the owner of a granule's pages may mark it. An
-/// answer about a block is right for as long as the asker keeps the block alive.
+/// answer about a block is right as long as the caller keeps the block alive; why relaxed loads are
+/// enough for that stands in base/gate/README.md.
 class PageMap {
   public:
     constexpr PageMap() = default;
@@ -100,7 +101,7 @@ class PageMap {
         return notes_[index].load(std::memory_order_relaxed);
     }
 
-    /// The same for an address whose tag is not 0.
+    /// Like `note`, for an address whose tag is not 0.
     void* known_note(const void* address) const noexcept {
         return notes_[index_of(address)].load(std::memory_order_relaxed);
     }
@@ -108,7 +109,7 @@ class PageMap {
     /// Marks every granule of an extent.
     void mark(Extent extent, Tag tag, void* note) noexcept;
 
-    /// Takes a number for an owner, shifted so that a kind can be added to it. Throws Exhausted
+    /// Returns a number for an owner, shifted so that a kind can be added to it. Throws Exhausted
     /// where 65,535 owners live already, or there is no memory for their table.
     Tag enrol(void* owner);
 
@@ -118,24 +119,25 @@ class PageMap {
     /// The owner that enrolled with the number in this tag, or null.
     void* owner(Tag tag) const noexcept;
 
-    /// Whose is this address? Null for what is foreign or nobody's.
+    /// The owner of this address; null where it is foreign or nobody's.
     void* owner(const void* address) const noexcept { return owner(tag(address)); }
 
-    // For those who deal the range out.
+    // For the code that deals the range out.
 
-    /// One byte a granule for whoever maps it, as the bank does: may its pages hold anything?
+    /// One byte a granule, for the code that maps it, like the bank: may its pages hold anything?
     std::uint8_t* warm(const void* address) const noexcept { return warm_ + index_of(address); }
     /// One byte a granule: may a mapping of the kernel's begin here?
     std::uint8_t* seam(const void* address) const noexcept { return seam_ + index_of(address); }
 
-    /// What the map of a range of so many bytes needs in front of it, in whole huge pages.
+    /// What the map of a range of so many bytes needs in front of the range, in whole huge pages.
     static std::size_t front(std::size_t bytes) noexcept;
-    /// Makes room for the map of such a range, which begins behind its `front` at `base`: reserved
-    /// addresses, all of them, that the caller ends after `dismiss`. False where that is refused.
+    /// Makes room for the map of such a range, which begins `front` bytes behind `base`. The caller
+    /// has reserved all these addresses and gives them back after `dismiss`. False where the system
+    /// refuses.
     bool reserve(std::byte* base, std::size_t bytes) noexcept;
-    /// Brings the map up to the `bytes` first bytes of the range. False where that is refused.
+    /// Makes the map usable for the first `bytes` of the range. False where the system refuses.
     bool cover(std::size_t bytes) noexcept;
-    /// Ends it; everything is foreign again.
+    /// Ends the map; everything is foreign again.
     void dismiss() noexcept;
 
   private:
@@ -155,7 +157,7 @@ class PageMap {
 /// while the process exits.
 extern PageMap page_map;
 
-/// For fork: the lock of who is enrolled, held around it and taken before the address range's.
+/// For fork: the lock of the table of owners, held around it and taken before the address range's.
 std::mutex& owners_mutex() noexcept;
 
 }  // namespace numpool::pages

@@ -5,8 +5,8 @@
 
 namespace numpool::pools {
 
-/// A block that nobody uses, on its way between a slab and a user. The lowest bit of its address,
-/// which is always nought, says whether it is fresh: untouched since its pages came, so zero.
+/// An unused block, on its way between a slab and a user. The lowest bit of a block's address is
+/// always 0, so it can say whether the block is fresh: untouched since its pages came, so zero.
 class FreeBlock {
   public:
     FreeBlock() noexcept = default;

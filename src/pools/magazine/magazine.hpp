@@ -12,40 +12,40 @@
 
 namespace numpool::pools {
 
-/// Unused blocks of one class at hand, the one released last on top, and what was asked of them.
+/// Unused blocks of one class at hand, the last released one on top, and counts of requests.
 ///
-/// The blocks themselves are not touched: their addresses lie in an array, so a block that comes
+/// The blocks themselves are not touched: their addresses lie in an array. So a block that comes
 /// back stays out of the processor's cache if its user left it so, and a fresh one stays fresh.
 ///
-/// One thread, the owner, puts blocks on top and takes them from there: through the gate where the
-/// magazine is shared, at once where nobody else is at it. Others, behind the shut gate, take from
-/// the bottom, where they leave nothing: no block, which is also what lies below the first place.
-/// So a pop that finds no block has no count to compare; and the top is the owner's alone.
+/// One thread, the owner, pushes and pops blocks at the top: through the gate where the magazine is
+/// shared. Other threads, while the gate is shut, take blocks from the bottom and leave "no block"
+/// in each place. The place below the first one holds "no block", too: so a pop that finds none has
+/// no count to compare, and only the owner moves the top.
 template <class Block>
 class alignas(64) MagazineOf {
   public:
-    /// A batch: enough to make the slow path rare, not so many that one request for a block
-    /// waits long, or takes what other threads could use.
+    /// A batch: enough to make the slow path rare; few enough that a request does not wait long,
+    /// nor takes what other threads could use.
     static constexpr std::size_t most_at_once = 64;
-    /// What its numbers can say.
+    /// What its 16-bit numbers can count.
     static constexpr std::size_t most_blocks = 65535;
 
     constexpr MagazineOf() noexcept = default;
 
-    /// Puts an empty one over places, of which there is one more than it will ever hold blocks, and
-    /// the first is no block; it is not written, so memory that is zero stays untouched.
+    /// Lays an empty magazine over `places`: one more than the blocks that it will ever hold, and
+    /// the first one is "no block". Nothing is written, so memory that is zero stays untouched.
     void place_on(Block* places, std::size_t capacity) noexcept {
         end_ = places + 1;
         widen(capacity);
         set_top(bottom());
     }
 
-    /// Opened and shut by whoever shares it out.
+    /// For the code that shares the magazine among threads: it opens and shuts the gate.
     OwnerGate<Block>& gate() noexcept { return top_; }
 
-    /// The owner's way: the top block, or none where the magazine is not this pool's, or its gate
-    /// is shut, or there is none. `accept(block)` is called before it leaves; where that says
-    /// false, the block stays.
+    /// For the owner: the top block; none where the magazine is not this pool's, its gate is shut,
+    /// or it is empty. `accept(block)` is called before the block leaves; if that returns false,
+    /// the block stays.
     template <std::invocable<Block> Accept>
     Block pop_by(const void* pool, Accept accept) noexcept {
         if (!top_.enter_to_lower(pool)) [[unlikely]]
@@ -59,7 +59,7 @@ class alignas(64) MagazineOf {
         top_.lower(top);
         return block;
     }
-    /// The same for a request of so many bytes.
+    /// For a request of so many bytes, which it counts.
     Block pop_by(const void* pool, std::size_t bytes) noexcept {
         return pop_by(pool, [&](Block) {
             asked_.add(static_cast<std::int64_t>(bytes));
@@ -67,9 +67,9 @@ class alignas(64) MagazineOf {
         });
     }
 
-    /// The owner's way: false where the key opens nothing, or it is full, as one without places is.
-    /// What goes on top is what `make(block)` makes of it, called where it is inside and there is
-    /// room; where that says false, nothing does, and this is false, too.
+    /// For the owner: false where the key does not open the gate, or the magazine is full, as one
+    /// without places always is. `make(block)` is called inside, where there is room, and sets the
+    /// block to push; if it returns false, nothing is pushed and this is false, too.
     template <std::invocable<Block&> Make>
     bool push_by(GateKey key, Make make) noexcept {
         if (!top_.enter_to_raise(key)) [[unlikely]]
@@ -84,7 +84,7 @@ class alignas(64) MagazineOf {
         top_.raise(top);
         return true;
     }
-    /// The same for a request that was for so many bytes.
+    /// For a block of a request that was for so many bytes.
     bool push_by(GateKey key, Block block, std::size_t bytes) noexcept {
         return push_by(key, [&](Block& pushed) {
             note_release(bytes);
@@ -93,7 +93,7 @@ class alignas(64) MagazineOf {
         });
     }
 
-    /// Does something else behind the gate; false where the key does not open it.
+    /// Calls `work` behind the gate; false where the key does not open it.
     template <class Work>
     bool enter_by(GateKey key, Work work) noexcept {
         if (!top_.enter_to_raise(key)) [[unlikely]]
@@ -103,8 +103,8 @@ class alignas(64) MagazineOf {
         return true;
     }
 
-    /// The top block into `block`; false where there is none. This and what follows is for those
-    /// who have the magazine for themselves.
+    /// Pops the top block into `block`; false where there is none. From here on the functions are
+    /// for a caller that no other thread can disturb.
     bool pop(Block& block) noexcept {
         Block* const top = this->top();
         block = top[-1];
@@ -114,7 +114,7 @@ class alignas(64) MagazineOf {
         return true;
     }
 
-    /// The same for a request of so many bytes.
+    /// For a request of so many bytes, which it counts.
     bool pop(Block& block, std::size_t bytes) noexcept {
         if (!pop(block)) [[unlikely]]
             return false;
@@ -132,7 +132,7 @@ class alignas(64) MagazineOf {
         return true;
     }
 
-    /// The same for a request that was for so many bytes.
+    /// For a block of a request that was for so many bytes.
     bool push(Block block, std::size_t bytes) noexcept {
         if (!push(block)) [[unlikely]]
             return false;
@@ -140,13 +140,13 @@ class alignas(64) MagazineOf {
         return true;
     }
 
-    /// What is released is requested no longer. The number of bytes is what a user says.
+    /// What is released is no longer requested. The number of bytes is what the user says.
     void note_release(std::size_t bytes) noexcept {
         given_up_.add(static_cast<std::int64_t>(bytes));
     }
 
-    /// Fills an empty one by a batch: `take(blocks, most)` says how many it gave. The lowest
-    /// address comes out first.
+    /// Fills an empty magazine with a batch: `take(blocks, most)` returns how many it gave. The
+    /// first of them is popped first.
     template <class Take>
     void refill(Take take) noexcept {
         const std::size_t taken = take(bottom(), batch());
@@ -155,8 +155,8 @@ class alignas(64) MagazineOf {
         set_top(bottom() + taken);
     }
 
-    /// Makes room in one that is full, without passing on a block: what others took from the bottom
-    /// left places. False where there are none.
+    /// Makes room in a full magazine without passing a block on: other threads that took blocks
+    /// from the bottom left places there. False where there are none.
     bool close_up() noexcept {
         if (first() == bottom()) return false;
         const std::size_t held = count();
@@ -166,7 +166,7 @@ class alignas(64) MagazineOf {
         return top() < end_;
     }
 
-    /// Passes a batch of a full one, the oldest, to `give(blocks, count)`.
+    /// Passes the oldest batch of a full magazine to `give(blocks, count)`.
     template <class Give>
     void flush(Give give) noexcept {
         take_oldest(batch(), give);
@@ -178,15 +178,15 @@ class alignas(64) MagazineOf {
         capacity_ = static_cast<std::uint16_t>(capacity);
     }
 
-    /// For others, too: passes the oldest blocks to `give(blocks, count)` where it holds more than
-    /// that.
+    /// For other threads, too: passes the oldest blocks to `give(blocks, count)` where it holds
+    /// more than `capacity`.
     template <class Give>
     void narrow(std::size_t capacity, Give give) noexcept {
         if (count() > capacity) take_oldest(count() - capacity, give);
         widen(capacity);
     }
 
-    /// Goes on with another's counts, of which nobody else will ask.
+    /// Adds the counts of another magazine, which is about to go.
     void inherit(const MagazineOf& other) noexcept {
         top_.inherit(other.top_);
         asked_.add(other.asked());
@@ -226,7 +226,7 @@ class alignas(64) MagazineOf {
         first_.store(static_cast<std::uint16_t>(first - bottom()), std::memory_order_relaxed);
     }
 
-    // The two numbers lie in what the gate leaves of its last word: all is one cache line.
+    // The two numbers lie in the gate's padding: all of it is one cache line.
     [[no_unique_address]] OwnerGate<Block> top_;
     std::uint16_t capacity_ = 0;
     std::atomic<std::uint16_t> first_ = 0;

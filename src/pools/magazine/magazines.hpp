@@ -14,19 +14,18 @@
 
 namespace numpool::pools {
 
-/// What one magazine is for: blocks of so many bytes each, and how many of them at first and at
-/// most.
+/// What one magazine is for: the size of its blocks, and how many of them at first and at most.
 struct MagazineBounds {
     std::size_t block_size;
     std::size_t at_first;
     std::size_t widest;
 };
 
-/// A magazine for each of a pool's sizes, bounded in blocks and in bytes. The magazines lie where
-/// whoever makes this wants them.
+/// A magazine for each of a pool's sizes, bounded in blocks and in bytes. The caller says where the
+/// magazines lie.
 ///
-/// One that is full is made wider first and flushed later, as far as the bytes go that all of them
-/// may be wider by: a program that releases many blocks at once will have had them at once.
+/// A full magazine is made wider, as long as all of them together stay within a number of bytes;
+/// only then is it flushed: a program that releases many blocks at once will acquire as many again.
 template <class Block>
 class MagazinesOf {
   public:
@@ -35,13 +34,13 @@ class MagazinesOf {
     static constexpr std::size_t most_bytes = std::size_t{256} << 10;
     static constexpr std::size_t most_bytes_wide = std::size_t{4} << 20;
 
-    /// `bounds` are kept by the pool; `magazines` is room for one each. Throws std::bad_alloc.
+    /// `bounds` outlives this; `magazines` is room for one each. Throws std::bad_alloc.
     MagazinesOf(std::span<const MagazineBounds> bounds, MagazineOf<Block>* magazines)
         : bounds_{bounds}, magazines_{magazines} {
         std::size_t total = 0;
         for (const MagazineBounds& one : bounds) total += one.widest + 1;
-        // On cache lines of their own: whatever else shared one, another thread might read. The
-        // zeroes are no blocks, and cost no memory before a magazine is used.
+        // On cache lines of their own: another thread might use the rest of a shared one. A zero is
+        // "no block", and costs no memory before a magazine is used.
         total = round_up(total, line / sizeof(Block)) + line / sizeof(Block);
         places_.reset(std::calloc(total, sizeof(Block)));
         if (places_ == nullptr) throw std::bad_alloc{};
@@ -82,7 +81,7 @@ class MagazinesOf {
     /// Whether any is wider than they all begin.
     bool wide() const noexcept { return spare_bytes_ != most_bytes_wide; }
 
-    /// Makes all narrow again, as they began: what they then cannot hold goes to
+    /// Makes all as narrow as they began: blocks that then do not fit go to
     /// `give(number, blocks, count)`.
     template <class Give>
     void make_narrow(Give give) noexcept {
@@ -90,7 +89,7 @@ class MagazinesOf {
         spare_bytes_ = most_bytes_wide;
     }
 
-    /// The same, and empties all.
+    /// Like `make_narrow`, and empties all.
     template <class Give>
     void empty(Give give) noexcept {
         for (std::size_t i = 0; i < size(); ++i) shrink(i, 0, give);

@@ -8,7 +8,7 @@
 namespace numpool::pools {
 
 /// Memory for records of slabs, on pages of its own, far from what users write to. Records are
-/// never released one by one: whoever is done with one keeps it for the next of its size.
+/// never released one by one: a caller that is done with one keeps it for the next of its size.
 class RecordArena {
   public:
     explicit RecordArena(pages::PageSource& source = pages::os_pages()) noexcept

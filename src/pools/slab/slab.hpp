@@ -14,9 +14,8 @@ namespace numpool::pools {
 ///
 /// It lies away from the blocks, which hold no link and no header: a stray write into a free block
 /// harms nothing, untouched blocks stay untouched, and a block released twice is noticed. Two bits
-/// a block are 0.4 % of 64-byte blocks. The record ends in two bitmaps, `SlabLayout::words()` words
-/// each; whoever makes one gives it
-/// `record_bytes` bytes.
+/// per block are 0.4 % of 64-byte blocks. The record ends in two bitmaps of `SlabLayout::words()`
+/// words each, so it is made in `record_bytes` bytes of memory.
 class Slab {
   public:
     static std::size_t record_bytes(const SlabLayout& layout) noexcept {
@@ -32,7 +31,7 @@ class Slab {
     /// Takes up to `most` unused blocks, the lowest addresses first; says how many it took.
     std::size_t take(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept;
 
-    /// The same of touched ones only.
+    /// Like `take`, but touched blocks only.
     std::size_t take_touched(const SlabLayout& layout, FreeBlock* blocks,
                              std::size_t most) noexcept;
 

@@ -62,7 +62,7 @@ Slab* SlabCache::new_slab() noexcept {
     return slab;
 }
 
-/// A new one, or one with a fresh block where a new one would bring fresh ones, too.
+/// A new slab; or one that has fresh blocks, where those of a new one would be fresh, too.
 Slab* SlabCache::slab_for_one() noexcept {
     Slab* const partial = lists_[fresh].first();
     if (partial != nullptr && !store_.has_touched_for(layout_)) return partial;
@@ -91,8 +91,8 @@ void SlabCache::give_to_slabs(const FreeBlock* blocks, std::size_t count) noexce
     while (lists_[empty].size() > std::max<std::size_t>(1, slabs_ / 8)) end_slab(one_to_end());
 }
 
-/// An empty slab, not one with fresh blocks if it can be helped: the bank, where it joins its
-/// memory with others', soon knows no more which of it was touched.
+/// An empty slab, if possible one without fresh blocks: the bank joins free memory, and then no
+/// longer knows which of it was touched.
 Slab& SlabCache::one_to_end() noexcept {
     Slab& first = *lists_[empty].first();
     const bool whole = first.count_touched(layout_) == layout_.blocks;

@@ -11,7 +11,7 @@
 
 namespace numpool::pools {
 
-/// What one class's slabs amount to, blocks in passing included.
+/// What one class's slabs amount to, returned batches included.
 struct SlabFigures {
     std::size_t slabs = 0;
     std::size_t empty_slabs = 0;
@@ -27,14 +27,13 @@ struct SlabFigures {
 
 /// The slabs of one class: full ones, partial ones and empty ones. Blocks come and go in batches.
 ///
-/// Batches that come back are kept in passing, a few of them, and are the next to be taken: where
-/// one thread acquires what another releases, no slab is looked at, and the pool's lock is held as
-/// long as copying half a kilobyte takes.
+/// A few batches that came back are kept aside ("in passing") and are the next to be taken. Where
+/// one thread acquires what another releases, no slab is looked at, and the pool's lock is held
+/// only as long as it takes to copy half a kilobyte.
 ///
-/// Blocks are taken from partial slabs that are more than half in use first, so that the others
-/// get a chance to become empty. One empty slab, or an eighth of all, is kept for the next burst;
-/// others go back at once, to the bank, which keeps their pages for whoever needs them next: all
-/// classes, and spans, share that cache.
+/// Blocks are taken first from partial slabs that are more than half in use, so that the others
+/// can become empty. One empty slab, or an eighth of all, is kept for the next burst. The others go
+/// back to the bank at once, which keeps their pages for all classes and for spans.
 class SlabCache {
   public:
     static constexpr std::size_t most_in_passing = 256;
@@ -50,16 +49,16 @@ class SlabCache {
 
     const SlabLayout& layout() const noexcept { return layout_; }
 
-    /// Up to `most` blocks, one at least, or none where the store refuses a slab. A new slab is
-    /// made for the first block only. A fresh block that has pages of its own comes alone, and
-    /// where no touched one can be had: what waits at hand has its pages.
+    /// Up to `most` blocks, at least one, or none where the store refuses a slab. A new slab is
+    /// made for the first block only. A fresh block with pages of its own comes alone, and only
+    /// where no touched one is left: so blocks that wait at hand have their pages.
     std::size_t take(FreeBlock* blocks, std::size_t most) noexcept;
 
-    /// Takes blocks back that lie in slabs of this class. What is no block, or not out, is counted
-    /// and left.
+    /// Takes back blocks that lie in slabs of this class. An address that is no block, or a block
+    /// that is not out, is counted and otherwise ignored.
     void give(const FreeBlock* blocks, std::size_t count) noexcept;
 
-    /// Brings all blocks in passing to their slabs. The three below begin with it.
+    /// Brings all blocks in passing to their slabs. The next three functions begin with it.
     void settle() noexcept { settle(passing_count_); }
     std::span<const FreeBlock> in_passing() const noexcept {
         return {passing_.get(), passing_count_};
@@ -68,14 +67,13 @@ class SlabCache {
     /// Gives the empty slabs back. Returns their bytes.
     std::size_t give_back_empty() noexcept;
 
-    /// Gives back as many empty slabs as were never needed since the last call. Returns their
-    /// bytes.
+    /// Gives back as many empty slabs as were not needed since the last call. Returns their bytes.
     std::size_t decay() noexcept;
 
     /// Gives back the pages under unused blocks of partial slabs. Returns the blocks' bytes.
     std::size_t purge_partial() noexcept;
 
-    /// The records of slabs that are no more are forgotten: the store clears them all.
+    /// Forgets the spare records: the store clears them all.
     void forget_records() noexcept { spare_records_ = nullptr; }
 
     SlabFigures figures() const noexcept;

@@ -10,7 +10,7 @@
 namespace numpool::pools {
 namespace {
 
-/// So large a block is not written to be zero: the bank has cheaper ways.
+/// From this size on the bank zeroes a block, in cheaper ways than writing it.
 constexpr std::size_t zeroed_by_bank = std::size_t{32} << 20;
 
 pages::Tags tags_of_range() {

@@ -22,11 +22,11 @@ struct SlabPoolOptions {
     SpanBankOptions spans = {.moving = move_pages};
 };
 
-/// All that the threads of a slab pool share: the slabs of every class, and the spans. Whoever
-/// uses it holds the pool's lock, or is alone.
+/// All that the threads of a slab pool share: the slabs of every class, and the spans. One thread
+/// at a time: the caller holds the pool's lock.
 ///
-/// Small blocks come and go in batches, on their way to and from magazines. Before it gives up it
-/// empties its own caches; what magazines hold is for the pool above it to give back.
+/// Small blocks come and go in batches, on their way to and from magazines. Before it refuses a
+/// request it empties its own caches; the pool above it empties the magazines.
 class SlabCentre {
   public:
     /// What an address is to this pool.
@@ -47,7 +47,7 @@ class SlabCentre {
     const SizeClasses& classes() const noexcept { return classes_; }
     const ClassOffsets& offsets() const noexcept { return offsets_; }
 
-    /// What the page map's tags of this pool's addresses are, less their kinds.
+    /// The pool's number in the page map: a tag of its addresses is this plus a kind.
     pages::Tag mine() const noexcept { return enrolment_.tag; }
     pages::Tags tags() const noexcept { return tags_; }
 
@@ -61,15 +61,15 @@ class SlabCentre {
         return {};
     }
 
-    /// Up to `most` blocks of a class; none where the bank refuses and emptying caches is no help.
+    /// Up to `most` blocks of a class; none where the bank refuses even after caches were emptied.
     std::size_t take(std::size_t size_class, FreeBlock* blocks, std::size_t most) noexcept;
 
     /// Takes blocks of a class back.
     void give(std::size_t size_class, const FreeBlock* blocks, std::size_t count) noexcept;
 
-    /// Large blocks: above the largest class, or in a span nevertheless. Null, and nothing has
-    /// changed, where it is refused. Of one that shall be zeroed, `dirty` bytes from the start are
-    /// still to be written: by the caller, when it has let go of the lock.
+    /// Large blocks: above the largest class, or smaller and in a span. Null, and nothing has
+    /// changed, where that is refused. Of a zeroed one the caller has still to zero the first
+    /// `dirty` bytes, after it has released the lock.
     struct LargeBlock {
         std::byte* start = nullptr;
         std::size_t dirty = 0;
@@ -86,33 +86,33 @@ class SlabCentre {
     /// Gives back what no block needs. Returns its bytes.
     std::size_t trim() noexcept;
 
-    /// Gives empty slabs back that were not needed for the decay time, and the bank's old pages.
-    /// Slow paths do it; so may a thread for idle processes.
+    /// Gives back empty slabs that were not needed for the decay time, and the bank's old pages.
+    /// Slow paths call it; a thread may call it in an idle process.
     std::size_t decay() noexcept;
 
     /// What errors call the pool.
     std::string title() const;
-    /// What an Exhausted says of the request for `bytes` that has just failed.
+    /// What an Exhausted says about the request for `bytes` that has just failed.
     std::string refusal_text(std::size_t bytes) const;
     void note_failure() noexcept { ++failures_; }
     /// A request for a small block found none at hand.
     void note_miss(std::size_t size_class) noexcept { ++misses_[size_class]; }
 
-    /// The figures, where `magazines` are all there are.
+    /// The figures; `magazines` are all that the pool's threads have.
     SlabPoolFigures figures(const std::vector<const Magazines*>& magazines) const;
 
     /// Small blocks out of their slabs, and live large ones.
     std::size_t blocks_out() const noexcept;
 
-    /// Throws Corrupted where anything contradicts anything, blocks in `magazines` included.
+    /// Throws Corrupted where the records contradict each other, or the blocks in `magazines`.
     void check(const std::vector<const Magazines*>& magazines) const;
 
     const SpanBank& bank() const noexcept { return bank_; }
     const SlabPoolOptions& options() const noexcept { return options_; }
 
   private:
-    /// The pool's number in the page map, taken before anything can be marked with it and given
-    /// back after everything is.
+    /// The pool's number in the page map: taken before any page is marked with it, and given back
+    /// after all marks are gone.
     class Enrolment {
       public:
         explicit Enrolment(void* owner) : tag{pages::page_map.enrol(owner)} {}

@@ -19,9 +19,9 @@ struct SlabLayout {
           bytes{bytes_for(stride.bytes())},
           blocks{bytes / stride.bytes()} {}
 
-    /// Where the first block of a slab at this address starts, in steps of a cache line through
-    /// what the blocks leave over, a page at the most, so that equal places in two slabs seldom
-    /// share a set of the processor's cache. The address decides: memory that becomes a slab of
+    /// Where the first block of a slab at this address starts: some cache lines into the slab, as
+    /// far as the blocks leave room, a page at most. So the same places in two slabs seldom share a
+    /// set of the processor's cache. The address alone decides it: memory that becomes a slab of
     /// the class again is used where it was touched before.
     std::size_t first_offset(const std::byte* start) const noexcept {
         const std::size_t left_over = bytes - blocks * stride.bytes();
@@ -41,10 +41,10 @@ struct SlabLayout {
     bool has_pages = stride.bytes() >= pages::page_size();
 
   private:
-    /// Blocks of a multiple of 2 KiB would all start at the same one or two places modulo 4096,
-    /// where two arrays read together compete for the same cache sets and a store seems to hit an
-    /// unrelated load. A gap of a 64th, an odd number of cache lines, spreads them over all 64
-    /// places; from 36 KiB up the first six neighbours lie 512 bytes or more away, modulo 4096.
+    /// Blocks of a multiple of 2 KiB would all start at the same one or two places modulo 4096.
+    /// There two arrays that are read together compete for the same cache sets, and a store seems
+    /// to hit an unrelated load. A gap of a 64th, an odd number of cache lines, spreads them over
+    /// all 64 places; from 36 KiB up the first six neighbours lie 512 bytes or more apart there.
     static constexpr std::size_t gap_of(std::size_t size) noexcept {
         if (size < 2048 || size % 2048 != 0) return 0;
         const std::size_t pages = std::max<std::size_t>(size / 4096, 1);
@@ -52,8 +52,8 @@ struct SlabLayout {
     }
 
     /// At least eight blocks, four from 32 KiB up: a program uses few of such a size at a time, and
-    /// each slab keeps what it has of memory from all others. An eighth at the most is left over
-    /// (which nobody touches).
+    /// no other class can use the rest of a slab's memory. At most an eighth is left over,
+    /// untouched.
     static constexpr std::size_t bytes_for(std::size_t stride) noexcept {
         const std::size_t blocks = stride < std::size_t{32} << 10 ? 8 : 4;
         std::size_t bytes = round_up(blocks * stride, pages::granule);

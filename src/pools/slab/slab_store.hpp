@@ -13,12 +13,12 @@ class SlabStore {
     SlabStore(SpanBank& bank, pages::PageSource& source, pages::PageSource& record_source) noexcept
         : bank_{bank}, source_{source}, records_{record_source} {}
 
-    /// A slab of this kind, its memory marked with it and noting its record; null, and nothing has
-    /// changed, where the bank refuses. `spare` is a list of records of this size that are done
-    /// with, linked by `next`.
+    /// A slab of this kind: the page map has the kind, and the record as a note, for its memory.
+    /// Null, and nothing has changed, where the bank refuses. `spare` is a list of unused records
+    /// of this size, linked by `next`.
     Slab* create(const SlabLayout& layout, pages::Kind kind, Slab*& spare) noexcept;
 
-    /// Whether a new slab would be of memory that was touched, all of it.
+    /// Whether all memory of a new slab would have been touched before.
     bool has_touched_for(const SlabLayout& layout) noexcept {
         return bank_.has_pages_for(layout.bytes);
     }
@@ -26,11 +26,11 @@ class SlabStore {
     /// Ends a slab whose blocks are all unused; its record goes to the spare ones.
     void destroy(Slab& slab, const SlabLayout& layout, Slab*& spare) noexcept;
 
-    /// Gives back the pages under unused blocks of a slab that has others. Says how many blocks
-    /// became fresh by it.
+    /// Gives back the pages under unused blocks of a slab that also has used ones. Returns how many
+    /// blocks became fresh.
     std::size_t purge(Slab& slab, const SlabLayout& layout) noexcept;
 
-    /// When no slab is left, and all lists of spare ones are forgotten.
+    /// To be called when no slab is left and all lists of spare records are forgotten.
     void clear_records() noexcept { records_.clear(); }
     std::size_t record_bytes() const noexcept { return records_.mapped(); }
     /// What the slabs take of the bank.

@@ -27,7 +27,7 @@ ClassFigures SlabCentre::class_figures(std::size_t number,
     figures.block_size = size;
     figures.blocks = slabs.blocks_out - std::min(slabs.blocks_out, at_hand);
     figures.in_use = figures.blocks * size;
-    // Whoever releases may say a wrong size, or none; the class bounds what can have been asked.
+    // A release may say a wrong size, or none; the class bounds what can have been asked.
     figures.requested = std::clamp(static_cast<std::size_t>(std::max<std::int64_t>(requested, 0)),
                                    figures.blocks * below, figures.in_use);
     figures.cached = (slabs.touched_blocks + at_hand) * size;

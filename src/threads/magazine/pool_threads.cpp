@@ -50,7 +50,7 @@ template <class Block>
 void PoolThreads<Block>::shut_gates() noexcept {
     if (!open()) return;
     open_.store(false, std::memory_order_relaxed);
-    // The caller is not inside its own gates: while it is the only thread nobody has to be stopped.
+    // The caller is not inside its own gates: while it is the only thread, none has to be stopped.
     const bool others = std::any_of(threads_.begin(), threads_.end(),
                                     [](const auto* thread) { return !belongs_to_caller(*thread); });
     if (others) {
@@ -92,7 +92,7 @@ void PoolThreads<Block>::forget(ThreadMagazines<Block>& magazines) noexcept {
     std::erase(threads_, &magazines);
 }
 
-/// Idle threads' to the front, and how many they are; the order of threads has no meaning.
+/// Moves idle threads to the front and returns their number; the order has no other meaning.
 template <class Block>
 std::size_t PoolThreads<Block>::idle_to_the_front() noexcept {
     const auto is_idle = [](ThreadMagazines<Block>& thread) {

@@ -10,38 +10,38 @@
 namespace numpool::threads {
 
 /// The threads that use one pool through magazines of their own, as the pool sees them. The pool's
-/// lock guards all but the first four verbs.
+/// lock guards all functions but the first four.
 ///
-/// The gates of all threads are open or shut together. Who finds its gate shut takes the pool's
-/// lock, so a pool whose gates are shut is an ordinary locked one.
+/// The gates of all threads are open or shut together. A thread that finds its gate shut takes the
+/// pool's lock, so a pool whose gates are shut is an ordinary locked one.
 template <class Block>
 class PoolThreads {
   public:
     using Magazines = pools::MagazinesOf<Block>;
     using Own = ThreadMagazines<Block>;
 
-    /// The gates open for `pool` and, for what comes back, for keys: `first_key` opens the first
-    /// one's gate, and each next one that follows it by the step of size classes' offsets. They
-    /// must not open any gate of another pool on the same shelf while both live. `bounds` are those
-    /// of a thread's magazines. Throws std::bad_alloc.
+    /// The gates open for `pool` and, for blocks that come back, for keys: `first_key` opens the
+    /// first magazine's gate, `pools::gate_key` has the others. No key may open a gate of another
+    /// pool on the same shelf while both live. `bounds` are those of a thread's magazines. Throws
+    /// std::bad_alloc.
     PoolThreads(const void* pool, std::vector<pools::MagazineBounds> bounds, GateKey first_key);
     PoolThreads(const PoolThreads&) = delete;
     PoolThreads& operator=(const PoolThreads&) = delete;
 
-    /// What opens the first magazine's gate. A pool that has gone leaves its gates shut, so that
-    /// what a thread remembers of it opens to nobody.
+    /// What opens the first magazine's gate. A pool that ends leaves its gates shut, so what a
+    /// thread remembers of it opens nothing.
     GateKey first_key() const noexcept { return first_key_; }
 
     /// Whether the gates are open; others may change it meanwhile.
     bool open() const noexcept { return open_.load(std::memory_order_relaxed); }
 
-    /// The calling thread's magazines, at hand from now on; null where it has none.
+    /// The calling thread's magazines, which are at hand from now on; null where it has none.
     Own* find_own() const noexcept {
         Own& last_used = at_hand<Block>();
         return last_used.number == number_ ? &last_used : find_thread_magazines<Block>(number_);
     }
 
-    /// The same; where it has none and the gates are open, new ones that join `pool`, this one's.
+    /// Like `find_own`; where the thread has none and the gates are open, it gets new ones.
     Own* own(MagazineOwner& pool) noexcept {
         Own* const known = find_own();
         if (known != nullptr || !open()) return known;
@@ -51,8 +51,8 @@ class PoolThreads {
     /// What `MagazineOwner::thread_joins` does. False where memory is short, or after `retire`.
     bool join(ThreadRecord& record) noexcept;
 
-    /// Ends a thread's magazines: it is outside, and `links_mutex` is held. Their gates are shut
-    /// for good. Their blocks go to `give(number, blocks, count)`, as in all that follows.
+    /// Ends the magazines of a thread that is outside; `links_mutex` is held. Their gates stay
+    /// shut. Their blocks go to `give(number, blocks, count)`, as in all functions below.
     template <class Give>
     void let_go(ThreadRecord& record, Give give) noexcept {
         auto& magazines = static_cast<Own&>(record);
@@ -61,8 +61,8 @@ class PoolThreads {
         forget(magazines);
     }
 
-    /// Ends all threads' magazines for good: none join any more, and the gates stay shut.
-    /// `links_mutex` is held.
+    /// Ends all threads' magazines: none can join any more, and the gates stay shut. `links_mutex`
+    /// is held.
     template <class Give>
     void retire(Give give) noexcept {
         shut_gates();
@@ -70,9 +70,9 @@ class PoolThreads {
         while (!threads_.empty()) let_go(*threads_.back(), give);
     }
 
-    /// Shuts all gates. What every thread did behind its gate has happened then.
+    /// Shuts all gates. All that threads did behind them is then visible to the caller.
     void shut_gates() noexcept;
-    /// Opens them, but not after `retire`.
+    /// Opens all gates; does nothing after `retire`.
     void open_gates() noexcept;
 
     /// While it lives, no thread is behind its gate.
@@ -99,8 +99,8 @@ class PoolThreads {
         for (Own* const thread : threads_) thread->all->empty(give);
     }
 
-    /// Empties those of threads that asked for nothing since the last call, and makes the others
-    /// narrow.
+    /// Empties the magazines of threads that requested nothing since the last call, and makes the
+    /// others narrow.
     template <class Give>
     void decay(Give give) noexcept {
         const std::size_t idle = idle_to_the_front();
@@ -115,8 +115,8 @@ class PoolThreads {
         }
     }
 
-    /// After a fork, in the child: ends the magazines of all other threads, which it has not got.
-    /// They were outside.
+    /// After a fork, in the child: ends the magazines of all other threads, which do not exist
+    /// there and were outside.
     template <class Give>
     void keep_only_own(Give give) noexcept {
         Own* const own = find_own();
@@ -128,10 +128,10 @@ class PoolThreads {
         }
     }
 
-    /// Empty ones that count what threads did that are gone, or have no magazines.
+    /// Empty magazines that count what ended threads did, and threads that have none.
     Magazines& gone() noexcept { return gone_; }
 
-    /// Visits those, and every thread's.
+    /// Visits those of `gone`, and every thread's.
     template <class Visit>
     void for_each(Visit visit) const {
         visit(gone_);
@@ -149,13 +149,13 @@ class PoolThreads {
     bool any_wide() const noexcept;
 
     const void* const pool_;
-    /// By which threads know their magazines of this pool.
+    /// Threads find their magazines of this pool by it.
     const std::uint64_t number_;
     const GateKey first_key_;
     const std::vector<pools::MagazineBounds> bounds_;
     std::atomic<bool> open_ = true;
     bool retired_ = false;
-    /// Of every thread that used the pool and lives.
+    /// One of each living thread that has used the pool.
     std::vector<Own*> threads_;
     std::unique_ptr<pools::MagazineOf<Block>[]> room_for_gone_;
     Magazines gone_;

@@ -27,8 +27,8 @@ struct Records {
     std::array<pools::MagazineOf<Block>, Shelf<Block>::room> magazines;
 };
 
-/// At hand in threads that have none yet, and in those that have none any more. They are no pool's
-/// and have no places. Many threads count at their gates at once, and nobody reads those counts.
+/// At hand in threads that have no magazines yet, or no longer. They belong to no pool and have no
+/// places. Many threads count at their gates at once, but these counts are never read.
 struct None {
     Records<pools::FreeBlock> of_classes;
     Records<pools::RecordedBlock> of_equal_blocks;
@@ -40,7 +40,7 @@ struct None {
 constinit None none_yet;
 constinit None none_any_more;
 
-/// So large a record has pages of its own, of which only those come that its magazines need.
+/// A record of that size has pages of its own, of which only those are touched that are used.
 template <class Block>
 constexpr bool has_pages = sizeof(Records<Block>) > 4096;
 
@@ -82,8 +82,8 @@ void end_thread(void* address) {
     delete thread;
 }
 
-/// The destructor of this key is how the end of a thread is learnt; a thread_local object's would
-/// run at another time in each library, and make the pointer's storage non-trivial.
+/// The destructor of this key runs when a thread ends. That of a thread_local object would run at
+/// another time in each library, and make the pointers' storage non-trivial.
 pthread_key_t end_key() {
     static const pthread_key_t key = [] {
         pthread_key_t made{};

@@ -16,17 +16,17 @@ class MagazineOwner;
 
 /// What a thread has of one pool, whatever its magazines hold.
 ///
-/// The thread uses the magazines through their gates, without a lock; everybody else shuts the
-/// gates first and holds the pool's lock, as does the thread itself where it refills or flushes
-/// them. The record is the thread's: it ends with it. What the magazines hold is the pool's, and
-/// gone once it closed.
+/// The thread uses the magazines through their gates, without a lock. Other threads hold the pool's
+/// lock and shut the gates first. The thread itself takes the lock to refill or flush them. The
+/// record ends with the thread. The blocks in the magazines are the pool's, and gone once it
+/// closed.
 struct ThreadRecord {
     /// The thread's others.
     ThreadRecord* next = nullptr;
     struct Thread* thread = nullptr;
-    /// The pool's number: no other ever had or will have the same.
+    /// The pool's number, which no other pool ever has.
     std::uint64_t number = 0;
-    /// Null once the pool has let go of it. Guarded by `links_mutex`.
+    /// Null once the pool has ended these magazines. Guarded by `links_mutex`.
     MagazineOwner* pool = nullptr;
     /// Requests that had been served when the pool last looked.
     std::int64_t requests_seen = 0;
@@ -34,9 +34,9 @@ struct ThreadRecord {
 };
 
 /// Magazines of pools with size classes lie on one shelf, those of pools with equal blocks on
-/// another: a thread that uses a pool of each kind by turns has both at hand. `room` is for as many
-/// as any pool there may have: whoever looks for his class's among another pool's finds a shut gate
-/// at the worst. What of it is not used is not touched, and is no memory.
+/// another: a thread that uses a pool of each kind in turn has both at hand. `room` is the most
+/// magazines that any such pool has: a class that the pool at hand lacks then leads to a gate that
+/// is shut. Room that is not used is not touched, and takes no memory.
 template <class Block>
 struct Shelf;
 template <>
@@ -69,8 +69,8 @@ static_assert(sizeof(ThreadMagazines<pools::FreeBlock>) == 64);
 /// A pool that has magazines in threads.
 class MagazineOwner {
   public:
-    /// A thread begins to use the pool: these magazines are known to it from now on, and their
-    /// gates are open. False where the pool takes no more. Called with `links_mutex`.
+    /// A thread begins to use the pool, which knows these magazines from now on and opens their
+    /// gates. False where the pool takes no more. Called with `links_mutex`.
     virtual bool thread_joins(ThreadRecord& magazines) noexcept = 0;
 
     /// The thread of these magazines ends: they are given back. Called with `links_mutex`.
@@ -80,14 +80,14 @@ class MagazineOwner {
     ~MagazineOwner() = default;
 };
 
-/// The magazines of each shelf that the calling thread used last. Never null: before the first they
-/// lead to some that have no places, so the fast path need not ask, and after the thread's end to
-/// such again: blocks are released while thread-local storage is torn down. They are trivially
-/// destructible for the same reason.
+/// The magazines of each shelf that the calling thread used last. Never null, so the fast path need
+/// not ask: before the first, and after the thread's end, they are magazines without places. Blocks
+/// may be released while thread-local storage is torn down, so the pointers have no destructor.
 ///
-/// "initial-exec" makes it one load relative to a register; the default for a shared library calls
-/// a function each time, which costs more than all the rest of an operation. Its price is room in
-/// the static block of thread-local storage, which is scarce: hence two pointers and no more.
+/// "initial-exec" makes this one load relative to a register. The default for a shared library
+/// calls a function each time, which costs more than all the rest of an operation. The price is
+/// room in the static block of thread-local storage, which is scarce: so these are two pointers and
+/// no more.
 extern thread_local constinit std::array<ThreadRecord*, shelves> magazines_at_hand
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
@@ -108,16 +108,15 @@ ThreadMagazines<Block>* make_thread_magazines(std::uint64_t number,
                                               std::span<const pools::MagazineBounds> bounds,
                                               MagazineOwner& pool) noexcept;
 
-/// Ends what a thread had of a pool that has let go of it: its thread ends, or is no more.
+/// Ends the record of a thread that ends or has ended; the pool has ended its magazines before.
 void end_thread_record(ThreadRecord* record) noexcept;
 
-/// Whether these are the calling thread's, as far as it can tell at a glance: false is no proof.
+/// Whether these are known to be the calling thread's: false proves nothing.
 inline bool belongs_to_caller(const ThreadRecord& magazines) noexcept {
     return magazines.thread == magazines_at_hand[magazines.shelf]->thread;
 }
 
-/// Held while the bond between a thread's magazines and their pool is cut, from either side; taken
-/// before the pool's lock.
+/// Held while a thread's magazines join a pool or end; taken before the pool's lock.
 std::mutex& links_mutex() noexcept;
 
 }  // namespace numpool::threads

@@ -19,7 +19,7 @@ struct AllocatorTable {
 };
 
 /// The functions for a `Context` on a pool of class `Source`: a ByteSource, or a SharedSlabPool,
-/// whose fast paths are then inlined. Hooks call them from any thread, so they call back nobody.
+/// whose fast paths are then inlined. Hooks call them from any thread, so they never call back.
 ///
 /// Null means refused; 0 bytes are a block; a calloc whose product overflows is refused; a free
 /// ignores null, and takes its size as a hint. The context has

@@ -19,7 +19,7 @@ GateKey first_key(pages::Tag tag, bool wipe) noexcept {
     return wipe ? GateKey{tag} + 1 : GateKey{tag};
 }
 
-/// An address that is not the pool's was released to it: its owner's records and ours differ.
+/// A released address is not the pool's: its caller's records are wrong, so the process stops.
 [[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
     std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
     std::abort();

@@ -2,7 +2,7 @@
 #include "threads/slab/shared_slab_pool.hpp"
 
 /// What happens to a SharedSlabPool beside requests: threads that come and go, decay, its end,
-/// fork, and who looks at it.
+/// fork, figures and checks.
 namespace numpool::threads {
 
 bool SharedSlabPool::thread_joins(ThreadRecord& record) noexcept {

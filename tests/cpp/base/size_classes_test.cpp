@@ -41,7 +41,7 @@ TEST("sizes are multiples of 16, and of a cache line from there on") {
     CHECK_EQUAL(classes.count(), 43U);
 }
 
-TEST("classes of one's own are rounded, sorted and followed by the default ones") {
+TEST("chosen classes are rounded, sorted and followed by the default ones") {
     const std::array<std::size_t, 4> sizes{4000, 20, 32, 100};
     const SizeClasses classes{sizes};
     CHECK_EQUAL(classes.size(0), 32U);

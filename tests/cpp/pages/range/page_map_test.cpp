@@ -85,7 +85,7 @@ bool can_be_read(const std::byte* address) {
 
 }  // namespace
 
-TEST("a whole range has tags to its end, and nobody may touch what is next to it") {
+TEST("a whole range has tags to its end, and what is next to it is inaccessible") {
     Fixture fixture;
     const Extent range = fixture.range.extent();
     const Extent all = fixture.range.take(range.bytes, granule);
@@ -156,7 +156,7 @@ TEST("an owner's number tells it from all others with one subtraction") {
     CHECK(fixture.map.owner(mine + 3) == &one);
 }
 
-TEST("a withdrawn number comes again as late as can be, and too many owners are refused") {
+TEST("a withdrawn number comes again as late as possible, and too many owners are refused") {
     Fixture fixture;
     int owner = 0;
     const Tag first = fixture.map.enrol(&owner);

@@ -12,7 +12,7 @@
 using namespace numpool;
 using namespace numpool::pools;
 
-TEST("magazines that nobody uses hold no memory but that of what is used") {
+TEST("unused magazines take no memory") {
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
     std::printf("       skipped: sanitizers touch what they allocate\n");
 #else
@@ -72,7 +72,7 @@ constexpr GateKey key = 7;
 
 }  // namespace
 
-TEST("others take from the bottom and leave the top where the owner has it") {
+TEST("other threads take from the bottom and leave the top where the owner has it") {
     Few few{8};
     few.magazine.gate().open(&pool, key);
     for (std::size_t i = 0; i < 4; ++i) CHECK(few.magazine.push_by(key, few.block(i), 16));

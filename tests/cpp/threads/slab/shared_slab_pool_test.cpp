@@ -128,7 +128,7 @@ TEST("a growing block that became a span is released like others, by any thread"
     pool->check();
 }
 
-TEST("live blocks keep the pool when its last handle is gone, whoever releases them") {
+TEST("live blocks keep the pool when its last handle is gone, whichever thread releases them") {
     pages::FakePages pages{pages::range_pages()};
     pages::FakePages records;
     std::array<std::byte*, 4> blocks{};
@@ -210,7 +210,7 @@ TEST("pools with few, with the usual and with most classes take turns in one thr
         for (const auto& [pool, block, bytes] : live) CHECK(pool->try_release(block, bytes));
         live.clear();
     }
-    // A pool that is asked by mistake refuses, or the block goes home; no other has it then.
+    // A pool that gets another's block refuses it, or the block goes to its own pool.
     for (const auto& [pool, block, bytes] : live) {
         SharedSlabPool* const other = pool == pools[0].get() ? pools[1].get() : pools[0].get();
         if (!other->try_release(block, bytes)) CHECK(pool->try_release(block, bytes));

@@ -172,7 +172,7 @@ TEST("classes can be chosen") {
     CHECK_THROWS(BadArgument, "a size class of 0 bytes", SharedSlabPool::create(options));
 }
 
-TEST("a block released twice is told by check") {
+TEST("check finds a block that was released twice") {
     const auto pool = SharedSlabPool::create();
     std::byte* const block = pool->acquire(64);
     pool->try_release(block, 64);

@@ -41,7 +41,7 @@ TEST("where there is no span for it a growing block is of the next class, or sta
     roomier->check();
 }
 
-TEST("a limit is hard, is told, and leaves everything as it was") {
+TEST("a limit is hard, named in the error, and leaves everything as it was") {
     const auto pool = SharedSlabPool::create(limited(1 << 20));
     CHECK_THROWS(
         Exhausted,
@@ -147,7 +147,7 @@ TEST("figures tell what is asked for, rounded, at hand and held") {
     CHECK_EQUAL(figures.total.committed, 0U);
 }
 
-TEST("slabs that nobody needed for the decay time are given back") {
+TEST("slabs that were not needed for the decay time are given back") {
     SharedSlabPoolOptions options;
     options.spans.decay_milliseconds = 5;
     const auto pool = SharedSlabPool::create(options);

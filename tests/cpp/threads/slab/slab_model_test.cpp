@@ -157,7 +157,7 @@ TEST("millions of random operations keep every byte of every block") {
     exercise(*pool, 1, steps, 300000);
 }
 
-TEST("the same within a hard limit, where many requests are refused") {
+TEST("random operations within a hard limit, where many are refused, keep every byte") {
     SharedSlabPoolOptions options;
     options.spans.limit = 12 << 20;
     const auto pool = SharedSlabPool::create(options);
@@ -165,7 +165,7 @@ TEST("the same within a hard limit, where many requests are refused") {
     CHECK(pool->class_figures().failures > 0);
 }
 
-TEST("the same with classes of one's own and pages that decay at once") {
+TEST("random operations with chosen classes and pages that decay at once keep every byte") {
     SharedSlabPoolOptions options;
     options.classes = {24, 100, 900, 3000, 9000};
     options.spans.decay_milliseconds = 0;

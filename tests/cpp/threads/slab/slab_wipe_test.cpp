@@ -13,7 +13,7 @@ TEST("a wiping pool's block comes home where the gates are shut, too") {
     const auto pool = SharedSlabPool::create(options);
     std::byte* const block = pool->acquire(100);
     std::byte* const other = pool->acquire(100);
-    // A thread that has no magazines finds those at hand whose gate nobody ever opens.
+    // A thread without magazines has some at hand whose gate is never opened.
     std::thread{[&] { CHECK(pool->try_release(block, 100)); }}.join();
     CHECK_EQUAL(pool->figures().blocks, 1U);
     pool->close();

@@ -40,7 +40,8 @@ from sybil.parsers.myst import CodeBlockParser, SkipParser
 
 ROOT = Path(__file__).parents[3]
 VARYING = "<!-- figures vary -->"
-FIGURE = re.compile(r"\d[\d.,]*(?: ?(?:[KMGT]iB|bytes|B|ns|µs|us|ms|s)\b)?")
+# A speed stands in brackets where it may be chance.
+FIGURE = re.compile(r"\(\d[\d.]*x\)|\d[\d.]*x|\d[\d.,]*(?: ?(?:[KMGT]iB|bytes|B|ns|µs|us|ms|s)\b)?")
 TABLE = re.compile(r"^\| call \| raises \|.*\n\|[-| :]+\n((?:\|.*\n)+)", re.MULTILINE)
 ROW = re.compile(r"^\| `(.+?)` \| `(.+?)` \|")
 

@@ -60,8 +60,8 @@ hello ... KiB
 
 <!-- figures vary -->
 ```console
-$ python program.py 1.5 MiB in 22 s
-hello 7,300 KiB in 3 ms
+$ python program.py 1.5 MiB in 22 s '(1.01x)'
+hello 7,300 KiB in 3 ms 2.5x
 ```
 
 | call | raises |

@@ -135,13 +135,14 @@ def set_parameters(
         getter = STUB.get(name)
         if getter is not None:
             lines[0] = f"``{plain(getter.returns, name.partition('.')[0])}``: {lines[0]}"
+    field = "ivar" if name.removeprefix("numpool.") in MADE_ELSEWHERE else "param"
     result: list[str] = []
     column = 0
     for line in lines:
         found = PARAMETER.fullmatch(line)
         if found and (column or not result or not result[-1]):
             column = found.start(2)
-            result.append(f":param {found[1]}: {found[2]}")
+            result.append(f":{field} {found[1]}: {found[2]}")
         elif column and line.startswith(" " * column):
             result.append(f"    {line[column:]}")
         else:

@@ -60,7 +60,7 @@ hello ... KiB
 
 <!-- figures vary -->
 ```console
-$ python program.py 1.5 MiB in 22 s '(1.01x)'
+$ python program.py 1.5 MiB in 22 s '(1.01x)' '(7 from disk)'
 hello 7,300 KiB in 3 ms 2.5x
 ```
 

@@ -40,9 +40,12 @@ void let_go(Buffer* buffer) noexcept;
 /// or the buffer was released.
 bool can_release(Buffer* buffer) noexcept;
 
-/// A new buffer on the block that the pool made of the old buffer's, which counts as released. Null
-/// with an error; the block has gone back then.
-PyObject* replace_block(Buffer* old, std::byte* block, Py_ssize_t bytes) noexcept;
+/// A buffer for `replace_block`, which counts as released until then. Null with a Python error.
+Buffer* new_buffer_without_block() noexcept;
+
+/// The renewed buffer gets the block that the pool made of the old buffer's, which counts as
+/// released.
+void replace_block(Buffer* old, Buffer* renewed, std::byte* block, Py_ssize_t bytes) noexcept;
 
 /// A lease of the buffer's block, a new reference. Null with a ValueError where the buffer was
 /// released.

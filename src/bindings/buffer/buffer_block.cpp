@@ -76,7 +76,15 @@ bool can_release(Buffer* buffer) noexcept {
     return false;
 }
 
-PyObject* replace_block(Buffer* old, std::byte* block, Py_ssize_t bytes) noexcept {
+Buffer* new_buffer_without_block() noexcept {
+    Holding none;
+    none.traced = false;
+    Buffer* const buffer = new_buffer(none);
+    if (buffer != nullptr) buffer->released = true;
+    return buffer;
+}
+
+void replace_block(Buffer* old, Buffer* renewed, std::byte* block, Py_ssize_t bytes) noexcept {
     Holding holding = old->holding;
     numpool_untrack(holding.block);
     holding.block = block;
@@ -86,10 +94,9 @@ PyObject* replace_block(Buffer* old, std::byte* block, Py_ssize_t bytes) noexcep
         old->lease->holding.owner = nullptr;
         Py_CLEAR(old->lease);
     }
-    Buffer* const buffer = new_buffer(holding);
-    if (buffer != nullptr) return &buffer->ob_base;
-    holding.owner->release(block, static_cast<std::size_t>(bytes));
-    return nullptr;
+    if (holding.traced) numpool_track(block, static_cast<std::size_t>(bytes));
+    renewed->holding = holding;
+    renewed->released = false;
 }
 
 Lease* lease_of(Buffer* buffer) noexcept {

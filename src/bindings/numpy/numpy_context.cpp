@@ -149,13 +149,13 @@ PyObject* enter(PyObject* self, PyObject*) {
 /// Brings NumPy's variable to what it was when the token was made.
 void restore(PyObject* self, const py::object& token) {
     PyObject* const variable = allocator_variable();
-    const py::object before = token.attr("old_value");
     if (PyContextVar_Reset(variable, token.ptr()) == 0) return;
     // The token of a context that this one was copied from.
     if (PyErr_ExceptionMatches(PyExc_ValueError)) raise_elsewhere(self);
     if (!PyErr_ExceptionMatches(PyExc_MemoryError)) throw py::error_already_set{};
     PyErr_Clear();
     // A token works once, even where memory was missing.
+    const py::object before = token.attr("old_value");
     const bool was_set = PyCapsule_CheckExact(before.ptr());
     stolen(PyContextVar_Set(variable, was_set ? before.ptr() : PyDataMem_DefaultHandler));
 }

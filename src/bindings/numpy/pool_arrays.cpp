@@ -23,19 +23,30 @@ using threads::PoolFigures;
 /// Has NumPy allocate through a handler while it lives.
 class AllocatingFrom {
   public:
-    explicit AllocatingFrom(const py::object& handler)
-        : before_{PyDataMem_SetHandler(handler.ptr())} {
+    explicit AllocatingFrom(const py::object& handler) : before_{PyDataMem_GetHandler()} {
         if (before_ == nullptr) throw py::error_already_set{};
+        PyObject* const replaced = PyDataMem_SetHandler(handler.ptr());
+        if (replaced == nullptr) {
+            // CPython may have set its variable all the same.
+            put_back();
+            throw py::error_already_set{};
+        }
+        Py_DECREF(replaced);
     }
     AllocatingFrom(const AllocatingFrom&) = delete;
     AllocatingFrom& operator=(const AllocatingFrom&) = delete;
-    ~AllocatingFrom() {
+    ~AllocatingFrom() { put_back(); }
+
+  private:
+    void put_back() noexcept {
         const py::error_scope passing;
-        Py_XDECREF(PyDataMem_SetHandler(before_));
+        PyObject* replaced = PyDataMem_SetHandler(before_);
+        // One request that was refused must not leave NumPy with the pool.
+        if (replaced == nullptr) replaced = PyDataMem_SetHandler(before_);
+        Py_XDECREF(replaced);
         Py_DECREF(before_);
     }
 
-  private:
     PyObject* before_;
 };
 

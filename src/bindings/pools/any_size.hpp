@@ -96,9 +96,13 @@ py::object reallocate(SomePool& pool, const py::object& buffer, const py::object
     const CriticalSection section{buffer.ptr()};
     if (!can_release(old)) throw py::error_already_set{};
     if (old->holding.owner != &pool) throw BadArgument{"this buffer is not one of " + pool.title()};
+    // Made first: once the pool has moved the block, nothing may fail any more.
+    Buffer* const renewed = new_buffer_without_block();
+    if (renewed == nullptr) throw py::error_already_set{};
+    const py::object result = py::reinterpret_steal<py::object>(&renewed->ob_base);
     std::byte* const block = pool.reallocate(old->holding.block, bytes);
-    return py::reinterpret_steal<py::object>(
-        replace_block(old, block, static_cast<Py_ssize_t>(bytes)));
+    replace_block(old, renewed, block, static_cast<Py_ssize_t>(bytes));
+    return result;
 }
 
 }  // namespace numpool::bindings

@@ -32,13 +32,15 @@ py::object stats(const SharedBuddyPool& pool) {
         const std::size_t in_use = order.live * order.block_size;
         if (order.requests == 0 && order.free == 0) continue;
         const std::size_t unused = order.free * order.block_size;
-        orders.append(py::module_::import("numpool._stats")
-                          .attr("ClassStats")("block_size"_a = order.block_size,
-                                              "requested"_a = order.requested, "in_use"_a = in_use,
-                                              "cached"_a = unused, "committed"_a = in_use + unused,
-                                              "mapped"_a = in_use + unused, "blocks"_a = order.live,
-                                              "requests"_a = order.requests,
-                                              "asked"_a = order.asked, "hits"_a = order.requests));
+        orders.append(
+            py::module_::import("numpool._stats")
+                .attr("ClassStats")(
+                    "block_size"_a = py::int_{order.block_size},
+                    "requested"_a = py::int_{order.requested}, "in_use"_a = py::int_{in_use},
+                    "cached"_a = py::int_{unused}, "committed"_a = py::int_{in_use + unused},
+                    "mapped"_a = py::int_{in_use + unused}, "blocks"_a = py::int_{order.live},
+                    "requests"_a = py::int_{order.requests}, "asked"_a = py::int_{order.asked},
+                    "hits"_a = py::int_{order.requests}));
     }
     return stats_from(pool.figures(), py::tuple{orders});
 }

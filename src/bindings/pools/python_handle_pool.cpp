@@ -35,7 +35,9 @@ std::vector<std::pair<py::object, py::object>> items_of(const py::dict& dict) {
 
 threads::PoolHandle<SharedHandlePool> create(const Given& given) {
     const py::object sizes = given("sizes");
-    if (!PyMapping_Check(sizes.ptr()) || !py::hasattr(sizes, "keys")) {
+    const bool has_items = py::isinstance<py::dict>(sizes) ||
+                           (PyMapping_Check(sizes.ptr()) && py::hasattr(sizes, "keys"));
+    if (!has_items) {
         throw py::type_error{std::string{"sizes must be a dict of block sizes and their numbers, "
                                          "as in {64: 1000}, not "} +
                              Py_TYPE(sizes.ptr())->tp_name};
@@ -143,7 +145,7 @@ PyObject* iterate(PyObject* self) {
     return guarded<PyObject*>(nullptr, [&] {
         py::list handles;
         for (const Handle handle : pool_in<SharedHandlePool>(self).live_handles()) {
-            handles.append(handle);
+            handles.append(py::int_{handle});
         }
         return PyObject_GetIter(handles.ptr());
     });

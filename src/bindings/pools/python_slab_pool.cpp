@@ -151,7 +151,7 @@ void register_slab_pool(py::module_& module) {
             [](const SharedSlabPool& self) {
                 py::list sizes;
                 for (std::size_t i = 0; i < self.classes().count(); ++i)
-                    sizes.append(self.classes().size(i));
+                    sizes.append(py::int_{self.classes().size(i)});
                 return py::tuple{sizes};
             },
             "The block sizes that are served from slabs.")

@@ -46,6 +46,14 @@ PyObject* new_instance(PyTypeObject* type, PyObject*, PyObject*) {
     });
 }
 
+/// The `tp_alloc` of all classes, where pybind11 makes an object of them: it does not look whether
+/// Python had memory for one. Classes that Python code makes have another.
+PyObject* allocate(PyTypeObject* type, Py_ssize_t count) {
+    PyObject* const self = PyType_GenericAlloc(type, count);
+    if (self == nullptr) throw py::error_already_set{};
+    return self;
+}
+
 /// Without the module: "FixedPool".
 const char* name_of(const PyTypeObject* type) noexcept {
     const char* const dot = std::strrchr(type->tp_name, '.');
@@ -65,6 +73,7 @@ void throw_made_meanwhile(PyObject* self) {
 void prepare_classes() {
     auto* const base = reinterpret_cast<PyTypeObject*>(py::detail::get_internals().instance_base);
     base->tp_new = new_instance;
+    base->tp_alloc = allocate;
     py::setattr(reinterpret_cast<PyObject*>(base), "__reduce__",
                 py::cpp_function(
                     [](const py::object& self) -> py::object {

@@ -27,6 +27,12 @@ PyObject* add_error(py::module_& module, const char* name, const char* doc,
     return type;
 }
 
+/// Whether that is the Python error already. pybind11's exception then tells what it could not
+/// make, which is no reason.
+bool python_lacks_memory() noexcept {
+    return PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_MemoryError);
+}
+
 void translate(const std::exception_ptr& exception) {
     try {
         std::rethrow_exception(exception);
@@ -42,6 +48,8 @@ void translate(const std::exception_ptr& exception) {
         PyErr_SetString(stale_handle, error.what());
     } catch (const Corrupted& error) {
         PyErr_SetString(pool_error, error.what());
+    } catch (const std::runtime_error&) {
+        if (!python_lacks_memory()) throw;
     }
 }
 
@@ -54,7 +62,7 @@ void set_python_error() noexcept {
         } catch (py::error_already_set& error) {
             error.restore();
         } catch (const py::builtin_exception& error) {
-            error.set_error();
+            if (!python_lacks_memory()) error.set_error();
         } catch (const std::bad_alloc&) {
             PyErr_NoMemory();
         } catch (const std::length_error&) {  // A container that no memory could hold.

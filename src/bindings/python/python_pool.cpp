@@ -30,23 +30,27 @@ py::object stats_from(const PoolFigures& figures, const py::object& classes,
         figures.limit == PoolFigures::no_limit ? py::none{} : py::object{py::int_{figures.limit}};
     return py::module_::import("numpool._stats")
         .attr("PoolStats")(
-            "requested"_a = figures.requested, "in_use"_a = figures.in_use, "peak"_a = figures.peak,
-            "cached"_a = figures.cached, "committed"_a = figures.committed,
-            "peak_committed"_a = figures.peak_committed, "mapped"_a = figures.mapped,
-            "limit"_a = limit, "blocks"_a = figures.blocks, "requests"_a = figures.requests,
-            "asked"_a = figures.asked, "hits"_a = figures.hits, "growths"_a = figures.growths,
-            "waits"_a = figures.waits, "failures"_a = figures.failures, "classes"_a = classes,
-            "spans"_a = spans);
+            "requested"_a = py::int_{figures.requested}, "in_use"_a = py::int_{figures.in_use},
+            "peak"_a = py::int_{figures.peak}, "cached"_a = py::int_{figures.cached},
+            "committed"_a = py::int_{figures.committed},
+            "peak_committed"_a = py::int_{figures.peak_committed},
+            "mapped"_a = py::int_{figures.mapped}, "limit"_a = limit,
+            "blocks"_a = py::int_{figures.blocks}, "requests"_a = py::int_{figures.requests},
+            "asked"_a = py::int_{figures.asked}, "hits"_a = py::int_{figures.hits},
+            "growths"_a = py::int_{figures.growths}, "waits"_a = py::int_{figures.waits},
+            "failures"_a = py::int_{figures.failures}, "classes"_a = classes, "spans"_a = spans);
 }
 
 py::object class_stats(const pools::ClassFigures& figures) {
     using namespace py::literals;
     return py::module_::import("numpool._stats")
-        .attr("ClassStats")("block_size"_a = figures.block_size, "requested"_a = figures.requested,
-                            "in_use"_a = figures.in_use, "cached"_a = figures.cached,
-                            "committed"_a = figures.committed, "mapped"_a = figures.mapped,
-                            "blocks"_a = figures.blocks, "requests"_a = figures.requests,
-                            "asked"_a = figures.asked, "hits"_a = figures.hits);
+        .attr("ClassStats")(
+            "block_size"_a = py::int_{figures.block_size},
+            "requested"_a = py::int_{figures.requested}, "in_use"_a = py::int_{figures.in_use},
+            "cached"_a = py::int_{figures.cached}, "committed"_a = py::int_{figures.committed},
+            "mapped"_a = py::int_{figures.mapped}, "blocks"_a = py::int_{figures.blocks},
+            "requests"_a = py::int_{figures.requests}, "asked"_a = py::int_{figures.asked},
+            "hits"_a = py::int_{figures.hits});
 }
 
 void add_methods(py::handle type, std::span<PyMethodDef> methods) {

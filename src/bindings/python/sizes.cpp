@@ -63,8 +63,8 @@ std::size_t to_size(const py::handle& value, const char* name) {
 
 void register_sizes(py::module_& module) {
     module.def(
-        "parse_size", [](const py::object& size) { return to_size(size, "size"); }, py::arg("size"),
-        py::pos_only(),
+        "parse_size", [](const py::object& size) { return py::int_{to_size(size, "size")}; },
+        py::arg("size"), py::pos_only(),
         "parse_size(size, /)\n--\n\n"
         "The number of bytes that an int or a text like '64KiB', '1.5 GiB' or '50%' stands for; a "
         "percentage is of the memory that this process may use.");
@@ -74,7 +74,7 @@ void register_sizes(py::module_& module) {
         "format_size(size, /)\n--\n\n"
         "A number of bytes as a short text like '1.5 GiB'.");
     module.def(
-        "memory_limit", &pages::memory_limit,
+        "memory_limit", [] { return py::int_{pages::memory_limit()}; },
         "memory_limit()\n--\n\n"
         "The bytes of memory this process may use: the least of the machine's, its cgroups' and "
         "its resource limits.");

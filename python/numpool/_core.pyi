@@ -15,7 +15,7 @@ from typing import (
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from typing_extensions import Buffer as _Exporter
-from typing_extensions import CapsuleType, Self
+from typing_extensions import CapsuleType, Self, disjoint_base
 
 from numpool._stats import PoolStats
 
@@ -97,6 +97,7 @@ class Pages(metaclass=_pybind11_type):
         huge: bool = False,
     ) -> None: ...
 
+@disjoint_base
 class FixedPool(Pool):
     def __init__(
         self,
@@ -124,6 +125,7 @@ class FixedPool(Pool):
     def acquire_many(self, n: SupportsIndex, /) -> list[Buffer]: ...
     def acquire_async(self) -> Coroutine[Any, Any, Buffer]: ...
 
+@disjoint_base
 class SlabPool(Pool):
     def __init__(
         self,
@@ -164,6 +166,7 @@ class SlabPool(Pool):
 class ArenaMark(metaclass=_pybind11_type):
     def __init__(self, *args: object, **kwargs: object) -> NoReturn: ...
 
+@disjoint_base
 class Arena(Pool):
     def __init__(
         self,
@@ -203,6 +206,7 @@ class Arena(Pool):
     def rewind(self, mark: ArenaMark, /) -> None: ...
     def reset(self) -> None: ...
 
+@disjoint_base
 class BuddyPool(Pool):
     def __init__(
         self,
@@ -241,6 +245,7 @@ class BuddyPool(Pool):
     ) -> NDArray[Any]: ...
     def array(self, object: object, dtype: DTypeLike | None = None) -> NDArray[Any]: ...
 
+@disjoint_base
 class ReservePool(Pool):
     def __init__(
         self, pool: Pool, nbytes: _Size, reserve: SupportsIndex, *, name: str = ""
@@ -258,6 +263,7 @@ class ReservePool(Pool):
     def acquire_async(self) -> Coroutine[Any, Any, Buffer]: ...
     def resize(self, reserve: SupportsIndex, /) -> None: ...
 
+@disjoint_base
 class HandlePool(Pool):
     def __init__(self, sizes: Mapping[_Size, SupportsIndex], *, name: str = "") -> None: ...
     @property
@@ -290,6 +296,7 @@ class _Count(metaclass=_pybind11_type):
     def add(self) -> None: ...
     def __index__(self) -> int: ...
 
+@disjoint_base
 class _Context:
     def __init__(self, pool: Pool, fallback: Pool | EllipsisType | None, /) -> None: ...
     @property

@@ -62,10 +62,6 @@ std::byte* SharedSlabPool::acquire(std::size_t bytes) {
     return checked(try_acquire(bytes), bytes);
 }
 
-std::byte* SharedSlabPool::acquire_zeroed(std::size_t bytes) {
-    return checked(try_acquire_zeroed(bytes), bytes);
-}
-
 std::byte* SharedSlabPool::checked(std::byte* block, std::size_t bytes) const {
     if (block != nullptr) return block;
     const Lock lock{mutex_};

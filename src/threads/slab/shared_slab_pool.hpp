@@ -91,7 +91,6 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
     /// A block. Throws Exhausted, which says what was asked of which pool, its limit and its use;
     /// Closed.
     std::byte* acquire(std::size_t bytes);
-    std::byte* acquire_zeroed(std::size_t bytes);
 
     /// Takes a block back; null is none. False, and nothing has changed, where the address is not
     /// this pool's; but a block of a pool like this one whose magazines the thread has at hand goes

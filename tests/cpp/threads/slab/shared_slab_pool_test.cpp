@@ -160,7 +160,8 @@ TEST("a closed pool refuses requests, keeps its blocks, and gives all back with 
     pool->close();
     CHECK(pool->closed());
     CHECK_THROWS(Closed, "SlabPool is closed and takes no more requests", pool->acquire(1));
-    CHECK_THROWS(Closed, "is closed", pool->acquire_zeroed(1000000));
+    CHECK_THROWS(Closed, "is closed", pool->acquire(1000000));
+    CHECK(pool->try_acquire_zeroed(1000000) == nullptr);
     CHECK(pool->try_reallocate(small, 100) == small);
     CHECK(pool->try_reallocate(small, 1000) == nullptr);
     CHECK(pool->try_reallocate(large, 2000000) == nullptr);

@@ -52,7 +52,7 @@ TEST("zeroed blocks are zero, fresh or used, small or large") {
     const auto pool = SharedSlabPool::create();
     for (int round = 0; round < 3; ++round) {
         for (const std::size_t size : sizes) {
-            std::byte* const block = pool->acquire_zeroed(size);
+            std::byte* const block = pool->try_acquire_zeroed(size);
             CHECK(all_zero(block, size));
             std::memset(block, 0xff, pool->usable_size(block));
             pool->try_release(block, size);

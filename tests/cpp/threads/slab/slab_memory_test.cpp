@@ -118,8 +118,8 @@ TEST("a program that holds a megabyte in blocks of every size takes little more"
 TEST("what is acquired and not touched takes no memory") {
     const auto pool = SharedSlabPool::create();
     const std::size_t before = resident_bytes();
-    for (int i = 0; i < 2000; ++i) pool->acquire_zeroed(65536);
-    for (int i = 0; i < 200; ++i) pool->acquire_zeroed(1000000);
+    for (int i = 0; i < 2000; ++i) pool->try_acquire_zeroed(65536);
+    for (int i = 0; i < 200; ++i) pool->try_acquire_zeroed(1000000);
     CHECK(grown_since(before) <= once);
 }
 

@@ -74,7 +74,13 @@ void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
 }
 
 std::byte* SharedSlabPool::acquire_after_miss(std::size_t bytes, bool zeroed) noexcept {
-    if (bytes > SizeClasses::largest) return acquire_large(bytes, zeroed);
+    return bytes > SizeClasses::largest ? acquire_large(bytes, zeroed)
+                                        : acquire_small(bytes, zeroed);
+}
+
+// Not inlined, like `release_small`: the way to a large block then needs no stack frame for it.
+[[gnu::noinline]] std::byte* SharedSlabPool::acquire_small(std::size_t bytes,
+                                                           bool zeroed) noexcept {
     const pools::ClassOffset offset = centre_.offsets().of(bytes);
     const Threads::Own* const tried = &own_at_hand();
     Threads::Own* const own = threads_.own(*this);
@@ -124,8 +130,8 @@ bool SharedSlabPool::release_after_miss(void* address, std::size_t bytes) noexce
     return block == nullptr || (!large && release_large(block));
 }
 
-bool SharedSlabPool::release_small(std::byte* block, std::size_t size_class,
-                                   std::size_t bytes) noexcept {
+[[gnu::noinline]] bool SharedSlabPool::release_small(std::byte* block, std::size_t size_class,
+                                                     std::size_t bytes) noexcept {
     if (wipe_) std::memset(block, 0, classes().size(size_class));
     const Threads::Own* const tried = &own_at_hand();
     Threads::Own* const own = threads_.own(*this);

@@ -173,6 +173,7 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
 
     std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
     bool release_large(std::byte* block) noexcept;
+    std::byte* acquire_small(std::size_t bytes, bool zeroed) noexcept;
     bool release_small(std::byte* block, std::size_t size_class, std::size_t bytes) noexcept;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
 

@@ -39,6 +39,7 @@ class use(_core._Context):
     """
 
     def __init__(self, pool: Pool, *, fallback: Pool | EllipsisType | None = ...) -> None:
+        self._fallback = fallback  # Its object lives as long as it may be asked.
         super().__init__(pool, fallback)
 
     def __call__(self, function: _Function) -> _Function:

@@ -78,12 +78,52 @@ def test_an_array_cannot_hide_behind_a_pickle_buffer(pool: numpool.FixedPool) ->
     buffer.release()
 
 
-def test_several_views_are_counted_in_the_error(pool: numpool.FixedPool) -> None:
-    buffer = pool.acquire()
-    views = [memoryview(buffer), buffer.array()]
-    with pytest.raises(BufferError, match=r"still in use by 2 views .*drop them first"):
+def release_error(buffer: numpool.Buffer) -> str:
+    with pytest.raises(BufferError) as caught:
         buffer.release()
-    del views
+    return str(caught.value)
+
+
+OWNERS: dict[str, tuple[Callable[[], numpool.Pool], str]] = {
+    "FixedPool": (lambda: numpool.FixedPool(4096, 4, name="a"), "FixedPool 'a'"),
+    "SlabPool": (lambda: numpool.SlabPool(name="a"), "SlabPool 'a'"),
+    "BuddyPool": (lambda: numpool.BuddyPool("64KiB", name="a"), "BuddyPool 'a'"),
+    "Arena": (lambda: numpool.Arena(name="a"), "Arena 'a'"),
+}
+
+
+@pytest.mark.parametrize(("make", "title"), OWNERS.values(), ids=OWNERS)
+def test_the_error_names_the_pool_and_the_arrays_in_the_way(
+    make: Callable[[], Any], title: str
+) -> None:
+    pool = make()
+    buffer = pool.acquire() if isinstance(pool, numpool.FixedPool) else pool.acquire(4096)
+    start = f"this buffer of {title} is still in use by"
+    kinds = "(memoryview, array or DLPack)"
+    views: list[object] = [memoryview(buffer)]
+    assert release_error(buffer) == f"{start} 1 view {kinds}: drop it first"
+    views.append(buffer.array("f4", (32, 32))[::2])
+    assert release_error(buffer) == (
+        f"{start} 2 views: (32, 32) float32 of 4 KiB and 1 other {kinds}: drop them first"
+    )
+    views.append(buffer.array("u1", 7))
+    del views[0]
+    assert release_error(buffer) == (
+        f"{start} 2 views: (32, 32) float32 of 4 KiB, (7,) uint8 of 7 bytes: drop them first"
+    )
+    del views[0]
+    assert release_error(buffer) == f"{start} 1 view: (7,) uint8 of 7 bytes: drop it first"
+    views.clear()
+    buffer.release()
+
+
+def test_an_unpickled_buffers_error_names_no_pool() -> None:
+    buffer = pickle.loads(pickle.dumps(numpool.SlabPool().acquire(8)))
+    array = buffer.array()
+    assert release_error(buffer) == (
+        "this buffer is still in use by 1 view: (8,) uint8 of 8 bytes: drop it first"
+    )
+    del array
 
 
 def test_a_released_memoryview_lets_go(pool: numpool.FixedPool) -> None:

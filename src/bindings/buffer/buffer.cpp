@@ -95,6 +95,10 @@ PyObject* buffer_array(PyObject* self, PyObject* arguments, PyObject* keywords) 
         if (lease == nullptr) return nullptr;
     }
     PyObject* const array = array_on(lease, dtype, shape);
+    if (array != nullptr) {
+        const CriticalSection section{self};
+        remember_array(as_buffer(self), lease, array);
+    }
     Py_DECREF(&lease->ob_base);
     return array;
 }

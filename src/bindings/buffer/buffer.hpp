@@ -51,6 +51,9 @@ void replace_block(Buffer* old, Buffer* renewed, std::byte* block, Py_ssize_t by
 /// released.
 Lease* lease_of(Buffer* buffer) noexcept;
 
+/// Errors may name this array, which was made on the lease of this buffer.
+void remember_array(Buffer* buffer, Lease* lease, PyObject* array) noexcept;
+
 /// `Buffer.array`: an ndarray on the lease's block, as large as the block where the shape is None.
 PyObject* array_on(Lease* lease, PyObject* dtype, PyObject* shape);
 

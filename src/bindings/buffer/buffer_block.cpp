@@ -1,6 +1,15 @@
 /// What a buffer does with its block: how it is used, let go, and what may have become of it.
 
+#include <algorithm>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/size_text.hpp"
 #include "bindings/buffer/buffer.hpp"
+#include "bindings/buffer/recent_arrays.hpp"
+#include "bindings/python/errors.hpp"
 #include "bindings/python/tracing.h"
 
 namespace numpool::bindings {
@@ -29,6 +38,39 @@ std::size_t views_of(const Buffer* buffer) noexcept {
     if (holding.office != nullptr) return holding.office->uses_of(holding.block, holding.ticket);
     if (buffer->lease == nullptr) return 0;
     return static_cast<std::size_t>(Py_REFCNT(&buffer->lease->ob_base) - 1);
+}
+
+/// "of FixedPool 'frames' ", or nothing for a buffer of no pool.
+std::string origin_of(const Buffer* buffer) {
+    const auto* const pool = dynamic_cast<const threads::Pool*>(buffer->holding.owner);
+    return pool == nullptr ? "" : "of " + pool->title() + " ";
+}
+
+std::vector<ArrayNote> arrays_on(const Buffer* buffer) {
+    const Holding& holding = buffer->holding;
+    RecentArrays* arrays = buffer->lease == nullptr ? nullptr : buffer->lease->arrays;
+    if (holding.office != nullptr) {
+        auto* const owner = dynamic_cast<RemembersArrays*>(holding.owner);
+        arrays = owner == nullptr ? nullptr : &owner->recent_arrays();
+    }
+    if (arrays == nullptr) return {};
+    return arrays->in(holding.block, static_cast<std::size_t>(holding.bytes));
+}
+
+/// "2 views: (32, 32) float32 of 4 KiB and another (memoryview, array or DLPack)"
+std::string text_of_views(const Buffer* buffer, std::size_t views) {
+    constexpr const char* kinds = " (memoryview, array or DLPack)";
+    std::string text = std::to_string(views) + (views == 1 ? " view" : " views");
+    const auto arrays = arrays_on(buffer);
+    if (arrays.empty()) return text + kinds;
+    const char* separator = ": ";
+    for (const auto& array : arrays) {
+        text += separator + array.text() + " of " + size_to_text(array.bytes());
+        separator = ", ";
+    }
+    const std::size_t others = views - std::min(views, arrays.size());
+    if (others == 0) return text;
+    return text + " and " + std::to_string(others) + (others == 1 ? " other" : " others") + kinds;
 }
 
 }  // namespace
@@ -69,11 +111,22 @@ bool can_release(Buffer* buffer) noexcept {
     }
     const std::size_t views = views_of(buffer);
     if (views == 0) return true;
-    PyErr_Format(
-        PyExc_BufferError,
-        "this buffer is still in use by %zu view%s (memoryview, array or DLPack): drop %s first",
-        views, views == 1 ? "" : "s", views == 1 ? "it" : "them");
-    return false;
+    return guarded<bool>(false, [&]() -> bool {
+        throw InUse{"this buffer " + origin_of(buffer) + "is still in use by " +
+                    text_of_views(buffer, views) + (views == 1 ? ": drop it" : ": drop them") +
+                    " first"};
+    });
+}
+
+void remember_array(Buffer* buffer, Lease* lease, PyObject* array) noexcept {
+    if (buffer->holding.office != nullptr) {
+        // The lease keeps the owner; the buffer may have been released meanwhile.
+        auto* const owner = dynamic_cast<RemembersArrays*>(lease->holding.owner);
+        if (owner != nullptr) owner->recent_arrays().add(array);
+        return;
+    }
+    if (lease->arrays == nullptr) lease->arrays = new (std::nothrow) RecentArrays;
+    if (lease->arrays != nullptr) lease->arrays->add(array);
 }
 
 Buffer* new_buffer_without_block() noexcept {

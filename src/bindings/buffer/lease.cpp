@@ -2,6 +2,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include "bindings/buffer/recent_arrays.hpp"
 #include "bindings/python/free_threading.hpp"
 #include "bindings/python/tracing.h"
 
@@ -14,6 +15,7 @@ PyTypeObject* lease_type = nullptr;
 
 void lease_dealloc(PyObject* self) {
     PyTypeObject* const type = Py_TYPE(self);
+    delete reinterpret_cast<Lease*>(self)->arrays;
     reinterpret_cast<Lease*>(self)->holding.give_back();
     type->tp_free(self);
     Py_DECREF(type);
@@ -54,6 +56,7 @@ Lease* new_lease(const Holding& holding) noexcept {
     if (lease == nullptr) return nullptr;
     count_references_together(&lease->ob_base);
     lease->holding = holding;
+    lease->arrays = nullptr;
     return lease;
 }
 

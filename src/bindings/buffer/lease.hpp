@@ -10,6 +10,8 @@
 
 namespace numpool::bindings {
 
+class RecentArrays;
+
 /// A block in use, with whoever gets it back.
 struct Holding {
     /// Null where another holding took the block over.
@@ -40,6 +42,8 @@ struct Holding {
 struct Lease {
     PyObject ob_base;
     Holding holding;
+    /// Those that Buffer.array made, for errors; made at the first need.
+    RecentArrays* arrays;
 };
 
 /// A new lease that takes the holding over, or null with a Python error. What a ticket is for must

@@ -23,7 +23,10 @@ void register_references(py::module_& module) {
     // Asking from Python would count the references that asking needs, which differ by version.
     module.def(
         "_references",
-        [](const py::tuple& holder) { return Py_REFCNT(PyTuple_GET_ITEM(holder.ptr(), 0)); },
+        [](const py::tuple& holder) {
+            if (holder.empty()) throw py::index_error{"the tuple is empty: it has no first item"};
+            return Py_REFCNT(PyTuple_GET_ITEM(holder.ptr(), 0));
+        },
         py::arg("holder"), py::pos_only(),
         "_references(holder, /)\n--\n\n"
         "How many references there are to a tuple's first item, that of the tuple included.");

@@ -57,6 +57,9 @@ void install(const py::object& pool, const py::object& fallback, bool tune_mallo
     Pool& serving = to_open_pool(pool);
     if (tune_malloc) pages::keep_heap();
     ProcessHandler::install(serving, to_fallback(fallback));
+    // They serve until the process ends. A FixedPool with an init would close with its object.
+    pool.inc_ref();
+    if (py::isinstance<Pool>(fallback)) fallback.inc_ref();
     if (!tune_malloc) without_gil(pages::release_heap);
 }
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "bindings/python/numpy_api.hpp"
 #include "threads/slab/pool_with_fallback.hpp"
 
@@ -19,6 +22,12 @@ class NumpyHandler : public threads::PoolWithFallback {
 
     /// The handler in a capsule that `capsule` made, or null.
     static NumpyHandler* in(PyObject* capsule) noexcept;
+
+    /// Keeps this as long as the handler lives, and so as long as arrays that it served do.
+    void keep(std::shared_ptr<const void> companion) noexcept { companion_ = std::move(companion); }
+
+  private:
+    std::shared_ptr<const void> companion_;
 };
 
 }  // namespace numpool::bindings

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <memory>
 #include <string>
+#include <type_traits>
 
 #include "base/error.hpp"
 #include "base/size_text.hpp"
@@ -135,12 +137,18 @@ PyObject* make(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObjec
         const py::object handler = NumpyHandler::capsule(pool, {});
         try {
             const AllocatingFrom allocating{handler};
-            PyObject* const made = calling_python([&] {
+            auto made = py::reinterpret_steal<py::object>(calling_python([&] {
                 return PyObject_Vectorcall(function, arguments.values.data(),
                                            static_cast<std::size_t>(arguments.count), nullptr);
-            });
-            if (made == nullptr) throw py::error_already_set{};
-            return made;
+            }));
+            if (!made) throw py::error_already_set{};
+            if constexpr (std::is_base_of_v<RemembersArrays, SomePool>) {
+                const auto note =
+                    std::make_shared<const ArrayNote>(reinterpret_cast<PyArrayObject*>(made.ptr()));
+                NumpyHandler::in(handler.ptr())->keep(note);
+                pool_in<SomePool>(self).recent_arrays().add(note);
+            }
+            return made.release().ptr();
         } catch (py::error_already_set& error) {
             // Code of the user's, an object's __array__ say, may raise it for reasons of its own.
             const bool refused = NumpyHandler::in(handler.ptr())->refused();

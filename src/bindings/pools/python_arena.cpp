@@ -18,16 +18,20 @@ using threads::SharedArena;
 
 Arena::Arena(const threads::SharedArenaOptions& options, pages::SourceHandle source,
              PoolHandle<SharedArena> parent, py::object parent_object)
-    : SharedArena{options, std::move(source), std::move(parent)},
-      parent_{std::move(parent_object)} {}
+    : SharedArena{options, std::move(source), parent},
+      parent_{std::move(parent_object)},
+      family_{parent.get()} {}
 
 Arena::~Arena() {
-    drop_with_gil(deferred_);
     drop_with_gil(parent_);
 }
 
+py::object Arena::parent() const {
+    return parent_ ? parent_ : object_of(family_);
+}
+
 void Arena::clear() noexcept {
-    drop_with_gil(deferred_);
+    clean_ups_.clear();
     drop_with_gil(parent_);
 }
 
@@ -87,10 +91,8 @@ std::string repr(const Arena& arena) {
            size_to_text(figures.mapped) + ">";
 }
 
-destructor dealloc_of_base = nullptr;
-
-/// Clean-ups run when nobody can reach the arena's Python object any more, as a `__del__` would.
-/// They may refer to the arena, so the garbage collector must see them.
+/// Clean-ups run when nobody can reach the arena's Python object any more, as a `__del__` would:
+/// see CleanUps. They may refer to the arena, so the garbage collector must see them.
 void support_clean_ups(PyHeapTypeObject* heap_type) {
     give_own_layout(heap_type);
     PyTypeObject* const type = &heap_type->ht_type;
@@ -100,24 +102,14 @@ void support_clean_ups(PyHeapTypeObject* heap_type) {
         const auto* const arena = made_in<Arena>(self);
         if (arena == nullptr) return 0;
         Py_VISIT(arena->parent_reference());
-        Py_VISIT(arena->deferred_reference());
+        Py_VISIT(arena->clean_ups_reference());
         return 0;
     };
     type->tp_clear = [](PyObject* self) -> int {
         if (auto* const arena = made_in<Arena>(self)) arena->clear();
         return 0;
     };
-    type->tp_finalize = [](PyObject* self) {
-        if (auto* const arena = made_in<Arena>(self)) arena->finalize();
-    };
-    dealloc_of_base = type->tp_base->tp_dealloc;
-    type->tp_dealloc = [](PyObject* self) {
-        PyObject_GC_UnTrack(self);
-        // A subclass's `__del__` may have come in the place of ours. Nothing can bring an object
-        // back from here: what was deferred does not refer to it, or it would live.
-        if (auto* const arena = made_in<Arena>(self)) arena->finalize();
-        dealloc_of_base(self);
-    };
+    tell_of_end<Arena>(type);
 }
 
 constexpr const char* doc = R"(Arena(chunk_size="64KiB", parent=None, *, source=None, name="")
@@ -135,10 +127,10 @@ dead, a large block. For long loops whose blocks come and go in any order use a 
 
 Nothing that can still be reached is ever ended: where an array, made by the arena or by NumPy under
 numpool.use(arena), or a view of a buffer lives, reset(), rewind() and close() raise BufferError and
-change nothing. The error names how many and the first few, like "(1024, 3) float64 of 24 KiB": it
-looks for them in the variables of running functions and in all that the garbage collector knows,
-for 50 ms at most, and names by their addresses those that it does not find. A Buffer that nobody
-views does not stop them: it ends, and any use of it raises ValueError, as after release().
+change nothing. The error says how many blocks are in use and names the first few: arrays that this
+arena and its buffers made as "(1024, 3) float64 of 24 KiB", if they are among the last few or those
+have gone; what NumPy made by itself by its size and address. A Buffer that nobody views does not
+stop them: it ends, and any use of it raises ValueError, as after release().
 
 Any thread may use an arena; a lock guards it. tracemalloc does not see its blocks.
 
@@ -152,6 +144,7 @@ name        shown in errors and reprs)";
 }  // namespace
 
 void register_arena(py::module_& module) {
+    CleanUps::create_type();
     py::class_<ArenaMark> mark{module, "ArenaMark", py::is_final(), own_layout(),
                                "ArenaMark(*args, **kwargs)\n--\n\nA place in an arena, from "
                                "Arena.mark() and for Arena.rewind()."};
@@ -163,12 +156,8 @@ void register_arena(py::module_& module) {
     arena
         .def_property_readonly("chunk_size", &Arena::chunk_size,
                                "What it takes at first, in whole pages.")
-        .def_property_readonly(
-            "parent",
-            [](const Arena& self) {
-                return self.parent() ? self.parent() : py::object{py::none{}};
-            },
-            "The arena that this one ends with, or None.")
+        .def_property_readonly("parent", &Arena::parent,
+                               "The arena that this one ends with, or None.")
         .def("defer", &Arena::defer, py::arg("callback"), py::pos_only(),
              "defer(self, callback, /, *args, **kwargs)\n--\n\n"
              "Call callback(*args, **kwargs) when the arena is reset, rewound to an older mark, "

@@ -1,31 +1,17 @@
 #pragma once
 
-#include <optional>
-
+#include "bindings/buffer/recent_arrays.hpp"
+#include "bindings/pools/clean_ups.hpp"
 #include "bindings/python/python_pool.hpp"
 #include "threads/arena/shared_arena.hpp"
 
 namespace numpool::bindings {
 
-/// What clean-ups raised: all of them run, and the last error passes, with those before it as its
-/// context.
-class CleanUpErrors {
-  public:
-    void add(py::error_already_set error);
-    /// Throws the last one, if there is any.
-    void raise();
-    /// Tells sys.unraisablehook instead.
-    void report(PyObject* subject) noexcept;
-
-  private:
-    std::optional<py::error_already_set> last_;
-};
-
 /// A place in an arena: what its `mark` returns. It holds its arena.
 struct ArenaMark;
 
 /// An arena with clean-ups in Python.
-class Arena final : public threads::SharedArena {
+class Arena final : public threads::SharedArena, public RemembersArrays {
   public:
     using Mark = threads::SharedArena::Mark;
 
@@ -33,7 +19,9 @@ class Arena final : public threads::SharedArena {
           threads::PoolHandle<threads::SharedArena> parent, py::object parent_object);
 
     /// The parent's Python object, or None.
-    const py::object& parent() const noexcept { return parent_; }
+    py::object parent() const;
+
+    RecentArrays& recent_arrays() noexcept override { return recent_arrays_; }
 
     void defer(py::object callback, const py::args& arguments, const py::kwargs& keywords);
     ArenaMark mark_here();
@@ -49,32 +37,38 @@ class Arena final : public threads::SharedArena {
 
     /// Nobody can reach the Python object any more: what was deferred runs.
     void finalize() noexcept;
+    /// The Python object goes. Arrays may keep the arena, and what it refers to may be what keeps
+    /// them: no collector could see that cycle.
+    void end_python_object() noexcept;
 
     // For the garbage collector.
     PyObject* parent_reference() const noexcept { return parent_.ptr(); }
-    PyObject* deferred_reference() const noexcept { return deferred_.ptr(); }
+    PyObject* clean_ups_reference() const noexcept { return clean_ups_.reference(); }
     void clear() noexcept;
 
   private:
     ~Arena() override;
 
-    std::size_t deferred() const noexcept;
-    void require_unused(const Mark& since, const char* verb) const;
-    void add_usage_of_family(const Mark& since, Usage& usage) const;
+    void require_unused(const Mark& since, const char* verb);
+    void add_usage_of_family(const Mark& since, Usage& usage);
     std::size_t uses_of_family(const Mark& since) const;
-    [[noreturn]] void throw_in_use(const Mark& since, const char* verb) const;
-    void clean_up(const Mark& since, std::size_t deferred_before, CleanUpErrors& errors);
-    bool run_newest_deferred(std::size_t deferred_before, CleanUpErrors& errors);
+    void name(Named& one) const;
+    bool has_left(const Mark& mark) const;
+    [[noreturn]] void throw_in_use(const Mark& since, const char* verb);
+    void clean_up(const Mark& since, std::size_t first, CleanUpErrors& errors);
 
+    /// Its Python object, as long as this arena has one itself.
     py::object parent_;
-    /// A list of what to call, with which arguments; made at the first need.
-    py::object deferred_;
+    Pool* const family_;
+    CleanUps clean_ups_{*this};
+    RecentArrays recent_arrays_;
 };
 
 struct ArenaMark {
     threads::PoolHandle<Arena> arena;
     Arena::Mark place;
-    std::size_t deferred = 0;
+    /// The number of the next clean-up: those from it on belong to what began since.
+    std::size_t next_clean_up = 0;
 };
 
 }  // namespace numpool::bindings

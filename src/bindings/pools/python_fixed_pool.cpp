@@ -20,7 +20,7 @@ FixedPool::~FixedPool() {
     drop_with_gil(init_);
 }
 
-void FixedPool::drop_init() noexcept {
+void FixedPool::end_python_object() noexcept {
     if (!init_) return;
     close();
     drop_with_gil(init_);
@@ -37,8 +37,9 @@ PyObject* FixedPool::hand_out(Block block) {
     if (construct) {
         const auto handle = py::reinterpret_steal<py::object>(&buffer->ob_base);
         const py::object view = py::memoryview{handle};
+        const py::object init = init_;  // It may run what drops the pool's.
         const auto result = py::reinterpret_steal<py::object>(
-            calling_python([&] { return PyObject_CallOneArg(init_.ptr(), view.ptr()); }));
+            calling_python([&] { return PyObject_CallOneArg(init.ptr(), view.ptr()); }));
         if (!result) {
             const py::error_already_set failure;
             // The exception's frames may hold the view for long. Where it was not passed on it can
@@ -123,9 +124,10 @@ void support_garbage_collection(PyHeapTypeObject* type) {
         return 0;
     };
     type->ht_type.tp_clear = [](PyObject* self) -> int {
-        if (auto* const pool = made_in<FixedPool>(self)) pool->drop_init();
+        if (auto* const pool = made_in<FixedPool>(self)) pool->end_python_object();
         return 0;
     };
+    tell_of_end<FixedPool>(&type->ht_type);
 }
 
 constexpr const char* doc =

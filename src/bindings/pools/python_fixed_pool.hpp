@@ -25,15 +25,13 @@ class FixedPool final : public threads::SharedFixedPool, public WaitedPool {
     [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice);
 
     PyObject* init() const noexcept { return init_.ptr(); }
-    /// For the garbage collector, which found that nobody can reach the pool but by its init.
-    void drop_init() noexcept;
+    /// Nobody can reach the pool any more but by its blocks. They may be kept by what `init` refers
+    /// to, which only the pool keeps: no collector could see that cycle. So the pool closes, and
+    /// drops its init; who comes back through a buffer or an array finds it closed.
+    void end_python_object() noexcept;
 
   private:
     ~FixedPool() override;
-
-    /// A block may be kept by what `init` refers to, which only the pool keeps: no collector of
-    /// garbage could see that. Whoever comes back through a buffer finds such a pool closed.
-    void only_blocks_left() noexcept override { drop_init(); }
 
     py::object init_;
 };

@@ -74,9 +74,10 @@ void support_garbage_collection(PyHeapTypeObject* type) {
         return 0;
     };
     type->ht_type.tp_clear = [](PyObject* self) -> int {
-        if (auto* const pool = made_in<ReservePool>(self)) pool->drop_backing_reference();
+        if (auto* const pool = made_in<ReservePool>(self)) pool->end_python_object();
         return 0;
     };
+    tell_of_end<ReservePool>(&type->ht_type);
 }
 
 constexpr const char* doc = R"(ReservePool(pool, nbytes, reserve, *, name="")

@@ -24,9 +24,10 @@ class ReservePool final : public threads::SharedReservePool, public WaitedPool {
     /// The Exhausted of a request, with `advice` on what to do.
     [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice);
 
-    // For the garbage collector.
+    // For the garbage collector, and for the end of the Python object: the backing pool's `init`
+    // may keep blocks of this one.
     PyObject* backing_reference() const noexcept { return backing_object_.ptr(); }
-    void drop_backing_reference() noexcept { drop_with_gil(backing_object_); }
+    void end_python_object() noexcept { drop_with_gil(backing_object_); }
 
   private:
     ~ReservePool() override { drop_with_gil(backing_object_); }

@@ -26,6 +26,15 @@ class Request {
     Request& operator=(const Request&) = delete;
     ~Request() { cancel(); }
 
+    /// What wakes the loop. The waiter in the pool's queue holds it, too, but only this request is
+    /// seen by the garbage collector: a closed loop whose coroutine waits is nothing but a cycle.
+    PyObject* wake_reference() const noexcept { return waiter_->callback(); }
+    /// Nobody can reach the request any more: it leaves the queue, and its waiter wakes nobody.
+    void clear() noexcept {
+        cancel();
+        waiter_->forget();
+    }
+
     /// The Buffer, if a block was granted; None before that. Throws Closed.
     py::object take() {
         Block block = std::exchange(granted_, Block{});
@@ -64,8 +73,27 @@ NUMPOOL_REQUIRE_INITIALISED(numpool::bindings::Request)
 
 namespace numpool::bindings {
 
+namespace {
+
+void support_garbage_collection(PyHeapTypeObject* type) {
+    give_own_layout(type);
+    type->ht_type.tp_flags |= Py_TPFLAGS_HAVE_GC;
+    type->ht_type.tp_traverse = [](PyObject* self, visitproc visit, void* arg) -> int {
+        Py_VISIT(Py_TYPE(self));
+        if (const auto* const request = made_in<Request>(self)) Py_VISIT(request->wake_reference());
+        return 0;
+    };
+    type->ht_type.tp_clear = [](PyObject* self) -> int {
+        if (auto* const request = made_in<Request>(self)) request->clear();
+        return 0;
+    };
+}
+
+}  // namespace
+
 void register_request(py::module_& module) {
-    py::class_<Request>(module, "_Request", py::is_final(), own_layout(),
+    py::class_<Request>(module, "_Request", py::is_final(),
+                        py::custom_type_setup{support_garbage_collection},
                         "A place in a pool's queue, for an event loop.")
         .def(py::init([](const py::object& pool, py::object wake) {
                  auto& some = pool.cast<threads::Pool&>();

@@ -96,11 +96,23 @@ CallbackWaiter::~CallbackWaiter() {
     drop_with_gil(callback_);
 }
 
+void CallbackWaiter::forget() noexcept {
+    py::object callback;  // It goes after the lock.
+    const std::lock_guard lock{mutex_};
+    std::swap(callback, callback_);
+}
+
 bool CallbackWaiter::notify() noexcept try {
     const py::gil_scoped_acquire gil;
     // A release may come from a destructor that runs while an exception passes.
     const py::error_scope passing;
-    PyObject* const told = calling_python([&] { return PyObject_CallNoArgs(callback_.ptr()); });
+    py::object callback;
+    {
+        const std::lock_guard lock{mutex_};
+        callback = callback_;
+    }
+    if (!callback) return false;
+    PyObject* const told = calling_python([&] { return PyObject_CallNoArgs(callback.ptr()); });
     if (told != nullptr) {
         const bool reachable = told != Py_False;
         Py_DECREF(told);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "bindings/python/topics.hpp"
@@ -48,9 +49,16 @@ class CallbackWaiter final : public threads::Waiter,
     ~CallbackWaiter() override;
     bool notify() noexcept override;
 
+    /// For the garbage collector, while no other thread runs Python.
+    PyObject* callback() const noexcept { return callback_.ptr(); }
+    /// Calls nobody from now on. With the GIL.
+    void forget() noexcept;
+
   private:
     bool notify_later() noexcept;
 
+    std::mutex mutex_;
+    /// Null once it was forgotten. The mutex guards it; no Python code runs under that.
     py::object callback_;
 };
 

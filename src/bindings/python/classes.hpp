@@ -32,6 +32,22 @@ Made* made_in(PyObject* self) noexcept {
     return static_cast<Made*>(instance->simple_value_holder[0]);
 }
 
+/// Has the C++ pool told, by `end_python_object`, that its Python object is about to go: what
+/// Python objects the pool holds only for that one, it drops then. Arrays may keep the pool longer.
+template <class SomePool>
+void tell_of_end(PyTypeObject* type) {
+    static destructor dealloc_of_base = nullptr;
+    dealloc_of_base = type->tp_base->tp_dealloc;
+    type->tp_dealloc = [](PyObject* self) {
+        PyObject_GC_UnTrack(self);
+        if (auto* const pool = made_in<SomePool>(self)) {
+            const py::error_scope passing;
+            pool->end_python_object();
+        }
+        dealloc_of_base(self);
+    };
+}
+
 /// Throws a Python RuntimeError.
 [[noreturn]] void throw_made_meanwhile(PyObject* self);
 

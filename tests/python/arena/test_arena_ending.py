@@ -59,7 +59,8 @@ def test_the_error_names_how_many_and_the_first_few(arena: numpool.Arena) -> Non
     buffers = [arena.acquire(50) for _ in range(3)]
     with pytest.raises(BufferError) as caught:
         arena.reset()
-    named = ", ".join(f"Buffer of {len(view)} bytes" for view in views[:4])
+    addresses = [np.asarray(view).ctypes.data for view in views]
+    named = ", ".join(f"{100 + i} bytes at {addresses[i]:#x}" for i in range(4))
     assert str(caught.value) == (
         f"Arena 'test': 6 blocks are still in use by arrays or views: {named} and 2 more; "
         "drop them before reset()"

@@ -24,7 +24,8 @@ void lease_dealloc(PyObject* self) {
 int lease_getbuffer(PyObject* self, Py_buffer* view, int flags) {
     // NumPy, asking for numpy.ndarray(buffer=...): it would end this export at once and keep the
     // address, with a reference to who knows what (a pickle.PickleBuffer, for one).
-    if (asks_to_keep_the_address(flags)) {
+    // It asks a second time, for a read-only export, where the first was refused.
+    if (asks_to_keep_the_address(flags | PyBUF_WRITABLE)) {
         PyErr_SetString(PyExc_BufferError,
                         "numpy.ndarray(buffer=...) can't show what holds this block: use "
                         "numpy.frombuffer() or Buffer.array()");

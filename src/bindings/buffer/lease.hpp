@@ -56,9 +56,10 @@ bool is_lease(PyObject* object) noexcept;
 int export_lease(Lease* lease, Py_buffer* view, int flags) noexcept;
 
 /// Whether an export is asked for as numpy.ndarray(buffer=...) asks: it ends the export at once and
-/// goes on using the address, holding the object that it was given.
+/// goes on using the address, holding the object that it was given. It asks for any contiguous
+/// layout, as few others do, and for a writable one first, as pyarrow.py_buffer() does not.
 constexpr bool asks_to_keep_the_address(int flags) noexcept {
-    return (flags & PyBUF_ANY_CONTIGUOUS & ~PyBUF_STRIDES) != 0;
+    return (flags & PyBUF_ANY_CONTIGUOUS & ~PyBUF_STRIDES) != 0 && (flags & PyBUF_WRITABLE) != 0;
 }
 
 /// Creates the type; called once.

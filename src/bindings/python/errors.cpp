@@ -48,6 +48,9 @@ void translate(const std::exception_ptr& exception) {
         PyErr_SetString(stale_handle, error.what());
     } catch (const Corrupted& error) {
         PyErr_SetString(pool_error, error.what());
+    } catch (const std::length_error&) {
+        // A container that no memory could hold. pybind11 would call it a ValueError.
+        PyErr_SetString(PyExc_MemoryError, "numpool: no memory is as large as what was asked for");
     } catch (const std::runtime_error&) {
         if (!python_lacks_memory()) throw;
     }
@@ -64,8 +67,6 @@ void set_python_error() noexcept {
         } catch (const py::builtin_exception& error) {
             if (!python_lacks_memory()) error.set_error();
         } catch (const std::bad_alloc&) {
-            PyErr_NoMemory();
-        } catch (const std::length_error&) {  // A container that no memory could hold.
             PyErr_NoMemory();
         } catch (...) {
             translate(std::current_exception());

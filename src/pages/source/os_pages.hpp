@@ -24,7 +24,7 @@ class OsPages final : public PageSource {
 /// released while the process exits.
 OsPages& os_pages() noexcept;
 
-/// Whether this machine has transparent huge pages for who asks for them. Looked up once.
+/// Whether this machine has transparent huge pages, at least on request. Looked up once.
 bool huge_pages_offered() noexcept;
 
 }  // namespace numpool::pages

@@ -17,7 +17,7 @@ struct Extent {
     explicit operator bool() const noexcept { return start != nullptr; }
 };
 
-/// What became of pages that were to move.
+/// The result of a move of pages.
 enum class Moved {
     done,
     /// Nothing has changed.
@@ -50,13 +50,13 @@ class PageSource {
     /// multiple of `align`, a power of two. Returns an empty extent where that is refused.
     virtual Extent map(std::size_t bytes, std::size_t align) noexcept = 0;
 
-    /// The same for a caller who does not mind what the bytes are.
+    /// Like `map`, for a caller that does not care what the bytes are.
     virtual Extent map_any(std::size_t bytes, std::size_t align) noexcept {
         return map(bytes, align);
     }
 
-    /// The same as `map`, and asks for huge pages wherever whole ones lie in the extent, or for
-    /// none, before any page comes: what is there already stays as small, or as large, as it is.
+    /// Like `map`, and asks for huge pages wherever whole ones lie in the extent, or for none. It
+    /// asks before any page is there: advice does not change the size of pages that are.
     virtual Extent map_advised(std::size_t bytes, std::size_t align, bool huge) noexcept;
 
     /// Ends an extent that `map` gave.
@@ -71,7 +71,7 @@ class PageSource {
     /// that is refused.
     virtual Extent grow(Extent, std::size_t /*bytes*/) noexcept { return {}; }
 
-    /// The same for a caller who does not mind what the new bytes are.
+    /// Like `grow`, for a caller that does not care what the new bytes are.
     virtual Extent grow_any(Extent extent, std::size_t bytes) noexcept {
         return grow(extent, bytes);
     }

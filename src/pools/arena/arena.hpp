@@ -9,6 +9,7 @@
 
 #include "base/size.hpp"
 #include "pages/source/os_pages.hpp"
+#include "pools/arena/arena_chunk.hpp"
 
 namespace numpool::pools {
 
@@ -22,11 +23,11 @@ namespace numpool::pools {
 ///
 /// Chunks behind the current one are *spare*: a reset or a rewind makes them so by moving back
 /// which one is current. The next cycle takes them in turn; what a whole cycle, from one rewind to
-/// a mark to the next, did not reach goes back. A chunk that dies early does not become spare: who
-/// never resets would keep the most that there ever was.
+/// a mark to the next, did not reach goes back. A chunk that dies early does not become spare: an
+/// arena that is never reset would keep the most that there ever was.
 ///
 /// A block has users. A *use* (an array, a view) forbids the arena to end it. A *ticket* does not:
-/// who holds one must ask, before each use, whether the block is still there.
+/// its holder must ask, before each use, whether the block is still there.
 class Arena {
   public:
     static constexpr std::size_t largest_chunk = std::size_t{1} << 30;
@@ -68,7 +69,7 @@ class Arena {
     /// A block in use once; null, and nothing has changed, where memory is refused. Its start is a
     /// multiple of 16, from 1 KiB on of 64.
     std::byte* acquire(std::size_t bytes) noexcept { return place(bytes, 1); }
-    /// The same, all of its bytes nought.
+    /// Like `acquire`, but zeroed.
     std::byte* acquire_zeroed(std::size_t bytes) noexcept;
     /// A block for a ticket; an empty one where memory is refused.
     Idle acquire_idle(std::size_t bytes) noexcept {
@@ -133,42 +134,11 @@ class Arena {
     std::size_t extents() const noexcept { return chunks_.size(); }
 
   private:
-    /// What lies before each block of a chunk.
-    struct Header {
-        std::size_t bytes;
-        /// How far back the header before it is, in units of 16 bytes; 0 in a chunk's first one.
-        std::uint32_t previous;
-        /// How many uses, and whether a ticket is held: 0 is a dead block.
-        std::uint32_t users;
-    };
+    using Header = ArenaHeader;
+    using Chunk = ArenaChunk;
+    using Chain = ArenaChain;
     static constexpr std::uint32_t ticket_held = std::uint32_t{1} << 31;
     static constexpr std::size_t header_bytes = sizeof(Header);
-
-    /// An extent: a chunk of blocks, or one large block.
-    struct Chunk {
-        pages::Extent pages;
-        /// Counts up whenever an extent comes into use; 0 is none.
-        std::uint64_t number = 0;
-        /// A chunk's own; it grows along the chain, so that it tells which are spare. 0 is none.
-        std::uint64_t position = 0;
-        /// Where the next block's header may start.
-        std::byte* top = nullptr;
-        Header* last = nullptr;
-        /// Live ones; right in chunks that are newer than the newest mark's.
-        std::size_t blocks = 0;
-        bool is_large = false;
-        /// A large block's: that block starts where the extent does.
-        Header large{};
-        Chunk* older = nullptr;
-        Chunk* newer = nullptr;
-    };
-
-    struct Chain {
-        Chunk* first = nullptr;
-        Chunk* last = nullptr;
-        void append(Chunk& chunk) noexcept;
-        void remove(Chunk& chunk) noexcept;
-    };
 
     /// What was made since a mark, up to the next one; the first began with the arena.
     struct Level {

@@ -14,13 +14,13 @@ constexpr std::size_t chunk_align = 64;
 
 }  // namespace
 
-void Arena::Chain::append(Chunk& chunk) noexcept {
+void ArenaChain::append(ArenaChunk& chunk) noexcept {
     chunk.older = last;
     (last != nullptr ? last->newer : first) = &chunk;
     last = &chunk;
 }
 
-void Arena::Chain::remove(Chunk& chunk) noexcept {
+void ArenaChain::remove(ArenaChunk& chunk) noexcept {
     (chunk.newer != nullptr ? chunk.newer->older : last) = chunk.older;
     (chunk.older != nullptr ? chunk.older->newer : first) = chunk.newer;
 }

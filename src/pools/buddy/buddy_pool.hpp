@@ -16,8 +16,9 @@ namespace numpool::pools {
 ///
 /// The pool is an array of cells, the smallest blocks. A block of order k is 2^k of them and starts
 /// at a multiple of 2^k, so its buddy, the other half of what both were split from, is one XOR
-/// away. What is known of a block stands in records beside the memory, at its first cell; no user's
-/// write reaches it. A capacity that is no power of two is the largest blocks that fit, in a row.
+/// away. What is known of a block stands in records beside the memory, at its first cell, where no
+/// user's write reaches it. A capacity that is no power of two is cut into the largest blocks that
+/// fit, in a row.
 class BuddyPool {
   public:
     static constexpr unsigned orders = 32;
@@ -32,7 +33,7 @@ class BuddyPool {
 
     struct Block {
         std::byte* start = nullptr;
-        /// Its bytes are nought: nobody used them since their pages came.
+        /// Its bytes are zero: nobody used them since their pages came.
         bool zero = false;
     };
 
@@ -43,9 +44,9 @@ class BuddyPool {
     /// live block starts at the address.
     bool release(const std::byte* block) noexcept;
 
-    /// Makes a live block as large as the smallest that holds so many bytes, where it is: by free
-    /// buddies behind it, or by giving back its rear. False, and nothing has changed, where that
-    /// can't be.
+    /// Resizes a live block in place to the smallest size that holds so many bytes: it takes free
+    /// buddies behind it, or gives back its rear. False, and nothing has changed, where a buddy is
+    /// in use.
     bool resize(const std::byte* block, std::size_t bytes) noexcept;
 
     /// The bytes of the live block that starts at this address; 0 where none does.
@@ -54,7 +55,7 @@ class BuddyPool {
     std::size_t requested(const std::byte* block) const noexcept;
     bool owns(const std::byte* address) const noexcept;
 
-    /// Gives back the pages of free blocks, and says how many bytes.
+    /// Gives back the pages of free blocks. Returns their bytes.
     std::size_t trim() noexcept;
 
     /// Throws Corrupted where the records contradict each other.
@@ -130,7 +131,7 @@ class BuddyPool {
     }
 
     void push(std::uint32_t cell, unsigned order, bool dirty) noexcept;
-    /// Takes a free block off its list; says whether it is dirty.
+    /// Takes a free block off its list. Returns whether it is dirty.
     bool take(std::uint32_t cell, unsigned order) noexcept;
     void merge(std::uint32_t cell, unsigned order, bool dirty) noexcept;
     void give_rear(std::uint32_t cell, unsigned order, unsigned smaller, bool dirty) noexcept;

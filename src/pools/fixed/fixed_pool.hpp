@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstring>
-#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -10,27 +9,10 @@
 #include "base/bitmap.hpp"
 #include "base/stride.hpp"
 #include "pages/source/os_pages.hpp"
+#include "pools/fixed/fixed_pool_options.hpp"
 #include "pools/fixed/ledger.hpp"
 
 namespace numpool::pools {
-
-/// What a fixed pool is to be. A constructor that throws has mapped nothing.
-struct FixedPoolOptions {
-    static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
-
-    std::size_t block_size = 0;
-    std::size_t blocks = 0;
-    /// How many blocks it may grow to, `blocks` or more.
-    std::size_t max_blocks = 0;
-    /// Where blocks start; 0 lets the pool choose by the size, 64 at most.
-    std::size_t align = 0;
-    /// Bytes of a released block stay as they are: the free list's link then lies behind them.
-    bool keep_contents = false;
-    /// Keep a byte for each block that says whether it is live, for the `recorded` verbs.
-    bool ledger = false;
-    /// Ask for huge pages where a block is as large as one or larger.
-    bool huge_pages = true;
-};
 
 /// Equal blocks from chunks of pages, in constant time; one thread at a time.
 ///
@@ -57,6 +39,7 @@ class FixedPool {
     };
 
     /// Throws BadArgument where the options make no sense, Exhausted where the pages are refused.
+    /// If it throws, nothing stays mapped.
     explicit FixedPool(const FixedPoolOptions& options,
                        pages::PageSource& source = pages::os_pages());
     FixedPool(const FixedPool&) = delete;
@@ -71,7 +54,7 @@ class FixedPool {
         return grow() ? acquire_without_growing() : Block{};
     }
 
-    /// The same, empty where only a further chunk would have one.
+    /// Like `acquire`, but empty where the pool would have to grow.
     Block acquire_without_growing() {
         if (free_ != nullptr) [[likely]] {
             std::byte* const block = free_;
@@ -87,7 +70,7 @@ class FixedPool {
     }
 
     /// Takes a block back. False, and nothing has changed, where the address is no block's start.
-    /// That the block is live is the caller's to know: `release_recorded` knows it.
+    /// The caller must know that the block is live; `release_recorded` checks it.
     bool release(std::byte* block) noexcept {
         if (index_in_newest(block) >= newest_.blocks && !place_of(block)) [[unlikely]]
             return false;
@@ -96,7 +79,7 @@ class FixedPool {
     }
 
     /// A block's mark in the ledger; null where the address is no block's start. This and the other
-    /// verbs of the ledger need `options.ledger`.
+    /// functions of the ledger need `options.ledger`.
     Ledger::Mark* mark_of(const std::byte* block) const noexcept {
         std::size_t index = 0;
         const Chunk* const chunk = find(block, index);
@@ -112,9 +95,9 @@ class FixedPool {
         return struck_out.mark->strike();
     }
 
-    /// Up to `most` constructed blocks, the one released last first; says how many. They are not
-    /// in the ledger. The last has no mark where the free list was led astray, by whoever wrote to
-    /// a block that was not his any more.
+    /// Takes up to `most` constructed blocks, the one released last first, and returns how many.
+    /// They are not in the ledger. The last has no mark where a write after a release broke the
+    /// free list.
     std::size_t take(RecordedBlock* blocks, std::size_t most) noexcept {
         std::size_t taken = 0;
         while (taken < most && free_ != nullptr) {
@@ -159,8 +142,7 @@ class FixedPool {
         return true;
     }
 
-    /// Takes back a block that was not brought to use: the next to get it will have to construct
-    /// it.
+    /// Takes back a block that was not constructed: its next user will have to construct it.
     bool release_unused(std::byte* block) noexcept {
         if (!strike(block)) [[unlikely]]
             return false;
@@ -169,7 +151,7 @@ class FixedPool {
         return true;
     }
 
-    /// Where the block at this address is; nothing where no block that was ever acquired starts.
+    /// Where the block at this address is; nothing where no block starts there.
     std::optional<Place> place_of(const std::byte* address) const noexcept {
         std::size_t index = 0;
         const Chunk* const chunk = find(address, index);
@@ -181,9 +163,9 @@ class FixedPool {
     /// Whether the address lies in a block of this pool, at its start or inside.
     bool owns(const std::byte* address) const noexcept;
 
-    /// Gives back every page that holds nothing but unused blocks, and unmaps the chunks that hold
-    /// nothing else, but for the first. The bytes that blocks had used there are the result.
-    /// Throws std::bad_alloc before anything changed.
+    /// Gives back every page that holds nothing but unused blocks, and unmaps the chunks, except
+    /// the first, that hold nothing else. Returns the bytes that blocks had used there. Throws
+    /// std::bad_alloc before anything has changed.
     std::size_t trim();
 
     /// Throws Corrupted where the pool's records contradict each other; `at_hand` are blocks that

@@ -11,8 +11,8 @@
 
 namespace numpool::pools {
 
-/// Which of a chunk's blocks are live: a byte each, so that whoever has a block marks it without a
-/// lock and without a locked instruction, while other threads mark theirs.
+/// Which of a chunk's blocks are live: a byte each, so that a thread marks its block without a lock
+/// and without a locked instruction, while other threads mark theirs.
 ///
 /// Neighbours' bytes lie in different cache lines: two threads with a block each, as like as not
 /// neighbours, would otherwise take the line from each other with every operation. Within each
@@ -31,8 +31,8 @@ class Ledger {
         marks_.first_ = reinterpret_cast<Mark*>(round_up(start + line, line));
     }
 
-    /// One block's byte: 0 where it is unused, all ones where it is live. Nobody but the one who
-    /// has the block may change it.
+    /// One block's byte: 0 where it is unused, all ones where it is live. Only the thread that has
+    /// the block may change it.
     ///
     /// Counting down from 0, or up from all ones, carries, and from nowhere else: one instruction
     /// changes a mark and tells whether it was the right one. One that was not is put back.
@@ -113,8 +113,8 @@ class Ledger {
     Marks marks_;
 };
 
-/// An unused block of a pool with a ledger, on its way to a user or back: who has this need not
-/// look for its mark.
+/// An unused block of a pool with a ledger, on its way to a user or back, with its mark: nobody
+/// has to look for that again.
 struct RecordedBlock {
     std::byte* start = nullptr;
     Ledger::Mark* mark = nullptr;

@@ -47,7 +47,7 @@ HandleTable::HandleTable(std::size_t block_size, std::size_t blocks, Handle firs
         throw Exhausted{"the system refused memory for " + std::to_string(blocks) + " blocks of " +
                         size_to_text(stride())};
     }
-    // Records are nought, as their pages are.
+    // Records are zero, as their pages are.
     records_ = reinterpret_cast<Record*>(pages_.start);
     blocks_start_ = pages_.start + record_bytes;
 }

@@ -11,10 +11,10 @@ namespace numpool::pools {
 
 /// Equal blocks that are known by handles; one thread at a time.
 ///
-/// A block's version changes with each use, so a handle that was freed leads nowhere, whoever has
-/// the block now. A block whose versions are used up retires: a pool that refuses is better than
-/// two blocks under one handle. What is known of a block lies beside the blocks, in pages that are
-/// touched with its first use; creating a table touches none.
+/// A block's version changes with each use, so a handle that was freed leads nowhere, even if the
+/// block is live again. A block whose versions are used up retires: a pool that refuses is better
+/// than two blocks under one handle. What is known of a block lies beside the blocks, in pages that
+/// are touched with its first use; creating a table touches none.
 class HandleTable {
   public:
     struct Block {

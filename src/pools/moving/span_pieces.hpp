@@ -16,7 +16,7 @@ struct SpanPiece {
 };
 
 /// The warm granules of free spans that make up no whole unit, by the size of their runs. Right for
-/// as long as whoever gathered them moves nothing that was not taken from here.
+/// as long as nothing moves that was not taken from here.
 class SpanPieces {
   public:
     /// Forgets all pieces and looks for those there are now.

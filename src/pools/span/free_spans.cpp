@@ -149,8 +149,8 @@ Span* FreeSpans::cut(Span* span, std::byte* start, std::size_t granules) noexcep
     } else {
         records_.put(span);
     }
-    // No end of it may go on noting the span that it was cut from: whoever becomes free beside it
-    // would merge with that.
+    // Its ends must not note the span that it was cut from: a neighbour that becomes free would
+    // merge with that.
     note_ends(cut, nullptr);
     return cut;
 }

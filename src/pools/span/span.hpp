@@ -12,8 +12,8 @@ inline constexpr pages::Kind span_kind = pages::largest_kind;
 
 /// A run of granules that a bank knows: in use, or cached, or merely addresses.
 ///
-/// Its record lies outside of it. While it is live its fields up to `state` may be read by whoever
-/// holds it; the others are the bank's.
+/// Its record lies outside of it. While it is live, its user may read the fields up to `state`; the
+/// others are the bank's.
 struct Span {
     enum class State : std::uint8_t {
         /// The record itself is unused.

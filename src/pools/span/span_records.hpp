@@ -9,8 +9,8 @@
 
 namespace numpool::pools {
 
-/// The records of a bank's spans. A record's memory is a record for as long as the bank lives, so
-/// whoever follows an old note finds what the record says now, and never something else.
+/// The records of a bank's spans. A record's memory is a record for as long as the bank lives: an
+/// old note leads to a record, and never to something else.
 class SpanRecords {
   public:
     /// Makes sure that the next `count` calls of `take` succeed. False where memory is refused.

@@ -97,8 +97,7 @@ std::size_t size_from_text(std::string_view text, const std::function<std::size_
         refuse(text);
     }
     if (bytes > static_cast<double>(max_size)) {
-        throw BadArgument{"'" + std::string{text} +
-                          "' is more than an address space holds (128 TiB)"};
+        throw BadArgument{"'" + shown(text) + "' is more than an address space holds (128 TiB)"};
     }
     return static_cast<std::size_t>(bytes);
 }

@@ -40,8 +40,9 @@ std::size_t Arena::used_since(const Mark& mark, std::span<Used>& first) const no
     if (used < first.size()) {
         first = first.first(used);
     } else if (!first.empty()) {
-        std::ranges::rotate(first,
-                            first.begin() + static_cast<std::ptrdiff_t>(used % first.size()));
+        // Clang 14 has no ranges::rotate over a span.
+        std::rotate(first.begin(), first.begin() + static_cast<std::ptrdiff_t>(used % first.size()),
+                    first.end());
     }
     std::ranges::reverse(first);
     return used;

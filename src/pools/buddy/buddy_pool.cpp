@@ -49,9 +49,7 @@ T* zeroed_array(std::size_t count) {
 BuddyPool::BuddyPool(std::size_t capacity, std::size_t min_block, pages::PageSource& source)
     : source_{source},
       cell_shift_{checked_shift(min_block)},
-      cells_{checked_cells(capacity, min_block)},
-      states_{zeroed_array<std::uint8_t>(cells_)},
-      links_{zeroed_array<Link>(cells_)} {
+      cells_{checked_cells(capacity, min_block)} {
     // A block of a page or more lies on whole pages.
     pages_ =
         source_.map(this->capacity(),
@@ -59,6 +57,14 @@ BuddyPool::BuddyPool(std::size_t capacity, std::size_t min_block, pages::PageSou
     if (!pages_) {
         throw Exhausted{"the system refused " + size_to_text(this->capacity()) +
                         " for a buddy pool" + source_.refusal_clause()};
+    }
+    try {
+        // After the pages: a source that refuses them costs no memory for records.
+        states_.reset(zeroed_array<std::uint8_t>(cells_));
+        links_.reset(zeroed_array<Link>(cells_));
+    } catch (const std::bad_alloc&) {
+        source_.unmap(pages_);
+        throw;
     }
     make_first_blocks();
 }

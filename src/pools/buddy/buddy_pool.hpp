@@ -24,7 +24,8 @@ class BuddyPool {
     static constexpr unsigned orders = 32;
     static constexpr std::size_t smallest_block = 16;
 
-    /// Throws BadArgument where the figures make no sense, Exhausted where the pages are refused.
+    /// Throws BadArgument where the figures make no sense, Exhausted where the pages are refused,
+    /// std::bad_alloc where the records are; nothing stays mapped.
     BuddyPool(std::size_t capacity, std::size_t min_block,
               pages::PageSource& source = pages::os_pages());
     BuddyPool(const BuddyPool&) = delete;

@@ -32,6 +32,7 @@ TEST("what is not a size is named, with what is allowed") {
     CHECK_THROWS(BadArgument, "write '1.5GiB' (powers of 1024) or '1.5GB'", parse("1.5g"));
     CHECK_THROWS(BadArgument, "128 TiB", parse("129TiB"));
     CHECK_THROWS(BadArgument, "128 TiB", parse("99999999999999999999999"));
+    CHECK_THROWS(BadArgument, "'99999999999999999?' is more", parse("99999999999999999\n"));
 }
 
 TEST("sizes are written short") {

@@ -1,10 +1,9 @@
 #pragma once
 
-#include <sched.h>
-
 #include <atomic>
 #include <cstdint>
 
+#include "base/gate/backoff.hpp"
 #include "base/gate/counter.hpp"
 
 namespace numpool {
@@ -73,7 +72,7 @@ class OwnerGate {
         key_.store(shut_gate, std::memory_order_relaxed);
     }
     void wait_outside() const noexcept {
-        while (!is_outside()) sched_yield();
+        for (Backoff backoff; !is_outside();) backoff.pause();
     }
     /// An owner that enters sees what was done while the gate was shut. `key` is not 0.
     void open(const void* whose, GateKey key) noexcept {

@@ -4,11 +4,12 @@
 
 namespace numpool::threads {
 
-/// A mutex for sections of a microsecond. It costs one locked instruction, for taking it, a third
-/// of what std::mutex does: whoever lets it go does not look for others, so it need not be ordered
-/// before that look. Those who find it taken try again for about as long as a section takes, then
-/// sleep for a little while, and a little longer each time. Being put to sleep and woken costs tens
-/// of microseconds; where one thread acquires what another releases that would happen all the time.
+/// A mutex for sections of a microsecond.
+///
+/// It costs one locked instruction, in `lock`, a third of std::mutex: `unlock` does not look for
+/// waiters, so it need not be ordered before such a look. A waiter tries again for about as long as
+/// a section takes, then sleeps (see Backoff). Sleeping and being woken would cost
+/// tens of microseconds each time where one thread acquires what another one releases.
 class BriefMutex {
   public:
     constexpr BriefMutex() noexcept = default;

@@ -9,7 +9,7 @@
 
 using numpool::threads::BriefMutex;
 
-TEST("one thread at a time holds a brief mutex, and sees what those before it did") {
+TEST("one thread at a time holds a brief mutex, and sees what earlier holders did") {
     BriefMutex mutex;
     long value = 0;
     long copy = 0;
@@ -30,7 +30,7 @@ TEST("one thread at a time holds a brief mutex, and sees what those before it di
     CHECK_EQUAL(value, 4 * 20000);
 }
 
-TEST("a brief mutex that is held for long is had afterwards, and not before") {
+TEST("a waiter gets a brief mutex that is held for long after it is unlocked, and not before") {
     BriefMutex mutex;
     CHECK(mutex.try_lock());
     CHECK(!mutex.try_lock());

@@ -1,5 +1,6 @@
 #include "pools/span/span_cutter.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace numpool::pools {
@@ -68,11 +69,18 @@ Span* SpanCutter::free_behind(const Span& span) const noexcept {
     return span.last_of_region ? nullptr : free_.starting_at(span.end());
 }
 
-/// A move lost the addresses of a span, and perhaps some right behind it: they are never used
-/// again.
+/// A move lost the addresses of a span, and perhaps some of the unit that reaches behind its end:
+/// they are never used again.
 void SpanCutter::lose(Span& span) noexcept {
-    Span* const next = free_behind(span);
-    if (next != nullptr) free_.remove(next);
+    Span* next = free_behind(span);
+    if (next != nullptr) {
+        const std::size_t behind = std::min(next->granules, unit_granules);
+        if (records_.reserve(2)) {
+            next = free_.cut(next, next->start, behind);
+        } else {
+            free_.remove(next);
+        }
+    }
     for (Span* const lost : {&span, next}) {
         if (lost == nullptr) continue;
         lost->state = Span::State::lost;

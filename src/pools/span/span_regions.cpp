@@ -17,13 +17,19 @@ constexpr std::size_t region_unit = std::size_t{4} << 20;
 }  // namespace
 
 SpanRegions::~SpanRegions() {
-    records_.for_each_used([this](const Span& span) {
-        if (span.state != Span::State::lost) return;
-        std::erase_if(regions_, [&span](const pages::Extent& region) {
-            return span.start >= region.start && span.start < region.end();
-        });
-    });
-    for (const pages::Extent& region : regions_) unmap(region);
+    for (const pages::Extent& region : regions_) {
+        for (std::byte* start = region.start; start < region.end();) {
+            pages::Extent lost{region.end(), 0};
+            records_.for_each_used([&](const Span& span) {
+                if (span.state == Span::State::lost && span.start >= start &&
+                    span.start < lost.start) {
+                    lost = {span.start, span.bytes()};
+                }
+            });
+            if (lost.start != start) unmap({start, static_cast<std::size_t>(lost.start - start)});
+            start = lost.end();
+        }
+    }
 }
 
 bool SpanRegions::add(std::size_t granules) noexcept {

@@ -14,8 +14,7 @@ class SpanRegions {
         : source_{source}, records_{records}, free_{free} {}
     SpanRegions(const SpanRegions&) = delete;
     SpanRegions& operator=(const SpanRegions&) = delete;
-    /// Gives all addresses back, but for regions in which some were lost: somebody else may have
-    /// got these.
+    /// Gives all addresses back but those that a move lost: they may be somebody else's by now.
     ~SpanRegions();
 
     /// Gets a region for a span of `granules`, which becomes a free span. One record must be

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -15,11 +16,12 @@ namespace {
 constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
 struct Fixture {
-    explicit Fixture(const SpanBankOptions& options = {.moving = move_pages})
-        : bank{options, owner, pages} {}
+    explicit Fixture(const SpanBankOptions& options = {.moving = move_pages},
+                     pages::PageSource& under = pages::range_pages())
+        : pages{under}, bank{options, owner, pages} {}
     ~Fixture() { pages::page_map.withdraw(owner); }
 
-    pages::FakePages pages{pages::range_pages()};
+    pages::FakePages pages;
     pages::Tag owner = pages::page_map.enrol(this);
     SpanBank bank;
 };
@@ -107,6 +109,23 @@ TEST("every move may lose its target, and the contents are where they were") {
         fixture.pages.stop_failing();
         use(fixture);
     }
+}
+
+TEST("a bank that ends gives everything back but the addresses that a move lost") {
+    std::size_t most_lost = 0;
+    for (std::size_t n = 0; n < 30; ++n) {
+        pages::FakePages under{pages::range_pages()};
+        {
+            Fixture fixture{{.moving = move_pages}, under};
+            fixture.pages.lose_moves = true;
+            fixture.pages.fail_after(n, 1);
+            use(fixture);
+        }
+        most_lost = std::max(most_lost, under.mapped);
+    }
+    CHECK(most_lost != 0);
+    // The largest span there was, and a unit, whatever the size of its region is.
+    CHECK(most_lost <= (56 + 2) * mebibyte);
 }
 
 TEST("a refused map empties the cache and is tried again") {

@@ -1,29 +1,19 @@
 #include "threads/lifecycle/pool_pages.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
 #include "base/error.hpp"
-#include "base/size.hpp"
-#include "base/size_classes.hpp"
 #include "base/size_text.hpp"
-#include "pages/range/page_map.hpp"
 
 namespace numpool::threads {
+
 PoolPages::PoolPages(Pool& pool, std::size_t most_align)
     : pool_{&pool}, source_{dynamic_cast<ByteSource*>(&pool)}, align_{most_align} {
     if (source_ == nullptr || !pool.may_be_drawn_on()) {
         throw BadArgument{pool.title() +
                           " can't be a source of other pools: a SlabPool or a BuddyPool can"};
     }
-}
-
-/// More than the largest size class; and as much as a slab pool's span of whole granules has
-/// anyway, beside room for the colour that moves its start.
-std::size_t PoolPages::block_bytes(std::size_t bytes) const noexcept {
-    const std::size_t least = std::max(bytes + room(), SizeClasses::largest);
-    return round_up(least + pages::page_size(), pages::granule) - pages::page_size();
 }
 
 pages::Extent PoolPages::map(std::size_t bytes, std::size_t align) noexcept {
@@ -36,7 +26,7 @@ pages::Extent PoolPages::map_any(std::size_t bytes, std::size_t align) noexcept 
 
 pages::Extent PoolPages::take(std::size_t bytes, std::size_t align, bool zeroed) noexcept {
     if (bytes > max_size || align > std::max(align_, natural_align)) return {};
-    const std::size_t whole = block_bytes(bytes);
+    const std::size_t whole = block_bytes(bytes + room(), pages::page_size());
     std::byte* const block =
         zeroed ? source_->try_acquire_zeroed(whole) : source_->try_acquire(whole);
     if (block == nullptr) return {};
@@ -71,14 +61,14 @@ void PoolPages::unmap(pages::Extent extent) noexcept {
 pages::Extent PoolPages::grow_any(pages::Extent extent, std::size_t bytes) noexcept {
     // Its place in the block would not stay the same multiple.
     if (bytes > max_size || room() != 0) return {};
-    const std::size_t size = block_bytes(bytes);
+    const std::size_t size = block_bytes(bytes, pages::page_size());
     std::byte* const block = source_->try_reallocate(extent.start, size);
     if (block == nullptr) return {};
     note(size, extent.bytes);
     return {block, size};
 }
 
-/// The pool knows who holds memory of it.
+/// The pool counts the sources that hold memory of it.
 void PoolPages::note(std::size_t more, std::size_t less) noexcept {
     const std::size_t before = given_.fetch_add(more - less, std::memory_order_relaxed);
     const std::size_t after = before + more - less;

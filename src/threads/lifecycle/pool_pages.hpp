@@ -1,28 +1,33 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
 
+#include "base/size.hpp"
+#include "base/size_classes.hpp"
+#include "pages/range/page_map.hpp"
 #include "pages/source/source_handle.hpp"
 #include "threads/lifecycle/byte_source.hpp"
 #include "threads/lifecycle/pool.hpp"
 
 namespace numpool::threads {
 
-/// Pages that are another pool's blocks: what lets one pool draw on another. What bounds that pool
-/// bounds all that draw on it.
+/// Pages that are another pool's blocks, so that one pool can draw on another. The limit of that
+/// pool bounds all pools that draw on it.
 ///
-/// Only large blocks are asked for, since small ones of a pool with magazines may take the lock of
-/// all threads' links, which comes before that of the pool that draws. Nothing is purged here: what
-/// its pool needs back it gets by `unmap`, and gives back itself.
+/// Only large blocks are requested: a small one of a pool with magazines may take `links_mutex`,
+/// which comes before the lock of the pool that draws. Nothing is purged here: the other pool gets
+/// its blocks back by `unmap`, and purges them itself.
 class PoolPages final : public pages::PageSource {
   public:
-    /// What blocks of a pool that knows nothing of pages are aligned to.
+    /// The alignment of large blocks in every pool that may be drawn on.
     static constexpr std::size_t natural_align = 64;
 
-    /// `most_align` is the most that will be asked for; more than the natural one costs as much of
-    /// each extent. Throws BadArgument where the pool may not be drawn on.
+    /// `most_align` is the largest alignment that will be requested. If it is above
+    /// `natural_align`, each extent costs as many bytes more. Throws BadArgument where the pool may
+    /// not be drawn on.
     explicit PoolPages(Pool& pool, std::size_t most_align = natural_align);
 
     pages::Extent map(std::size_t bytes, std::size_t align) noexcept override;
@@ -35,10 +40,15 @@ class PoolPages final : public pages::PageSource {
 
     Pool& pool() const noexcept { return *pool_; }
 
+    /// The size of the block for so many bytes: more than the largest size class, and as much as a
+    /// slab pool's span of whole granules has beside the page that its start may be moved by.
+    static constexpr std::size_t block_bytes(std::size_t bytes, std::size_t page_size) noexcept {
+        const std::size_t least = std::max(bytes, SizeClasses::largest + 1);
+        return round_up(least + page_size, pages::granule) - page_size;
+    }
+
   private:
-    /// The block that serves for so many bytes.
-    std::size_t block_bytes(std::size_t bytes) const noexcept;
-    /// The room before each extent; its last bytes say where the block began.
+    /// The room before each extent. Its last bytes hold the address of the block.
     std::size_t room() const noexcept { return align_ > natural_align ? align_ : 0; }
     std::byte* block_of(pages::Extent extent) const noexcept;
     pages::Extent take(std::size_t bytes, std::size_t align, bool zeroed) noexcept;
@@ -50,7 +60,7 @@ class PoolPages final : public pages::PageSource {
     std::atomic<std::size_t> given_ = 0;
 };
 
-/// A new one, kept by whoever draws on it.
+/// A new one, kept by the pools that draw on it.
 pages::SourceHandle draw_on(Pool& pool, std::size_t most_align = PoolPages::natural_align);
 
 }  // namespace numpool::threads

@@ -53,6 +53,17 @@ TEST("pages of a pool are its blocks, aligned and zero, and count as in use ther
     pool->check();
 }
 
+TEST("only large blocks are requested, whatever the size of a page is") {
+    for (const std::size_t page : {4096U, 16384U, 65536U}) {
+        for (const std::size_t bytes : {std::size_t{1}, SizeClasses::largest, 3 * page}) {
+            const std::size_t block = PoolPages::block_bytes(bytes, page);
+            CHECK(block >= bytes);
+            CHECK(block > SizeClasses::largest);
+            CHECK_EQUAL((block + page) % pages::granule, 0U);
+        }
+    }
+}
+
 TEST("an extent grows with its contents") {
     const auto pool = slabs(64 << 20);
     PoolPages pages{*pool};
@@ -68,7 +79,7 @@ TEST("an extent grows with its contents") {
     CHECK_EQUAL(pages.given(), 0U);
 }
 
-TEST("budgets nest: a refusal tells of the source, and nothing is lost") {
+TEST("budgets nest: a refusal names the source, and nothing is lost") {
     const auto pool = slabs(1 << 20);
     const auto arena = SharedArena::create({}, draw_on(*pool));
     std::vector<SharedArena::Idle> blocks;
@@ -86,7 +97,7 @@ TEST("budgets nest: a refusal tells of the source, and nothing is lost") {
                  SharedArena::create({}, draw_on(*pool))->acquire(1));
 }
 
-TEST("a pool on another keeps it, and gives everything back as it ends") {
+TEST("a pool that draws on another holds it, and gives everything back when it ends") {
     SharedArena* arena = nullptr;
     std::byte* block = nullptr;
     {
@@ -126,7 +137,7 @@ TEST("a fixed pool sits on a slab pool, grows there, and is no source itself") {
     CHECK_EQUAL(slab_pool->figures().blocks, 0U);
 }
 
-TEST("threads use pools on one pool at once") {
+TEST("threads use pools that draw on one pool") {
     const auto pool = slabs(256 << 20);
     std::vector<std::thread> threads;
     for (int i = 0; i < 3; ++i) {

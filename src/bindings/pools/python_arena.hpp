@@ -49,12 +49,10 @@ class Arena final : public threads::SharedArena, public RemembersArrays {
   private:
     ~Arena() override;
 
-    void require_unused(const Mark& since, const char* verb);
-    void add_usage_of_family(const Mark& since, Usage& usage);
-    std::size_t uses_of_family(const Mark& since) const;
-    void name(Named& one) const;
+    void name(Named& one) const override;
     bool has_left(const Mark& mark) const;
-    [[noreturn]] void throw_in_use(const Mark& since, const char* verb);
+    void require_unused(const Mark& since, const char* verb) const;
+    [[noreturn]] void throw_in_use(const Mark& since, const char* verb) const;
     void clean_up(const Mark& since, std::size_t first, CleanUpErrors& errors);
 
     /// Its Python object, as long as this arena has one itself.

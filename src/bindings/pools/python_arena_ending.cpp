@@ -2,6 +2,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/size_text.hpp"
@@ -14,7 +15,7 @@ void Arena::defer(py::object callback, const py::args& arguments, const py::kwar
         throw py::type_error{std::string{"defer() takes something to call, not "} +
                              Py_TYPE(callback.ptr())->tp_name};
     }
-    if (closed()) throw Closed{title() + " is closed and takes no more requests"};
+    require_open();
     clean_ups_.defer(std::move(callback), arguments, keywords);
 }
 
@@ -22,30 +23,33 @@ ArenaMark Arena::mark_here() {
     return {threads::PoolHandle<Arena>{this}, mark(), clean_ups_.next()};
 }
 
-/// Ends children and runs clean-ups until there are none: they may make more of either.
+/// Ends children and runs clean-ups until there are none: they may make more of either. Arenas on
+/// their way to their end wait in a list: families may be deeper than the C stack.
 void Arena::clean_up(const Mark& since, std::size_t first, CleanUpErrors& errors) {
-    do {
-        for (const auto& handle : children_since(since)) {
-            auto& child = static_cast<Arena&>(*handle);
-            child.clean_up({}, 0, errors);
-            child.close();
+    struct Ending {
+        threads::PoolHandle<SharedArena> arena;
+        std::vector<threads::PoolHandle<SharedArena>> children;
+        std::size_t ended = 0;
+    };
+    std::vector<Ending> endings;
+    endings.push_back({threads::PoolHandle<SharedArena>{this}, children_since(since)});
+    for (;;) {
+        Ending& last = endings.back();
+        auto& arena = static_cast<Arena&>(*last.arena);
+        const bool own = endings.size() == 1;
+        if (last.ended < last.children.size()) {
+            auto child = std::move(last.children[last.ended++]);
+            auto grandchildren = child->children_since({});
+            endings.push_back({std::move(child), std::move(grandchildren)});
+        } else if (arena.clean_ups_.run_newest(own ? first : 0, errors)) {
+            endings.back() = {std::move(last.arena), arena.children_since(own ? since : Mark{})};
+        } else if (own) {
+            return;
+        } else {
+            arena.close();
+            endings.pop_back();
         }
-    } while (clean_ups_.run_newest(first, errors));
-}
-
-std::size_t Arena::uses_of_family(const Mark& since) const {
-    std::size_t uses = uses_since(since);
-    for (const auto& child : children_since(since))
-        uses += static_cast<const Arena&>(*child).uses_of_family(child->beginning());
-    return uses;
-}
-
-void Arena::add_usage_of_family(const Mark& since, Usage& usage) {
-    const std::size_t known = usage.first.size();
-    add_usage(since, usage);
-    for (std::size_t i = known; i < usage.first.size(); ++i) name(usage.first[i]);
-    for (const auto& child : children_since(since))
-        static_cast<Arena&>(*child).add_usage_of_family(child->beginning(), usage);
+    }
 }
 
 /// "(1024, 3) float64 of 24 KiB"; nothing where no array is remembered and the block no Buffer's.
@@ -61,14 +65,14 @@ void Arena::name(Named& one) const {
     if (!buffer.empty()) one.what += (arrays.empty() ? "" : " on a ") + buffer;
 }
 
-void Arena::throw_in_use(const Mark& since, const char* verb) {
+void Arena::throw_in_use(const Mark& since, const char* verb) const {
     Usage usage;
     add_usage_of_family(since, usage);
-    throw InUse{title() + ": " + text_of(usage) + "; drop them before " + verb};
+    throw InUse{title() + ": " + usage.text() + "; drop them before " + verb};
 }
 
-void Arena::require_unused(const Mark& since, const char* verb) {
-    if (uses_of_family(since) != 0) throw_in_use(since, verb);
+void Arena::require_unused(const Mark& since, const char* verb) const {
+    if (uses_of_family_since(since) != 0) throw_in_use(since, verb);
 }
 
 /// Whether a clean-up has itself ended what the mark is of.
@@ -96,7 +100,7 @@ void Arena::rewind_to(const ArenaMark& mark) {
 }
 
 void Arena::reset_all() {
-    if (closed()) throw Closed{title() + " is closed and takes no more requests"};
+    require_open();
     require_unused(beginning(), "reset()");
     CleanUpErrors errors;
     errors.run([&] {

@@ -11,40 +11,6 @@
 namespace numpool::threads {
 namespace {
 
-/// Of all families: who is whose child. Taken before any arena's own lock.
-class Families final : public ForkGuarded {
-  public:
-    Families() { guard(Rank::family); }
-    std::mutex& mutex() noexcept { return mutex_; }
-
-  private:
-    void lock_for_fork() noexcept override { mutex_.lock(); }
-    void unlock_in_parent() noexcept override { mutex_.unlock(); }
-    void unlock_in_child() noexcept override { mutex_.unlock(); }
-
-    std::mutex mutex_;
-};
-
-/// Never destroyed: arenas come and go while the process exits.
-std::mutex& families_mutex() {
-    static auto* const families = new Families;
-    return families->mutex();
-}
-
-/// In debug builds every operation is followed by a check, on arenas small enough for it.
-void check_each_time([[maybe_unused]] const std::optional<pools::Arena>& arena) {
-#ifdef NUMPOOL_CHECKS
-    if (arena && arena->mapped() <= (std::size_t{256} << 10)) arena->check();
-#endif
-}
-
-std::string by_address(const SharedArena::Used& block) {
-    std::array<char, 32> address{};
-    std::snprintf(address.data(), address.size(), "%p", static_cast<const void*>(block.start));
-    return (block.has_ticket ? "Buffer of " : "") + std::to_string(block.bytes) + " bytes at " +
-           address.data();
-}
-
 [[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
     std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
     std::abort();
@@ -62,28 +28,16 @@ PoolHandle<SharedArena> SharedArena::create(const SharedArenaOptions& options,
 
 SharedArena::SharedArena(const SharedArenaOptions& options, pages::SourceHandle source,
                          PoolHandle<SharedArena> parent)
-    : source_{std::move(source)},
+    : PoolLifecycle{"Arena", options.name, rank_on(source)},
+      source_{std::move(source)},
       parent_{std::move(parent)},
       arena_{std::in_place, options.chunk_size, *source_},
-      chunk_size_{arena_->chunk_size()},
-      name_{options.name} {
-    guard(source_.is_kept() ? Rank::drawing : Rank::outer);
-}
+      chunk_size_{arena_->chunk_size()} {}
 
-void SharedArena::join_family() {
-    if (parent_.get() == nullptr) return;
-    const std::lock_guard families{families_mutex()};
-    const Lock lock{parent_->mutex_};
-    parent_->require_open();
-    parent_->children_.push_back({++parent_->last_child_, this});
-}
-
-SharedArena::~SharedArena() {
-    unguard();
-}
-
-void SharedArena::require_open() const {
-    if (closed_) throw Closed{title() + " is closed and takes no more requests"};
+void SharedArena::check_each_time() const noexcept {
+#ifdef NUMPOOL_CHECKS
+    if (arena_ && arena_->mapped() <= (std::size_t{256} << 10)) arena_->check();
+#endif
 }
 
 [[gnu::cold]] std::string SharedArena::refusal(std::size_t bytes) const {
@@ -101,7 +55,7 @@ SharedArena::Idle SharedArena::try_acquire_idle(std::size_t bytes) {
         note_request(bytes);
         ++tickets_;
     }
-    check_each_time(arena_);
+    check_each_time();
     return block;
 }
 
@@ -111,13 +65,6 @@ SharedArena::Idle SharedArena::acquire(std::size_t bytes) {
     const Lock lock{mutex_};
     require_open();
     throw Exhausted{refusal(bytes)};
-}
-
-SharedArena::Mark SharedArena::mark() {
-    const std::lock_guard families{families_mutex()};
-    const Lock lock{mutex_};
-    require_open();
-    return {arena_->mark(), last_child_};
 }
 
 SharedArena::Mark SharedArena::beginning() const noexcept {
@@ -135,7 +82,7 @@ void SharedArena::require_known(const Mark& mark) const {
 }
 
 void SharedArena::add_usage(const Mark& mark, Usage& usage) const {
-    std::array<Used, named_in_errors> room;
+    std::array<Used, Usage::named_in_errors> room;
     std::span<Used> first{room};
     {
         const Lock lock{mutex_};
@@ -143,7 +90,7 @@ void SharedArena::add_usage(const Mark& mark, Usage& usage) const {
         usage.blocks += arena_->used_since(mark.place, first);
     }
     for (const Used& one : first) {
-        if (usage.first.size() < named_in_errors) usage.first.push_back({one, {}});
+        if (usage.first.size() < Usage::named_in_errors) usage.first.push_back({one, {}});
     }
 }
 
@@ -152,38 +99,13 @@ std::size_t SharedArena::uses_since(const Mark& mark) const noexcept {
     return arena_ && arena_->knows(mark.place) ? arena_->uses_since(mark.place) : 0;
 }
 
-[[gnu::cold]] std::string SharedArena::text_of(const Usage& usage) {
-    std::string text = std::to_string(usage.blocks) +
-                       (usage.blocks == 1 ? " block is" : " blocks are") +
-                       " still in use by arrays or views";
-    const char* separator = ": ";
-    for (const Named& one : usage.first) {
-        text += separator + (one.what.empty() ? by_address(one.block) : one.what);
-        separator = ", ";
-    }
-    if (usage.blocks > usage.first.size())
-        text += " and " + std::to_string(usage.blocks - usage.first.size()) + " more";
-    return text;
-}
-
-std::vector<PoolHandle<SharedArena>> SharedArena::children_since(const Mark& mark) const {
-    std::vector<PoolHandle<SharedArena>> children;
-    const std::lock_guard families{families_mutex()};
-    children.reserve(children_.size());
-    for (auto child = children_.rbegin(); child != children_.rend(); ++child) {
-        if (child->number > mark.children && !child->arena->closed())
-            children.emplace_back(child->arena);
-    }
-    return children;
-}
-
 bool SharedArena::try_rewind(const Mark& mark) {
     require_known(mark);
     const Lock lock{mutex_};
     if (!arena_ || !arena_->knows(mark.place)) return true;  // Ended meanwhile.
     if (arena_->uses_since(mark.place) != 0) return false;
     arena_->rewind(mark.place);
-    check_each_time(arena_);
+    check_each_time();
     return true;
 }
 
@@ -192,7 +114,7 @@ bool SharedArena::try_reset() {
     require_open();
     if (uses() != 0) return false;
     arena_->reset();
-    check_each_time(arena_);
+    check_each_time();
     return true;
 }
 
@@ -203,12 +125,6 @@ bool SharedArena::try_close() noexcept {
     closed_ = true;
     end_memory();
     return true;
-}
-
-void SharedArena::close() noexcept {
-    const Lock lock{mutex_};
-    closed_ = true;
-    if (uses() == 0) end_memory();
 }
 
 std::size_t SharedArena::uses() const noexcept {
@@ -223,55 +139,8 @@ void SharedArena::end_memory() noexcept {
     arena_.reset();
 }
 
-/// What follows when a use, a ticket or a handle has gone: the memory goes, or the arena itself.
-void SharedArena::settle(Lock& lock) noexcept {
-    check_each_time(arena_);
-    if (closed_ && uses() == 0) end_memory();
-    if (is_reachable() || buried_) return;
-    buried_ = true;
-    lock.unlock();
-    bury();
-}
-
-/// Deletes the arena, unless its parent has lent it a handle meanwhile.
-void SharedArena::bury() noexcept {
-    if (parent_.get() != nullptr) {
-        const std::lock_guard families{families_mutex()};
-        const Lock lock{mutex_};
-        if (is_reachable()) {
-            buried_ = false;
-            return;
-        }
-        std::erase_if(parent_->children_, [&](const Child& one) { return one.arena == this; });
-    }
-    delete this;
-}
-
-void SharedArena::add_handle() noexcept {
-    const Lock lock{mutex_};
-    ++handles_;
-}
-
-void SharedArena::drop_handle() noexcept {
-    Lock lock{mutex_};
-    --handles_;
-    settle(lock);
-}
-
-[[gnu::cold]] std::string SharedArena::title() const {
-    return name_.empty() ? "Arena" : "Arena '" + name_ + "'";
-}
-
-bool SharedArena::owns(const std::byte* address) const noexcept {
-    const Lock lock{mutex_};
+bool SharedArena::contains(const std::byte* address) const noexcept {
     return arena_ && arena_->owns(address);
-}
-
-bool SharedArena::add_handle_if_owns(const std::byte* address) noexcept {
-    const Lock lock{mutex_};
-    if (!arena_ || !arena_->owns(address) || !is_reachable()) return false;
-    ++handles_;
-    return true;
 }
 
 PoolFigures SharedArena::figures() const {
@@ -305,11 +174,6 @@ std::size_t SharedArena::trim() {
     if (arena_) arena_->check();
 }
 
-bool SharedArena::closed() const noexcept {
-    const Lock lock{mutex_};
-    return closed_;
-}
-
 bool SharedArena::is_current(std::uint64_t ticket) const noexcept {
     const Lock lock{mutex_};
     return arena_ && arena_->is_current(ticket);
@@ -329,6 +193,7 @@ void SharedArena::drop(std::byte* block, std::uint64_t ticket) noexcept {
     Lock lock{mutex_};
     --tickets_;
     if (arena_) arena_->drop(block, ticket);
+    check_each_time();
     settle(lock);
 }
 

@@ -29,6 +29,7 @@ bool SharedArena::try_release(void* block, std::size_t) noexcept {
     Lock lock{mutex_};
     if (!arena_ || !arena_->owns(start)) return false;
     arena_->end_use(start);
+    check_each_time();
     settle(lock);
     return true;
 }

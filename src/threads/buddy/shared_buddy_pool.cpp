@@ -32,17 +32,12 @@ PoolHandle<SharedBuddyPool> SharedBuddyPool::create(const SharedBuddyPoolOptions
 }
 
 SharedBuddyPool::SharedBuddyPool(const SharedBuddyPoolOptions& options, pages::SourceHandle source)
-    : source_{std::move(source)},
+    : PoolLifecycle{"BuddyPool", options.name, rank_on(source)},
+      source_{std::move(source)},
       pool_{std::in_place, options.capacity, options.min_block, *source_},
       capacity_{pool_->capacity()},
-      min_block_{pool_->min_block()},
-      name_{options.name} {
+      min_block_{pool_->min_block()} {
     history_.limit = capacity_;
-    guard(source_.is_kept() ? Rank::drawing : Rank::outer);
-}
-
-SharedBuddyPool::~SharedBuddyPool() {
-    unguard();
 }
 
 SharedBuddyPool::Block SharedBuddyPool::take(std::size_t bytes) noexcept {
@@ -87,7 +82,7 @@ std::byte* SharedBuddyPool::reallocate(std::byte* block, std::size_t bytes) {
 std::byte* SharedBuddyPool::checked(std::byte* block, std::size_t bytes) const {
     if (block != nullptr) return block;
     const Lock lock{mutex_};
-    if (closed_) throw Closed{title() + " is closed and takes no more requests"};
+    require_open();
     throw Exhausted{title() + ": " + size_to_text(bytes) + " requested; of " +
                     size_to_text(capacity_) + ", " + size_to_text(pool_->free_bytes()) +
                     " are free, the largest block of them " + size_to_text(pool_->largest_free())};
@@ -120,7 +115,7 @@ std::byte* SharedBuddyPool::try_reallocate(void* block, std::size_t bytes) noexc
         }
         kept = std::min(bytes, pool_->block_size(start));
     }
-    if (kept == 0) return nullptr;  // A stranger.
+    if (kept == 0) return nullptr;  // A foreign block.
     std::byte* const moved = try_acquire(bytes);
     if (moved == nullptr) return nullptr;
     std::memcpy(moved, start, kept);
@@ -133,44 +128,12 @@ std::size_t SharedBuddyPool::usable_size(const void* block) const noexcept {
     return pool_ ? pool_->block_size(static_cast<const std::byte*>(block)) : 0;
 }
 
-void SharedBuddyPool::end_pool() noexcept {
-    if (pool_) pool_.reset();
-}
-
-/// What follows when a block or a handle has gone: the memory goes back, or the pool itself goes.
-void SharedBuddyPool::settle(Lock& lock) noexcept {
-    if (pool_ && pool_->blocks() != 0) return;
-    if (closed_) end_pool();
-    if (handles_ != 0) return;
-    lock.unlock();
-    delete this;
-}
-
-void SharedBuddyPool::add_handle() noexcept {
-    const Lock lock{mutex_};
-    ++handles_;
-}
-
-void SharedBuddyPool::drop_handle() noexcept {
-    Lock lock{mutex_};
-    --handles_;
-    settle(lock);
-}
-
-[[gnu::cold]] std::string SharedBuddyPool::title() const {
-    return name_.empty() ? "BuddyPool" : "BuddyPool '" + name_ + "'";
-}
-
-bool SharedBuddyPool::owns(const std::byte* address) const noexcept {
-    const Lock lock{mutex_};
+bool SharedBuddyPool::contains(const std::byte* address) const noexcept {
     return pool_ && pool_->owns(address);
 }
 
-bool SharedBuddyPool::add_handle_if_owns(const std::byte* address) noexcept {
-    const Lock lock{mutex_};
-    if (!pool_ || !pool_->owns(address) || (handles_ == 0 && pool_->blocks() == 0)) return false;
-    ++handles_;
-    return true;
+void SharedBuddyPool::end_memory() noexcept {
+    pool_.reset();
 }
 
 PoolFigures SharedBuddyPool::figures() const {
@@ -214,17 +177,6 @@ std::size_t SharedBuddyPool::trim() {
 [[gnu::cold]] void SharedBuddyPool::check() const {
     const Lock lock{mutex_};
     if (pool_) pool_->check();
-}
-
-void SharedBuddyPool::close() noexcept {
-    const Lock lock{mutex_};
-    closed_ = true;
-    if (pool_ && pool_->blocks() == 0) end_pool();
-}
-
-bool SharedBuddyPool::closed() const noexcept {
-    const Lock lock{mutex_};
-    return closed_;
 }
 
 }  // namespace numpool::threads

@@ -1,17 +1,12 @@
 #pragma once
 
-#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "pages/source/source_handle.hpp"
 #include "pools/buddy/buddy_pool.hpp"
-#include "threads/lifecycle/brief_mutex.hpp"
 #include "threads/lifecycle/byte_source.hpp"
-#include "threads/lifecycle/fork.hpp"
-#include "threads/lifecycle/pool.hpp"
-#include "threads/lifecycle/pool_listing.hpp"
+#include "threads/lifecycle/pool_lifecycle.hpp"
 
 namespace numpool::threads {
 
@@ -31,9 +26,9 @@ struct OrderFigures {
     std::size_t asked = 0;  ///< their bytes
 };
 
-/// A buddy pool behind a lock. Nobody waits: where no free block is large enough, whose release
-/// would help cannot be told ahead.
-class SharedBuddyPool final : public Pool, public ByteSource, private ForkGuarded {
+/// A buddy pool behind a lock. Callers cannot wait: it is unknown which release would make a free
+/// block large enough.
+class SharedBuddyPool final : public PoolLifecycle, public ByteSource {
   public:
     /// The new pool's first handle. Throws as BuddyPool's constructor does.
     static PoolHandle<SharedBuddyPool> create(const SharedBuddyPoolOptions& options,
@@ -48,62 +43,45 @@ class SharedBuddyPool final : public Pool, public ByteSource, private ForkGuarde
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override;
     std::size_t usable_size(const void* block) const noexcept override;
     bool leaves_to_others(std::size_t) const noexcept override { return true; }
-    /// The same for a block of this pool; throws as `acquire` does.
+    /// `try_reallocate` for a block of this pool; throws as `acquire` does.
     std::byte* reallocate(std::byte* block, std::size_t bytes);
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;
 
-    void add_handle() noexcept override;
-    void drop_handle() noexcept override;
-    const std::string& name() const noexcept override { return name_; }
-    std::string title() const override;
-    bool owns(const std::byte* address) const noexcept override;
-    bool add_handle_if_owns(const std::byte* address) noexcept;
     PoolFigures figures() const override;
     /// From the smallest blocks to the largest.
     std::vector<OrderFigures> order_figures() const;
-    /// The part of the free bytes that is not in the largest free block: nought where one block
-    /// could have them all.
+    /// The part of the free bytes that is not in the largest free block: 0 where one block could
+    /// have them all.
     double fragmentation() const noexcept;
     std::size_t trim() override;
     void check() const override;
-    void close() noexcept override;
-    bool closed() const noexcept override;
     bool may_be_drawn_on() const noexcept override { return true; }
 
     std::size_t capacity() const noexcept { return capacity_; }
     std::size_t min_block() const noexcept { return min_block_; }
 
   private:
-    using Lock = std::unique_lock<BriefMutex>;
     using Block = pools::BuddyPool::Block;
 
     SharedBuddyPool(const SharedBuddyPoolOptions& options, pages::SourceHandle source);
-    ~SharedBuddyPool() override;
+    ~SharedBuddyPool() override = default;
 
-    void lock_for_fork() noexcept override { mutex_.lock(); }
-    void unlock_in_parent() noexcept override { mutex_.unlock(); }
-    void unlock_in_child() noexcept override { mutex_.unlock(); }
+    bool contains(const std::byte* address) const noexcept override;
+    bool has_live_blocks() const noexcept override { return pool_ && pool_->blocks() != 0; }
+    void end_memory() noexcept override;
 
     Block take(std::size_t bytes) noexcept;
     void note_peaks() noexcept;
-    void end_pool() noexcept;
-    void settle(Lock& lock) noexcept;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
 
     const pages::SourceHandle source_;
-    mutable BriefMutex mutex_;
     /// Gone once the pool is closed and its last block came back.
     std::optional<pools::BuddyPool> pool_;
-    std::size_t handles_ = 0;
-    bool closed_ = false;
-
     /// The figures that outlast the pool: its bound, peaks and counts.
     PoolFigures history_;
 
     const std::size_t capacity_;
     const std::size_t min_block_;
-    const std::string name_;
-    const PoolListing listing_{*this};
 };
 
 }  // namespace numpool::threads

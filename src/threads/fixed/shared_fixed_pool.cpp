@@ -34,7 +34,8 @@ PoolHandle<SharedFixedPool> SharedFixedPool::create(const SharedFixedPoolOptions
 }
 
 SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::SourceHandle source)
-    : source_{std::move(source)},
+    : WaitingPool{"FixedPool", options.name, rank_on(source)},
+      source_{std::move(source)},
       pool_{std::in_place, with_ledger(options), *source_},
       wipe_{options.wipe},
       constructs_{options.keep_contents},
@@ -42,31 +43,19 @@ SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::S
       block_size_{pool_->block_size()},
       align_{pool_->align()},
       stride_{pool_->stride()},
-      max_blocks_{pool_->max_blocks()},
-      name_{options.name} {
-    guard(source_.is_kept() ? Rank::drawing : Rank::outer);
-}
-
-SharedFixedPool::~SharedFixedPool() {
-    unguard();
-}
+      max_blocks_{pool_->max_blocks()} {}
 
 /// A block came back, or is to be handed out, and the ledger says that it can't be: whoever holds
 /// it now would share it. Nothing is safe after.
 void SharedFixedPool::stop_at(const void* block) const noexcept {
     std::fprintf(stderr, "numpool: FixedPool '%s': block %p was released twice or is not its own\n",
-                 name_.c_str(), block);
+                 name().c_str(), block);
     std::abort();
 }
 
-void SharedFixedPool::require_open() const {
-    if (!closed_) return;
-    throw Closed{title() + " is closed and takes no more requests"};
-}
-
 SharedFixedPool::Block SharedFixedPool::take() noexcept {
-    // Those who wait come first, even where the pool could grow by now.
-    if (!queue_.empty()) return {};
+    // Waiters come first, even where the pool could grow by now.
+    if (any_waiting()) return {};
     Block block = pool_->acquire_without_growing();
     if (!block) {
         gather();
@@ -78,7 +67,7 @@ SharedFixedPool::Block SharedFixedPool::take() noexcept {
         note_out(1);
     }
     enter({block.start, pool_->mark_of(block.start)});
-    count(block);
+    count(block.constructed);
     if (wipe_ && !block.zero) {
         wipe_link(block.start);
         block.zero = true;
@@ -101,7 +90,7 @@ bool SharedFixedPool::try_acquire_many(std::span<Block> blocks) {
     while (taken < blocks.size() && (blocks[taken] = take())) ++taken;
     if (taken == blocks.size()) return true;
     for (const Block& block : blocks.first(taken)) {
-        uncount(block);
+        uncount(block.constructed);
         put_back(block.start, block.constructed);
     }
     return false;
@@ -111,19 +100,8 @@ SharedFixedPool::Block SharedFixedPool::acquire_or_wait(const std::shared_ptr<Wa
     const Lock lock{mutex_};
     require_open();
     if (const Block block = take()) return block;
-    queue_.join(waiter);
-    ++waits_;
+    join_queue(waiter);
     return {};
-}
-
-Waiter::State SharedFixedPool::state_of(const Waiter& waiter) const noexcept {
-    const Lock lock{mutex_};
-    return WaitQueue::state(waiter);
-}
-
-SharedFixedPool::Block SharedFixedPool::collect(Waiter& waiter) noexcept {
-    const Lock lock{mutex_};
-    return queue_.collect(waiter);
 }
 
 void SharedFixedPool::put_back(std::byte* block, bool constructed) noexcept {
@@ -139,39 +117,18 @@ void SharedFixedPool::release_unused(std::byte* block) noexcept {
     hand_on(lock, Block{block, false, false});
 }
 
-/// Gives a live block to the first who waits and can still be told, or else back to the pool.
+/// Gives a live block to the first waiter, or else back to the pool.
 void SharedFixedPool::hand_on(Lock& lock, Block block) noexcept {
     if (!pool_ || !pool_->is_live(block.start)) stop_at(block.start);
-    while (!queue_.empty()) {
-        const std::shared_ptr<Waiter> waiter = queue_.grant(block);
-        count(block);
-        // The waiter may be quick: collect, release, and drop the last handle.
-        ++telling_;
-        lock.unlock();
-        const bool told = waiter->notify();
-        lock.lock();
-        --telling_;
-        if (told || !queue_.collect(*waiter)) return settle(lock);
-        uncount(block);
-    }
-    put_back(block.start, block.constructed);
+    if (!grant(lock, block)) put_back(block.start, block.constructed);
     settle(lock);
 }
 
-void SharedFixedPool::end_pool() noexcept {
+void SharedFixedPool::end_memory() noexcept {
     if (!pool_) return;
     note_committed();
     growths_ = pool_->growths();
     pool_.reset();
-}
-
-/// What follows when a block or a handle has gone: the memory goes back, or the pool itself goes.
-void SharedFixedPool::settle(Lock& lock) noexcept {
-    if (out_ != 0) return;
-    if (closed_) end_pool();
-    if (handles_ != 0 || telling_ != 0) return;
-    lock.unlock();
-    delete this;
 }
 
 [[gnu::cold]] std::string SharedFixedPool::refuse(std::size_t wanted) {
@@ -195,49 +152,23 @@ void SharedFixedPool::settle(Lock& lock) noexcept {
     return text;
 }
 
-void SharedFixedPool::add_handle() noexcept {
-    const Lock lock{mutex_};
-    ++handles_;
-}
-
-bool SharedFixedPool::add_handle_if_owns(const std::byte* address) noexcept {
-    const Lock lock{mutex_};
-    const bool ending = handles_ == 0 && telling_ == 0 && out_ == 0;
-    if (ending || !pool_ || !pool_->owns(address)) return false;
-    ++handles_;
-    return true;
-}
-
-void SharedFixedPool::drop_handle() noexcept {
-    {
-        const Lock lock{mutex_};
-        if (handles_ > 1) {
-            --handles_;
-            return;
-        }
-    }
-    // This handle still keeps the pool: nobody ends it meanwhile.
-    std::unique_lock links{links_mutex()};
-    Lock lock{mutex_};
-    // From here on every release takes the lock, and sees whether it is the last.
-    threads_.retire(give());
-    links.unlock();
-    if (handles_ == 1 && out_ != 0) {
-        lock.unlock();
-        only_blocks_left();
-        lock.lock();
-    }
-    --handles_;
-    settle(lock);
-}
-
-[[gnu::cold]] std::string SharedFixedPool::title() const {
-    return name_.empty() ? "FixedPool" : "FixedPool '" + name_ + "'";
-}
-
-bool SharedFixedPool::owns(const std::byte* address) const noexcept {
-    const Lock lock{mutex_};
+bool SharedFixedPool::contains(const std::byte* address) const noexcept {
     return pool_ && pool_->owns(address);
+}
+
+/// From here on every release takes the lock, and sees whether it is the last.
+void SharedFixedPool::retire() noexcept {
+    const std::lock_guard links{links_mutex()};
+    const Lock lock{mutex_};
+    threads_.retire(give());
+}
+
+void SharedFixedPool::last_handle_goes() noexcept {
+    retire();
+    Lock lock{mutex_};
+    if (out_ == 0) return;
+    lock.unlock();
+    only_blocks_left();
 }
 
 /// Bytes of blocks that may have pages. The lock is held.
@@ -265,12 +196,10 @@ PoolFigures SharedFixedPool::figures() const {
     figures.limit = max_blocks_ == pools::FixedPoolOptions::unbounded ? PoolFigures::no_limit
                                                                       : max_blocks_ * stride_;
     figures.blocks = live;
-    figures.requests = requests_ + served;
+    figures.requests = figures.hits = served;
+    add_counts(figures);
     figures.asked = figures.requests * block_size_;
-    figures.hits = hits_ + served;
     figures.growths = pool_ ? pool_->growths() : growths_;
-    figures.waits = waits_;
-    figures.failures = failures_;
     return figures;
 }
 
@@ -304,23 +233,6 @@ void SharedFixedPool::check_each_time() const noexcept {
 #ifdef NUMPOOL_CHECKS
     if (pool_->blocks() <= 256) check_all();
 #endif
-}
-
-void SharedFixedPool::close() noexcept {
-    std::unique_lock links{links_mutex()};
-    Lock lock{mutex_};
-    closed_ = true;
-    threads_.retire(give());
-    const auto waiters = queue_.close();
-    if (out_ == 0) end_pool();
-    lock.unlock();
-    links.unlock();
-    for (const auto& waiter : waiters) waiter->notify();
-}
-
-bool SharedFixedPool::closed() const noexcept {
-    const Lock lock{mutex_};
-    return closed_;
 }
 
 std::size_t SharedFixedPool::blocks() const noexcept {

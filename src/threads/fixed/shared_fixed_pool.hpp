@@ -1,17 +1,13 @@
 #pragma once
 
 #include <algorithm>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 
 #include "pages/source/source_handle.hpp"
 #include "pools/fixed/fixed_pool.hpp"
-#include "threads/lifecycle/brief_mutex.hpp"
 #include "threads/lifecycle/byte_source.hpp"
-#include "threads/lifecycle/fork.hpp"
-#include "threads/lifecycle/pool_listing.hpp"
 #include "threads/magazine/pool_threads.hpp"
 #include "threads/waiting/waiting_pool.hpp"
 
@@ -38,10 +34,7 @@ struct SharedFixedPoolOptions : pools::FixedPoolOptions {
 ///
 /// As a source of bytes it serves requests that fit into a block, and never waits. Its users write
 /// where a constructor wrote, so what they give back is constructed anew for the next `acquire`.
-class SharedFixedPool : public WaitingPool,
-                        public ByteSource,
-                        private ForkGuarded,
-                        private MagazineOwner {
+class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineOwner {
     using Threads = PoolThreads<pools::RecordedBlock>;
     using Magazine = pools::MagazineOf<pools::RecordedBlock>;
 
@@ -69,8 +62,6 @@ class SharedFixedPool : public WaitingPool,
     bool try_acquire_many(std::span<Block> blocks);
 
     Block acquire_or_wait(const std::shared_ptr<Waiter>& waiter) final;
-    Waiter::State state_of(const Waiter& waiter) const noexcept final;
-    Block collect(Waiter& waiter) noexcept final;
 
     /// Aborts, as `release_unused` does, where no live block of this pool starts at the address: it
     /// was released before, or is not the pool's. Only where two threads release one block at the
@@ -96,17 +87,9 @@ class SharedFixedPool : public WaitingPool,
     /// Counts a request that gave up, and says why there was no block. An Exhausted in words.
     std::string refuse(std::size_t wanted);
 
-    void add_handle() noexcept final;
-    bool add_handle_if_owns(const std::byte* address) noexcept;
-    void drop_handle() noexcept final;
-    const std::string& name() const noexcept final { return name_; }
-    std::string title() const final;
-    bool owns(const std::byte* address) const noexcept final;
     PoolFigures figures() const final;
     std::size_t trim() final;
     void check() const final;
-    void close() noexcept final;
-    bool closed() const noexcept final;
 
     std::size_t block_size() const noexcept { return block_size_; }
     std::size_t align() const noexcept { return align_; }
@@ -116,14 +99,12 @@ class SharedFixedPool : public WaitingPool,
 
   protected:
     SharedFixedPool(const SharedFixedPoolOptions& options, pages::SourceHandle source);
-    ~SharedFixedPool() override;
+    ~SharedFixedPool() override = default;
 
-    /// The last handle goes, and live blocks are all that keeps the pool: called without the lock.
+    /// Called without the lock when only live blocks still hold the pool.
     virtual void only_blocks_left() noexcept {}
 
   private:
-    using Lock = std::unique_lock<BriefMutex>;
-
     /// From a thread's magazine; empty where it is not this pool's, or is empty, or others are at
     /// it.
     Block pop_from(Threads::Own& own) noexcept {
@@ -161,9 +142,14 @@ class SharedFixedPool : public WaitingPool,
     }
     [[noreturn]] void stop_at(const void* block) const noexcept;
 
-    void lock_for_fork() noexcept final;
-    void unlock_in_parent() noexcept final;
-    void unlock_in_child() noexcept final;
+    bool contains(const std::byte* address) const noexcept final;
+    bool has_live_blocks() const noexcept final { return out_ != 0; }
+    void end_memory() noexcept final;
+    void retire() noexcept final;
+    void last_handle_goes() noexcept final;
+    void pause_for_fork() noexcept final { threads_.pause_for_fork(); }
+    void resume_after_fork() noexcept final { threads_.resume_after_fork(); }
+    void forget_other_threads() noexcept final;
     bool thread_joins(ThreadRecord& record) noexcept final;
     void thread_ends(ThreadRecord& record) noexcept final;
 
@@ -185,14 +171,6 @@ class SharedFixedPool : public WaitingPool,
     std::size_t stock() const noexcept { return pool_->blocks() - out_; }
     std::size_t live() const noexcept;
     void note_out(std::size_t blocks) noexcept;
-    void count(const Block& block) noexcept {
-        ++requests_;
-        if (block.constructed) ++hits_;
-    }
-    void uncount(const Block& block) noexcept {
-        --requests_;
-        if (block.constructed) --hits_;
-    }
     void wipe_link(std::byte* block) const noexcept;
     void check_all() const;
     /// In debug builds what goes through the lock is followed by a check, in pools small enough.
@@ -202,13 +180,10 @@ class SharedFixedPool : public WaitingPool,
     bool fits(std::size_t bytes) const noexcept;
     Block take_for(std::size_t bytes) noexcept;
     void note_failure() noexcept;
-    void require_open() const;
     void hand_on(Lock& lock, Block block) noexcept;
     void put_back(std::byte* block, bool constructed) noexcept;
     std::size_t committed() const noexcept;
     void note_committed() noexcept { peak_committed_ = std::max(peak_committed_, committed()); }
-    void end_pool() noexcept;
-    void settle(Lock& lock) noexcept;
 
     const pages::SourceHandle source_;
     /// Gone once the pool is closed and its last block came back.
@@ -218,36 +193,22 @@ class SharedFixedPool : public WaitingPool,
     /// A walk through all magazines keeps their threads outside meanwhile.
     mutable Threads threads_;
 
-    mutable BriefMutex mutex_;
-    WaitQueue queue_;
     /// Blocks that are not in `pool_`: live, or at hand. None are at hand while the gates are shut.
     std::size_t out_ = 0;
-    std::size_t handles_ = 0;
-    /// Releases that are telling a waiter, without the lock.
-    std::size_t telling_ = 0;
     /// Operations since the gates were shut.
     std::size_t locked_operations_ = 0;
-    bool closed_ = false;
-    std::optional<Threads::AllOutside> paused_for_fork_;
 
     /// Of `out_`.
     std::size_t peak_ = 0;
     /// When the pool last gave pages back.
     std::size_t peak_committed_ = 0;
-    /// These two without those that magazines served.
-    std::size_t requests_ = 0;
-    std::size_t hits_ = 0;
     /// Of the pool that has ended.
     std::size_t growths_ = 0;
-    std::size_t waits_ = 0;
-    std::size_t failures_ = 0;
 
     const std::size_t block_size_;
     const std::size_t align_;
     const std::size_t stride_;
     const std::size_t max_blocks_;
-    const std::string name_;
-    const PoolListing listing_{*this};
 };
 
 }  // namespace numpool::threads

@@ -97,7 +97,7 @@ void SharedFixedPool::gather() noexcept {
 }
 
 bool SharedFixedPool::may_open() const noexcept {
-    return queue_.empty() && !closed_ && stock() != 0;
+    return !any_waiting() && !closed_ && stock() != 0;
 }
 
 /// After `gather`: at once where there is plenty.
@@ -127,20 +127,9 @@ void SharedFixedPool::thread_ends(ThreadRecord& record) noexcept {
     threads_.let_go(record, give());
 }
 
-void SharedFixedPool::lock_for_fork() noexcept {
-    mutex_.lock();
-    paused_for_fork_.emplace(threads_);
-}
-
-void SharedFixedPool::unlock_in_parent() noexcept {
-    paused_for_fork_.reset();
-    mutex_.unlock();
-}
-
-void SharedFixedPool::unlock_in_child() noexcept {
-    queue_.forget();
+void SharedFixedPool::forget_other_threads() noexcept {
+    WaitingPool::forget_other_threads();
     threads_.keep_only_own(give());
-    unlock_in_parent();
 }
 
 }  // namespace numpool::threads

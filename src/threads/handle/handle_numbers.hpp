@@ -4,7 +4,7 @@
 
 #include "pools/handle/handle.hpp"
 #include "threads/lifecycle/brief_mutex.hpp"
-#include "threads/lifecycle/fork.hpp"
+#include "threads/lifecycle/fork_guarded.hpp"
 
 namespace numpool::threads {
 

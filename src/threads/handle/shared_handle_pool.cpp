@@ -40,7 +40,7 @@ PoolHandle<SharedHandlePool> SharedHandlePool::create(const SharedHandlePoolOpti
 
 SharedHandlePool::SharedHandlePool(const SharedHandlePoolOptions& options,
                                    pages::PageSource& source)
-    : sizes_{options.sizes}, ending_{options.ending}, name_{options.name} {
+    : PoolLifecycle{"HandlePool", options.name}, sizes_{options.sizes}, ending_{options.ending} {
     std::ranges::sort(sizes_);
     Numbers numbers;
     std::vector<HandlePool::Size> sizes;
@@ -49,12 +49,10 @@ SharedHandlePool::SharedHandlePool(const SharedHandlePoolOptions& options,
     }
     pool_.emplace(std::move(sizes), source);
     numbers.keep();
-    guard();
 }
 
 SharedHandlePool::~SharedHandlePool() {
-    unguard();
-    end_pool();
+    end_memory();
 }
 
 /// In debug builds every operation is followed by a check, on pools small enough for it.
@@ -68,7 +66,7 @@ void SharedHandlePool::check_each_time() const {
 
 SharedHandlePool::Handle SharedHandlePool::acquire(std::size_t bytes) {
     const Lock lock{mutex_};
-    if (closed_) throw Closed{title() + " is closed and takes no more requests"};
+    require_open();
     const Handle handle = pool_->acquire(bytes);
     if (handle == 0) throw_exhausted(bytes);
     history_.peak = std::max(history_.peak, pool_->in_use());
@@ -134,7 +132,11 @@ std::size_t SharedHandlePool::free(Handle handle) {
     return 0;
 }
 
-void SharedHandlePool::end_pool() noexcept {
+bool SharedHandlePool::contains(const std::byte* address) const noexcept {
+    return pool_ && pool_->owns(address);
+}
+
+void SharedHandlePool::end_memory() noexcept {
     if (!pool_) return;
     history_.peak_committed = pool_->peak_committed();
     for (const HandleTable& table : pool_->tables()) {
@@ -145,15 +147,6 @@ void SharedHandlePool::end_pool() noexcept {
         HandleNumbers::instance().give_back(table.beyond());
     }
     pool_.reset();
-}
-
-/// What follows when a block, a hold or a handle has gone: the memory goes back, or the pool itself
-/// goes. A live block alone keeps no pool: nobody could reach it.
-void SharedHandlePool::settle(Lock& lock) noexcept {
-    if (closed_ && pool_ && pool_->live_blocks() == 0) end_pool();
-    if (handles_ != 0 || holds_ != 0) return;
-    lock.unlock();
-    delete this;
 }
 
 std::vector<SharedHandlePool::Handle> SharedHandlePool::live_handles() const {
@@ -178,33 +171,6 @@ std::size_t SharedHandlePool::retired_blocks() const noexcept {
     if (!pool_) return blocks;
     for (const HandleTable& table : pool_->tables()) blocks += table.retired();
     return blocks;
-}
-
-void SharedHandlePool::add_handle() noexcept {
-    const Lock lock{mutex_};
-    ++handles_;
-}
-
-bool SharedHandlePool::add_handle_if_owns(const std::byte* address) noexcept {
-    const Lock lock{mutex_};
-    if ((handles_ == 0 && holds_ == 0) || !pool_ || !pool_->owns(address)) return false;
-    ++handles_;
-    return true;
-}
-
-void SharedHandlePool::drop_handle() noexcept {
-    Lock lock{mutex_};
-    --handles_;
-    settle(lock);
-}
-
-[[gnu::cold]] std::string SharedHandlePool::title() const {
-    return name_.empty() ? "HandlePool" : "HandlePool '" + name_ + "'";
-}
-
-bool SharedHandlePool::owns(const std::byte* address) const noexcept {
-    const Lock lock{mutex_};
-    return pool_ && pool_->owns(address);
 }
 
 PoolFigures SharedHandlePool::figures() const {
@@ -264,17 +230,6 @@ std::size_t SharedHandlePool::trim() {
         table.for_each_live([&](Handle handle) { holds += table.holds(handle); });
     }
     if (holds != holds_) throw Corrupted{title() + ": the number of holds is wrong"};
-}
-
-void SharedHandlePool::close() noexcept {
-    const Lock lock{mutex_};
-    closed_ = true;
-    if (pool_ && pool_->live_blocks() == 0) end_pool();
-}
-
-bool SharedHandlePool::closed() const noexcept {
-    const Lock lock{mutex_};
-    return closed_;
 }
 
 }  // namespace numpool::threads

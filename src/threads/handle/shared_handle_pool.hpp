@@ -1,6 +1,5 @@
 #pragma once
 
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -8,9 +7,7 @@
 
 #include "pools/handle/handle_pool.hpp"
 #include "pools/slab/slab_figures.hpp"
-#include "threads/lifecycle/brief_mutex.hpp"
-#include "threads/lifecycle/fork.hpp"
-#include "threads/lifecycle/pool_listing.hpp"
+#include "threads/lifecycle/pool_lifecycle.hpp"
 
 namespace numpool::threads {
 
@@ -27,7 +24,7 @@ struct SharedHandlePoolOptions {
 /// The users of its blocks hold handles, which are integers, so they keep nothing alive: with the
 /// last Python object of the pool its live blocks go, too. As an owner of blocks it is told of the
 /// ends of holds: a held block stays where it is, and so does the pool.
-class SharedHandlePool final : public Pool, private ForkGuarded {
+class SharedHandlePool final : public PoolLifecycle {
   public:
     using Block = pools::HandlePool::Block;
     using Handle = pools::Handle;
@@ -60,49 +57,34 @@ class SharedHandlePool final : public Pool, private ForkGuarded {
         return sizes_;
     }
 
-    void add_handle() noexcept override;
-    bool add_handle_if_owns(const std::byte* address) noexcept;
-    void drop_handle() noexcept override;
-    const std::string& name() const noexcept override { return name_; }
-    std::string title() const override;
-    bool owns(const std::byte* address) const noexcept override;
     PoolFigures figures() const override;
     /// The same of each size, from the smallest on.
     std::vector<pools::ClassFigures> size_figures() const;
     std::size_t trim() override;
     void check() const override;
-    void close() noexcept override;
-    bool closed() const noexcept override;
 
   private:
-    using Lock = std::unique_lock<BriefMutex>;
-
     SharedHandlePool(const SharedHandlePoolOptions& options, pages::PageSource& source);
     ~SharedHandlePool() override;
 
-    void lock_for_fork() noexcept override { mutex_.lock(); }
-    void unlock_in_parent() noexcept override { mutex_.unlock(); }
-    void unlock_in_child() noexcept override { mutex_.unlock(); }
+    bool contains(const std::byte* address) const noexcept override;
+    bool has_live_blocks() const noexcept override { return pool_ && pool_->live_blocks() != 0; }
+    void end_memory() noexcept override;
+    /// A live block alone holds no pool: without a handle nobody could reach it.
+    bool is_held() const noexcept override { return holds_ != 0; }
 
     [[noreturn]] void throw_stale(Handle handle) const;
     [[noreturn]] void throw_exhausted(std::size_t bytes);
     void check_each_time() const;
-    void end_pool() noexcept;
-    void settle(Lock& lock) noexcept;
 
-    mutable BriefMutex mutex_;
     /// Gone once the pool is closed and its last handle was freed.
     std::optional<pools::HandlePool> pool_;
     std::size_t holds_ = 0;
-    std::size_t handles_ = 0;
-    bool closed_ = false;
     /// The figures that outlast the pool: its peak and failures, and once it has ended, the others.
     PoolFigures history_;
 
     std::vector<std::pair<std::size_t, std::size_t>> sizes_;
     void (*const ending_)(const void* block);
-    const std::string name_;
-    const PoolListing listing_{*this};
 };
 
 }  // namespace numpool::threads

@@ -2,7 +2,8 @@
 
 #include <mutex>
 
-#include "threads/lifecycle/fork.hpp"
+#include "threads/lifecycle/fork_guarded.hpp"
+#include "threads/lifecycle/pool_lifecycle.hpp"
 
 namespace numpool::threads {
 namespace {
@@ -28,8 +29,7 @@ Listings& listings() {
 
 }  // namespace
 
-PoolListing::PoolListing(Pool& pool, AddHandle* add_handle_if_owns)
-    : pool_{pool}, add_handle_if_owns_{add_handle_if_owns} {
+PoolListing::PoolListing(PoolLifecycle& pool) : pool_{pool} {
     const std::lock_guard lock{listings().mutex};
     place_ = listings().all.insert(listings().all.begin(), this);
 }
@@ -40,18 +40,18 @@ PoolListing::~PoolListing() {
 }
 
 PoolHandle<Pool> PoolListing::find(const std::byte* address) noexcept {
-    Pool* found = nullptr;
+    PoolLifecycle* found = nullptr;
     {
-        // While it is held, no pool that is listed goes.
+        // While it is held, no pool that is listed is deleted.
         const std::lock_guard lock{listings().mutex};
         for (PoolListing* const listing : listings().all) {
-            if (!listing->add_handle_if_owns_(listing->pool_, address)) continue;
+            if (!listing->pool_.add_handle_if_owns(address)) continue;
             found = &listing->pool_;
             break;
         }
     }
     if (found == nullptr) return {};
-    PoolHandle handle{found};
+    PoolHandle<Pool> handle{found};
     found->drop_handle();
     return handle;
 }

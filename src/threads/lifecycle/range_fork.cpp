@@ -1,7 +1,7 @@
 #include "threads/lifecycle/range_fork.hpp"
 
 #include "pages/range/address_range.hpp"
-#include "threads/lifecycle/fork.hpp"
+#include "threads/lifecycle/fork_guarded.hpp"
 
 namespace numpool::threads {
 namespace {

@@ -93,6 +93,15 @@ class PoolThreads {
         bool was_open_;
     };
 
+    /// Around a fork: no thread is behind its gate meanwhile.
+    void pause_for_fork() noexcept {
+        was_open_before_fork_ = open();
+        shut_gates();
+    }
+    void resume_after_fork() noexcept {
+        if (was_open_before_fork_) open_gates();
+    }
+
     /// Empties all magazines, whose threads are outside.
     template <class Give>
     void empty_all(Give give) noexcept {
@@ -154,6 +163,7 @@ class PoolThreads {
     const GateKey first_key_;
     const std::vector<pools::MagazineBounds> bounds_;
     std::atomic<bool> open_ = true;
+    bool was_open_before_fork_ = false;
     bool retired_ = false;
     /// One of each living thread that has used the pool.
     std::vector<Own*> threads_;

@@ -8,7 +8,7 @@
 #include "pools/fixed/ledger.hpp"
 #include "pools/magazine/class_offset.hpp"
 #include "pools/magazine/magazines.hpp"
-#include "threads/lifecycle/fork.hpp"
+#include "threads/lifecycle/fork_guarded.hpp"
 
 namespace numpool::threads {
 

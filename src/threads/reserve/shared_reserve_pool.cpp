@@ -10,7 +10,7 @@ namespace {
 
 void require_reserve(std::size_t reserve) {
     if (reserve == 0) {
-        throw BadArgument{"reserve is 0: whoever waits could wait for ever, so keep at least 1"};
+        throw BadArgument{"reserve is 0: a request could wait for ever, so keep at least 1"};
     }
 }
 
@@ -25,24 +25,17 @@ PoolHandle<SharedReservePool> SharedReservePool::create(const SharedReservePoolO
 
 SharedReservePool::SharedReservePool(const SharedReservePoolOptions& options, Pool& backing,
                                      ByteSource& source)
-    : reserve_{options.reserve},
+    : WaitingPool{"ReservePool", options.name},
+      reserve_{options.reserve},
       backing_{&backing},
       source_{source},
-      bytes_{options.bytes},
-      name_{options.name} {
+      bytes_{options.bytes} {
     require_reserve(reserve_);
     at_hand_.reserve(reserve_);
-    guard();
 }
 
 SharedReservePool::~SharedReservePool() {
-    unguard();
     give_back(at_hand_);
-}
-
-void SharedReservePool::require_open() const {
-    if (!closed_) return;
-    throw Closed{title() + " is closed and takes no more requests"};
 }
 
 void SharedReservePool::give_back(const std::vector<std::byte*>& blocks) noexcept {
@@ -73,28 +66,27 @@ void SharedReservePool::fill_or_throw() {
                     " to keep in reserve"};
 }
 
-void SharedReservePool::count_request() noexcept {
-    ++requests_;
+/// Call it with the lock. A hit is a request that the backing pool refused.
+SharedReservePool::Block SharedReservePool::counted(std::byte* block, bool hit) noexcept {
+    count(hit);
     peak_ = std::max(peak_, ++live_);
     peak_held_ = std::max(peak_held_, live_ + at_hand_.size());
+    return {block, true, false};
 }
 
 SharedReservePool::Block SharedReservePool::take_from_backing() {
     std::byte* const block = source_.try_acquire(bytes_);
     if (block == nullptr) return {};
     const Lock lock{mutex_};
-    count_request();
-    return {block, true, false};
+    return counted(block, false);
 }
 
 /// Call it with the lock.
 SharedReservePool::Block SharedReservePool::take_from_reserve() {
-    if (!queue_.empty() || at_hand_.empty()) return {};
+    if (any_waiting() || at_hand_.empty()) return {};
     std::byte* const block = at_hand_.back();
     at_hand_.pop_back();
-    count_request();
-    ++hits_;
-    return {block, true, false};
+    return counted(block, true);
 }
 
 SharedReservePool::Block SharedReservePool::try_acquire() {
@@ -102,8 +94,8 @@ SharedReservePool::Block SharedReservePool::try_acquire() {
     {
         const Lock lock{mutex_};
         require_open();
-        // Those who wait come first, even where the backing pool has something by now.
-        if (!queue_.empty()) return {};
+        // Waiters come first, even where the backing pool has a block by now.
+        if (any_waiting()) return {};
     }
     if (const Block block = take_from_backing()) return block;
     const Lock lock{mutex_};
@@ -116,8 +108,7 @@ SharedReservePool::Block SharedReservePool::acquire_or_wait(const std::shared_pt
     const Lock lock{mutex_};
     require_open();
     if (const Block block = take_from_reserve()) return block;
-    queue_.join(waiter);
-    ++waits_;
+    join_queue(waiter);
     return {};
 }
 
@@ -125,7 +116,7 @@ bool SharedReservePool::look_elsewhere() noexcept {
     for (;;) {
         {
             const Lock lock{mutex_};
-            if (queue_.empty()) return true;
+            if (!any_waiting()) return true;
         }
         std::byte* const block = source_.try_acquire(bytes_);
         if (block == nullptr) return true;
@@ -135,73 +126,38 @@ bool SharedReservePool::look_elsewhere() noexcept {
     }
 }
 
-Waiter::State SharedReservePool::state_of(const Waiter& waiter) const noexcept {
-    const Lock lock{mutex_};
-    return WaitQueue::state(waiter);
-}
-
-SharedReservePool::Block SharedReservePool::collect(Waiter& waiter) noexcept {
-    const Lock lock{mutex_};
-    return queue_.collect(waiter);
-}
-
 void SharedReservePool::release(std::byte* block, std::size_t) noexcept {
     Lock lock{mutex_};
     hand_on(lock, block);
 }
 
-/// Gives a live block to the first who waits and can still be told. False where there is none.
-bool SharedReservePool::grant(Lock& lock, std::byte* block) noexcept {
-    while (!queue_.empty()) {
-        const std::shared_ptr<Waiter> waiter = queue_.grant({block, true, false});
-        ++requests_;
-        ++hits_;
-        peak_ = std::max(peak_, live_);
-        // The waiter may be quick: collect, release, and drop the last handle but this.
-        ++handles_;
-        lock.unlock();
-        const bool told = waiter->notify();
-        lock.lock();
-        --handles_;
-        if (told || !queue_.collect(*waiter)) return true;
-        --requests_;
-        --hits_;
-    }
-    return false;
-}
-
-/// Where a live block goes that its user has let go.
+/// Takes care of a live block that its user has released.
 void SharedReservePool::hand_on(Lock& lock, std::byte* block) noexcept {
-    while (!grant(lock, block)) {
+    if (any_waiting()) peak_ = std::max(peak_, live_);
+    while (!grant(lock, {block, true, false})) {
         if (!closed_ && at_hand_.size() < reserve_) {
             at_hand_.push_back(block);
             --live_;
             peak_held_ = std::max(peak_held_, live_ + at_hand_.size());
             break;
         }
-        // It counts as live meanwhile, so that the pool stays.
+        ++operations_without_lock_;
         lock.unlock();
         source_.try_release(block, bytes_);
         lock.lock();
         --live_;
-        // Whoever began to wait just now did not see it there.
-        if (queue_.empty()) break;
-        ++handles_;
-        lock.unlock();
-        block = source_.try_acquire(bytes_);
-        lock.lock();
-        --handles_;
+        // A caller that began to wait just now did not see the block there.
+        block = nullptr;
+        if (any_waiting()) {
+            lock.unlock();
+            block = source_.try_acquire(bytes_);
+            lock.lock();
+        }
+        --operations_without_lock_;
         if (block == nullptr) break;
         ++live_;
     }
     settle(lock);
-}
-
-/// What follows when a block or a handle has gone.
-void SharedReservePool::settle(Lock& lock) noexcept {
-    if (live_ != 0 || handles_ != 0) return;
-    lock.unlock();
-    delete this;
 }
 
 void SharedReservePool::resize(std::size_t reserve) {
@@ -239,21 +195,6 @@ std::size_t SharedReservePool::at_hand() const noexcept {
     return at_hand_.size();
 }
 
-void SharedReservePool::add_handle() noexcept {
-    const Lock lock{mutex_};
-    ++handles_;
-}
-
-void SharedReservePool::drop_handle() noexcept {
-    Lock lock{mutex_};
-    --handles_;
-    settle(lock);
-}
-
-[[gnu::cold]] std::string SharedReservePool::title() const {
-    return name_.empty() ? "ReservePool" : "ReservePool '" + name_ + "'";
-}
-
 PoolFigures SharedReservePool::figures() const {
     const Lock lock{mutex_};
     PoolFigures figures;
@@ -264,11 +205,8 @@ PoolFigures SharedReservePool::figures() const {
     figures.peak_committed = peak_held_ * bytes_;
     figures.limit = PoolFigures::no_limit;
     figures.blocks = live_;
-    figures.requests = requests_;
-    figures.asked = requests_ * bytes_;
-    figures.hits = hits_;
-    figures.waits = waits_;
-    figures.failures = failures_;
+    add_counts(figures);
+    figures.asked = figures.requests * bytes_;
     return figures;
 }
 
@@ -279,30 +217,19 @@ PoolFigures SharedReservePool::figures() const {
     if (std::ranges::adjacent_find(blocks) != blocks.end())
         throw Corrupted{title() + ": a block is in the reserve twice"};
     if (blocks.size() > reserve_ || (closed_ && !blocks.empty()))
-        throw Corrupted{title() + ": more blocks are in reserve than are to be"};
-    if (!queue_.empty() && !blocks.empty())
-        throw Corrupted{title() + ": somebody waits while there is a block in reserve"};
+        throw Corrupted{title() + ": the reserve has more blocks than it may keep"};
+    if (any_waiting() && !blocks.empty())
+        throw Corrupted{title() + ": a request waits while the reserve has a block"};
 }
 
 void SharedReservePool::close() noexcept {
     Lock lock{mutex_};
     closed_ = true;
-    const auto waiters = queue_.close();
     const std::vector<std::byte*> blocks = std::move(at_hand_);
     at_hand_.clear();
     lock.unlock();
     give_back(blocks);
-    for (const auto& waiter : waiters) waiter->notify();
-}
-
-bool SharedReservePool::closed() const noexcept {
-    const Lock lock{mutex_};
-    return closed_;
-}
-
-void SharedReservePool::unlock_in_child() noexcept {
-    queue_.forget();
-    mutex_.unlock();
+    WaitingPool::close();
 }
 
 }  // namespace numpool::threads

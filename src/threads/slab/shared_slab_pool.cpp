@@ -35,27 +35,19 @@ PoolHandle<SharedSlabPool> SharedSlabPool::create(const SharedSlabPoolOptions& o
 
 SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
                                pages::PageSource& record_source)
-    : centre_{options, static_cast<Pool*>(this), source, record_source},
+    : PoolLifecycle{"SlabPool", options.name},
+      centre_{options, static_cast<Pool*>(this), source, record_source},
       wipe_{options.wipe},
       background_{options.background},
       threads_{this, pools::Magazines::bounds_for(centre_.classes()),
-               first_key(centre_.mine(), wipe_)},
-      name_{options.name} {
+               first_key(centre_.mine(), wipe_)} {
     guard_range_for_fork();
-    guard();
     if (!background_) return;
-    try {
-        Caretaker::instance().add(*this,
-                                  std::chrono::milliseconds{options.spans.decay_milliseconds});
-    } catch (...) {
-        unguard();
-        throw;
-    }
+    Caretaker::instance().add(*this, std::chrono::milliseconds{options.spans.decay_milliseconds});
 }
 
 SharedSlabPool::~SharedSlabPool() {
     if (background_) Caretaker::instance().remove(*this);
-    unguard();
 }
 
 std::byte* SharedSlabPool::acquire(std::size_t bytes) {
@@ -65,7 +57,7 @@ std::byte* SharedSlabPool::acquire(std::size_t bytes) {
 std::byte* SharedSlabPool::checked(std::byte* block, std::size_t bytes) const {
     if (block != nullptr) return block;
     const Lock lock{mutex_};
-    if (closed_) throw Closed{title() + " is closed and takes no more requests"};
+    require_open();
     throw Exhausted{centre_.refusal_text(bytes)};
 }
 

@@ -1,16 +1,12 @@
 #pragma once
 
-#include <atomic>
 #include <cstring>
-#include <mutex>
-#include <optional>
 
 #include "pools/slab/slab_centre.hpp"
-#include "threads/lifecycle/brief_mutex.hpp"
 #include "threads/lifecycle/byte_source.hpp"
 #include "threads/lifecycle/caretaker.hpp"
 #include "threads/lifecycle/placed_in_page.hpp"
-#include "threads/lifecycle/pool_listing.hpp"
+#include "threads/lifecycle/pool_lifecycle.hpp"
 #include "threads/magazine/pool_threads.hpp"
 
 namespace numpool::threads {
@@ -31,10 +27,9 @@ struct SharedSlabPoolOptions : pools::SlabPoolOptions {
 ///
 /// A block is found by its address, so a release needs no size: a size that it gives makes it
 /// faster and serves the figures. Blocks start at a multiple of 16 bytes, from 64 bytes up of 64.
-class SharedSlabPool final : public PlacedInPage<0x900>,
-                             public Pool,
+class SharedSlabPool final : public PlacedInPage<0x880>,
+                             public PoolLifecycle,
                              public ByteSource,
-                             private ForkGuarded,
                              private MagazineOwner,
                              private Decaying {
     using Threads = PoolThreads<pools::FreeBlock>;
@@ -121,11 +116,6 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
     /// A block's end as for `try_release`; aborts where the address is not this pool's.
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;
 
-    void add_handle() noexcept override;
-    bool add_handle_if_owns(const std::byte* address) noexcept;
-    void drop_handle() noexcept override;
-    const std::string& name() const noexcept override { return name_; }
-    std::string title() const override;
     bool owns(const std::byte* address) const noexcept override {
         return centre_.place_of(address).kind != pools::SlabCentre::Place::Kind::foreign;
     }
@@ -137,16 +127,12 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
     /// paths do it by themselves; a process that idles altogether needs a thread for it.
     std::size_t decay() noexcept override;
     void check() const override;
-    void close() noexcept override;
-    bool closed() const noexcept override;
     bool may_be_drawn_on() const noexcept override { return true; }
 
     const SizeClasses& classes() const noexcept { return centre_.classes(); }
     const pools::SlabCentre& centre() const noexcept { return centre_; }
 
   private:
-    using Lock = std::unique_lock<BriefMutex>;
-
     SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
                    pages::PageSource& record_source);
     ~SharedSlabPool() override;
@@ -189,27 +175,28 @@ class SharedSlabPool final : public PlacedInPage<0x900>,
     }
     void empty_all() noexcept;
     void decay_now_and_then() noexcept;
-    void settle(Lock& lock) noexcept;
 
     bool thread_joins(ThreadRecord& record) noexcept override;
     void thread_ends(ThreadRecord& record) noexcept override;
-    void lock_for_fork() noexcept override;
-    void unlock_in_parent() noexcept override;
-    void unlock_in_child() noexcept override;
+    bool contains(const std::byte* address) const noexcept override { return owns(address); }
+    /// Blocks out of their slabs include those at hand until the pool closes: nothing is counted
+    /// for this while it is open.
+    bool has_live_blocks() const noexcept override { return !closed_ || centre_.blocks_out() != 0; }
+    void end_memory() noexcept override { centre_.trim(); }
+    void retire() noexcept override;
+    void last_handle_goes() noexcept override { close(); }
+    void pause_for_fork() noexcept override { threads_.pause_for_fork(); }
+    void resume_after_fork() noexcept override { threads_.resume_after_fork(); }
+    void forget_other_threads() noexcept override { threads_.keep_only_own(give()); }
 
-    pools::SlabCentre centre_;
+    /// Its table of classes begins at 0x940 in the page: see PlacedInPage.
+    alignas(64) pools::SlabCentre centre_;
     const bool wipe_;
     const bool background_;
 
-    mutable BriefMutex mutex_;
     /// A walk through all magazines keeps their threads outside meanwhile.
     mutable Threads threads_;
-    std::size_t handles_ = 0;
-    std::atomic<bool> closed_ = false;
-    std::optional<Threads::AllOutside> paused_for_fork_;
     std::uint64_t looked_for_idle_ = 0;
-    const std::string name_;
-    const PoolListing listing_{*this};
 };
 
 }  // namespace numpool::threads

@@ -39,60 +39,13 @@ std::size_t SharedSlabPool::trim() {
     return centre_.trim();
 }
 
-void SharedSlabPool::add_handle() noexcept {
-    const Lock lock{mutex_};
-    ++handles_;
-}
-
-bool SharedSlabPool::add_handle_if_owns(const std::byte* address) noexcept {
-    const Lock lock{mutex_};
-    if ((handles_ == 0 && centre_.blocks_out() == 0) || !owns(address)) return false;
-    ++handles_;
-    return true;
-}
-
-void SharedSlabPool::drop_handle() noexcept {
-    {
-        const Lock lock{mutex_};
-        if (handles_ > 1) {
-            --handles_;
-            return;
-        }
-    }
-    // This handle still keeps the pool: nobody ends it meanwhile.
-    close();
-    Lock lock{mutex_};
-    --handles_;
-    settle(lock);
-}
-
-void SharedSlabPool::close() noexcept {
+/// From here on every operation finds its gate shut and takes the lock. It must find the pool
+/// closed there: its thread's magazines are gone.
+void SharedSlabPool::retire() noexcept {
     const std::lock_guard links{links_mutex()};
-    Lock lock{mutex_};
-    if (closed_) return;
+    const Lock lock{mutex_};
     closed_ = true;
-    // From here on every operation finds its gate shut and takes the lock.
     threads_.retire(give());
-    if (centre_.blocks_out() == 0) centre_.trim();
-}
-
-bool SharedSlabPool::closed() const noexcept {
-    return closed_;
-}
-
-/// Gives everything back when the last block of a closed pool has come back, and ends the pool if
-/// nobody has a handle on it either. While it is open nothing is counted for this: blocks out of
-/// their slabs include those at hand. Once it is closed, none are at hand.
-void SharedSlabPool::settle(Lock& lock) noexcept {
-    if (!closed_ || centre_.blocks_out() != 0) return;
-    centre_.trim();
-    if (handles_ != 0) return;
-    lock.unlock();
-    delete this;
-}
-
-[[gnu::cold]] std::string SharedSlabPool::title() const {
-    return centre_.title();
 }
 
 pools::SlabPoolFigures SharedSlabPool::class_figures() const {
@@ -123,22 +76,6 @@ PoolFigures SharedSlabPool::figures() const {
     const Lock lock{mutex_};
     const Threads::AllOutside outside{threads_};
     centre_.check(threads_.all_magazines());
-}
-
-void SharedSlabPool::lock_for_fork() noexcept {
-    mutex_.lock();
-    paused_for_fork_.emplace(threads_);
-}
-
-void SharedSlabPool::unlock_in_parent() noexcept {
-    paused_for_fork_.reset();
-    mutex_.unlock();
-}
-
-void SharedSlabPool::unlock_in_child() noexcept {
-    // The other threads are gone; they were outside, so what they had at hand is whole.
-    threads_.keep_only_own(give());
-    unlock_in_parent();
 }
 
 }  // namespace numpool::threads

@@ -248,7 +248,7 @@ def test_resize_shrinks_at_once_and_grows_as_it_can() -> None:
     assert (reserve.reserve, reserve.at_hand) == (4, 3)
     buffer.release()
     assert reserve.at_hand == 4
-    with pytest.raises(ValueError, match="reserve is 0: whoever waits could wait for ever"):
+    with pytest.raises(ValueError, match="reserve is 0: a request could wait for ever"):
         reserve.resize(0)
     reserve.check()
 
@@ -256,7 +256,7 @@ def test_resize_shrinks_at_once_and_grows_as_it_can() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        (("pool", 64, 0), ValueError, "reserve is 0: whoever waits could wait for ever"),
+        (("pool", 64, 0), ValueError, "reserve is 0: a request could wait for ever"),
         (("pool", 64, 1.5), TypeError, "reserve must be an int, not float"),
         (("pool", "many", 1), ValueError, "nbytes: 'many' is not a size"),
         ((None, 64, 1), TypeError, "a reserve is kept of a pool's blocks, not of NoneType"),

@@ -54,7 +54,7 @@ TEST("a usage's text names how many blocks and the first few") {
     arena->add_usage(arena->beginning(), usage);
     CHECK_EQUAL(usage.blocks, 6U);
     CHECK_EQUAL(usage.first.size(), 4U);
-    const std::string text = SharedArena::text_of(usage);
+    const std::string text = usage.text();
     CHECK(text.starts_with("6 blocks are still in use by arrays or views: 10 bytes at 0x"));
     CHECK(text.ends_with(" and 2 more"));
     for (std::byte* const block : blocks) arena->release(block);
@@ -219,4 +219,19 @@ TEST("threads make children and drop them while others list them") {
     }
     for (std::thread& thread : threads) thread.join();
     CHECK_EQUAL(parent->children_since({}).size(), 0U);
+}
+
+TEST("a family of 200,000 levels is looked at and ends without a deep stack") {
+    const Handle oldest = SharedArena::create(named("oldest"));
+    Handle youngest = oldest;
+    for (int i = 1; i < 200'000; ++i)
+        youngest = SharedArena::create({}, pages::os_pages(), std::move(youngest));
+    std::byte* const block = youngest->try_acquire(100);
+    CHECK_EQUAL(oldest->uses_of_family_since(oldest->beginning()), 1U);
+    SharedArena::Usage usage;
+    oldest->add_usage_of_family(oldest->beginning(), usage);
+    CHECK_EQUAL(usage.blocks, 1U);
+    youngest->release(block);
+    youngest = {};
+    CHECK(oldest->children_since({}).empty());
 }

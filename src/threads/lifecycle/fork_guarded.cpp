@@ -1,4 +1,4 @@
-#include "threads/lifecycle/fork.hpp"
+#include "threads/lifecycle/fork_guarded.hpp"
 
 #include <pthread.h>
 

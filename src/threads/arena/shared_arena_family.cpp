@@ -1,0 +1,103 @@
+/// An arena among its parent and children.
+
+#include <iterator>
+#include <mutex>
+#include <ranges>
+
+#include "threads/arena/shared_arena.hpp"
+
+namespace numpool::threads {
+namespace {
+
+/// Guards which arenas are children of which. Its lock is taken before any arena's own.
+class Families final : public ForkGuarded {
+  public:
+    Families() { guard(Rank::family); }
+    std::mutex& mutex() noexcept { return mutex_; }
+
+  private:
+    void lock_for_fork() noexcept override { mutex_.lock(); }
+    void unlock_in_parent() noexcept override { mutex_.unlock(); }
+    void unlock_in_child() noexcept override { mutex_.unlock(); }
+
+    std::mutex mutex_;
+};
+
+/// Never destroyed: arenas come and go while the process exits.
+std::mutex& families_mutex() {
+    static auto* const families = new Families;
+    return families->mutex();
+}
+
+}  // namespace
+
+void SharedArena::join_family() {
+    if (parent_.get() == nullptr) return;
+    const std::lock_guard families{families_mutex()};
+    const Lock lock{parent_->mutex_};
+    parent_->require_open();
+    parent_->children_.push_back({++parent_->last_child_, this});
+}
+
+SharedArena::~SharedArena() {
+    if (parent_.get() == nullptr) return;
+    const std::lock_guard families{families_mutex()};
+    std::erase_if(parent_->children_, [&](const Child& one) { return one.arena == this; });
+}
+
+SharedArena::Mark SharedArena::mark() {
+    const std::lock_guard families{families_mutex()};
+    const Lock lock{mutex_};
+    require_open();
+    return {arena_->mark(), last_child_};
+}
+
+std::vector<PoolHandle<SharedArena>> SharedArena::children_since(const Mark& mark) const {
+    std::vector<PoolHandle<SharedArena>> children;
+    const std::lock_guard families{families_mutex()};
+    children.reserve(children_.size());
+    for (const Child& child : std::views::reverse(children_)) {
+        if (child.number <= mark.children || child.arena->closed()) continue;
+        // One that is on its way to its end does not come back.
+        if (!child.arena->add_handle_if_reachable()) continue;
+        children.emplace_back(child.arena);
+        child.arena->drop_handle();
+    }
+    return children;
+}
+
+/// Visits the arena and its descendants that began since the mark: each before its children, the
+/// newest child first. It is a loop, since families may be as deep as the user likes.
+template <class Visit>
+void SharedArena::for_each_of_family(const Mark& since, Visit visit) const {
+    const auto add_children_of = [](const SharedArena& one, const Mark& mark, auto& left) {
+        for (auto& child : std::views::reverse(one.children_since(mark)))
+            left.push_back(std::move(child));
+    };
+    visit(*this, since);
+    std::vector<PoolHandle<SharedArena>> left;
+    add_children_of(*this, since, left);
+    while (!left.empty()) {
+        const PoolHandle<SharedArena> next = std::move(left.back());
+        left.pop_back();
+        visit(*next, next->beginning());
+        add_children_of(*next, next->beginning(), left);
+    }
+}
+
+void SharedArena::add_usage_of_family(const Mark& mark, Usage& usage) const {
+    for_each_of_family(mark, [&](const SharedArena& one, const Mark& since) {
+        const std::size_t known = usage.first.size();
+        one.add_usage(since, usage);
+        for (std::size_t i = known; i < usage.first.size(); ++i) one.name(usage.first[i]);
+    });
+}
+
+std::size_t SharedArena::uses_of_family_since(const Mark& mark) const {
+    std::size_t uses = 0;
+    for_each_of_family(
+        mark, [&](const SharedArena& one, const Mark& since) { uses += one.uses_since(since); });
+    return uses;
+}
+
+}  // namespace numpool::threads

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 
 #include "pages/source/os_pages.hpp"
@@ -33,6 +34,7 @@ class FakePages final : public PageSource {
         if (fails()) return false;
         ++purges;
         purged += extent.bytes;
+        largest_purge = std::max(largest_purge, extent.bytes);
         return under_.purge(extent);
     }
 
@@ -95,6 +97,7 @@ class FakePages final : public PageSource {
     /// Bytes.
     std::size_t mapped = 0;
     std::size_t purged = 0;
+    std::size_t largest_purge = 0;
     std::size_t moved = 0;
     /// As on a kernel that moves no pages.
     bool moves_refused = false;

@@ -97,7 +97,7 @@ std::size_t SlabCentre::give_back_empty() noexcept {
     return bytes;
 }
 
-std::size_t SlabCentre::trim() noexcept {
+std::size_t SlabCentre::trim(std::size_t most) noexcept {
     std::size_t bytes = 0;
     bool slabs = false;
     give_back_empty();
@@ -110,7 +110,7 @@ std::size_t SlabCentre::trim() noexcept {
         for (SlabCache& cache : caches_) cache.forget_records();
         store_.clear_records();
     }
-    return bytes + bank_.trim();
+    return bytes + bank_.trim(most);
 }
 
 std::size_t SlabCentre::decay() noexcept {

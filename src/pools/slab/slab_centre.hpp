@@ -83,8 +83,9 @@ class SlabCentre {
         return spans_.requested(block);
     }
 
-    /// Gives back what no block needs. Returns its bytes.
-    std::size_t trim() noexcept;
+    /// Gives back what no block needs, or about `most` bytes of it. Returns its bytes; less than
+    /// `most` where nothing is left.
+    std::size_t trim(std::size_t most = ~std::size_t{0}) noexcept;
 
     /// Gives back empty slabs that were not needed for the decay time, and the bank's old pages.
     /// Slow paths call it; a thread may call it in an idle process.

@@ -121,8 +121,9 @@ class SpanBank {
     /// Why the last call that returned null did.
     Refusal refusal() const noexcept { return refusal_; }
 
-    /// Gives back all cached pages now. Returns their bytes.
-    std::size_t trim() noexcept { return cache_.trim(); }
+    /// Gives back all cached pages now, or about `most` bytes of them. Returns their bytes; less
+    /// than `most` where none are left.
+    std::size_t trim(std::size_t most = ~std::size_t{0}) noexcept { return cache_.trim(most); }
 
     /// Gives back the pages that nobody has used for the time of `decay_milliseconds`. Returns
     /// their bytes.

@@ -54,9 +54,14 @@ std::size_t SpanCache::decay() noexcept {
     return purger_.purged() - before;
 }
 
-std::size_t SpanCache::trim() noexcept {
+std::size_t SpanCache::trim(std::size_t most) noexcept {
     const std::size_t before = purger_.purged();
-    purger_.purge_idle(settle(), 0);
+    const std::uint64_t now = settle();
+    if (most < bytes()) {
+        purger_.purge_oldest(most);
+    } else {
+        purger_.purge_idle(now, 0);
+    }
     return purger_.purged() - before;
 }
 

@@ -61,8 +61,9 @@ class SpanCache {
             give_back_excess();
     }
 
-    /// Gives back all pages, or those that are idle for long enough. Returns their bytes.
-    std::size_t trim() noexcept;
+    /// Gives back all pages, or about `most` bytes of them, or those that are idle for long enough.
+    /// Returns their bytes.
+    std::size_t trim(std::size_t most = ~std::size_t{0}) noexcept;
     std::size_t decay() noexcept;
 
   private:

@@ -1,8 +1,13 @@
+/// What happens to a SharedSlabPool beside requests: threads that come and go, decay, trim, its
+/// end, figures and checks.
+
+#include <chrono>
+#include <thread>
+
 #include "base/clock.hpp"
+#include "base/gate/backoff.hpp"
 #include "threads/slab/shared_slab_pool.hpp"
 
-/// What happens to a SharedSlabPool beside requests: threads that come and go, decay, its end,
-/// fork, figures and checks.
 namespace numpool::threads {
 
 bool SharedSlabPool::thread_joins(ThreadRecord& record) noexcept {
@@ -34,9 +39,28 @@ std::size_t SharedSlabPool::decay() noexcept {
 }
 
 std::size_t SharedSlabPool::trim() {
-    const Lock lock{mutex_};
+    // Purging small pages takes tens of milliseconds for a gibibyte, and other threads need the
+    // lock. So it is purged in steps, and the lock is unlocked whenever it was held for long.
+    constexpr std::size_t step = std::size_t{16} << 20;
+    constexpr std::chrono::milliseconds long_hold{2};
+    using Clock = std::chrono::steady_clock;
+    std::size_t bytes = 0;
+    Lock lock{mutex_};
+    Clock::time_point locked = Clock::now();
     empty_all();
-    return centre_.trim();
+    // What others release meanwhile is left for the next call.
+    for (std::size_t left = centre_.figures(threads_.all_magazines()).total.cached;;) {
+        const std::size_t gone = centre_.trim(step);
+        bytes += gone;
+        if (gone < step || gone >= left) return bytes;
+        left -= gone;
+        if (Clock::now() - locked < long_hold) continue;
+        lock.unlock();
+        // Long enough for a thread that naps before the lock to take it.
+        std::this_thread::sleep_for(std::chrono::nanoseconds{2 * Backoff::longest_nap});
+        lock.lock();
+        locked = Clock::now();
+    }
 }
 
 /// From here on every operation finds its gate shut and takes the lock. It must find the pool

@@ -277,3 +277,23 @@ TEST("blocks may be released after the thread's own storage is gone") {
     pool->check();
     pthread_key_delete(key);
 }
+
+TEST("a trim gives pages back in steps, so that it never keeps the lock for long") {
+    constexpr std::size_t mebibyte = std::size_t{1} << 20;
+    pages::FakePages pages{pages::range_pages()};
+    const auto pool = SharedSlabPool::create({}, pages);
+    for (const std::size_t blocks : {1U, 3U}) {
+        std::vector<std::byte*> all;
+        for (std::size_t i = 0; i < blocks; ++i) {
+            all.push_back(pool->acquire(200 * mebibyte));
+            std::memset(all.back(), 1, 200 * mebibyte);
+        }
+        for (std::byte* const block : all) pool->release(block);
+        CHECK(pool->figures().cached >= blocks * 200 * mebibyte);
+        pages.largest_purge = 0;
+        CHECK(pool->trim() >= blocks * 200 * mebibyte);
+        CHECK_EQUAL(pool->figures().cached, 0U);
+        CHECK(pages.largest_purge <= 18 * mebibyte);
+    }
+    pool->check();
+}

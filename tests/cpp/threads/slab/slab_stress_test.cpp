@@ -41,7 +41,7 @@ struct Users : stress::FilledUsers<SharedSlabPool> {
 
 }  // namespace
 
-TEST("threads that free each other's blocks while others trim, read figures and check") {
+TEST("threads free each other's blocks while others trim, read figures and check") {
     for (const std::size_t limit : {pools::SpanBankOptions::unbounded, std::size_t{8} << 20}) {
         Users users{limit};
         stress::use_amid_upkeep(users, stress::steps(300000));
@@ -53,11 +53,11 @@ TEST("a pool may be closed while threads use it") {
     stress::close_amid_use<Users>(stress::steps(400));
 }
 
-TEST("a pool whose last handle goes while threads release ends once and whole") {
+TEST("a pool whose last handle goes while threads release ends exactly once") {
     stress::drop_amid_release<Users>(stress::steps(1000));
 }
 
-TEST("children of a fork amid threads that allocate and make pools do as they like and exit") {
+TEST("a child forked while threads allocate and make pools can use them and exit") {
     Users users;
     stress::Crew crew;
     crew.add(1, stress::Crew::until_stopped, [](std::mt19937&) {

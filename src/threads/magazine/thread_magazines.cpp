@@ -3,15 +3,16 @@
 #include <pthread.h>
 
 #include <memory>
+#include <optional>
 
 #include "pages/source/os_pages.hpp"
 
 namespace numpool::threads {
-/// What a thread has of all pools.
+/// A thread's records of all pools.
 struct Thread {
     ThreadRecord* first = nullptr;
 
-    /// Some of them, by their pools' numbers: a program may have hundreds of pools.
+    /// A cache of some of them, by their pools' numbers: a program may have hundreds of pools.
     std::array<ThreadRecord*, 16> recent{};
     ThreadRecord*& recent_for(std::uint64_t number) noexcept {
         return recent[number % recent.size()];
@@ -27,8 +28,8 @@ struct Records {
     std::array<pools::MagazineOf<Block>, Shelf<Block>::room> magazines;
 };
 
-/// At hand in threads that have no magazines yet, or no longer. They belong to no pool and have no
-/// places. Many threads count at their gates at once, but these counts are never read.
+/// At hand in threads that have no magazines yet or any more. They belong to no pool and have no
+/// places. Many threads count at their gates at once, and nothing reads those counts.
 struct None {
     Records<pools::FreeBlock> of_classes;
     Records<pools::RecordedBlock> of_equal_blocks;
@@ -40,7 +41,7 @@ struct None {
 constinit None none_yet;
 constinit None none_any_more;
 
-/// A record of that size has pages of its own, of which only those are touched that are used.
+/// A large record has pages of its own; only those that its magazines need are ever touched.
 template <class Block>
 constexpr bool has_pages = sizeof(Records<Block>) > 4096;
 
@@ -82,12 +83,13 @@ void end_thread(void* address) {
     delete thread;
 }
 
-/// The destructor of this key runs when a thread ends. That of a thread_local object would run at
-/// another time in each library, and make the pointers' storage non-trivial.
-pthread_key_t end_key() {
-    static const pthread_key_t key = [] {
+/// The destructor of this key runs at the end of a thread. A thread_local object's destructor would
+/// run at another time in each library, and make the pointer's storage non-trivial. Nothing where
+/// the process has used all keys: then no thread has magazines, and every operation takes the lock.
+std::optional<pthread_key_t> end_key() {
+    static const std::optional<pthread_key_t> key = []() -> std::optional<pthread_key_t> {
         pthread_key_t made{};
-        pthread_key_create(&made, &end_thread);
+        if (pthread_key_create(&made, &end_thread) != 0) return {};
         return made;
     }();
     return key;
@@ -97,24 +99,27 @@ bool thread_has_ended() noexcept {
     return magazines_at_hand == none_any_more.all();
 }
 
-/// Null where the calling thread has had no magazines.
+/// Null where the calling thread never had magazines.
 Thread* known_thread() noexcept {
     if (thread_has_ended()) return nullptr;
     for (const ThreadRecord* const magazines : magazines_at_hand) {
         if (magazines->thread != nullptr) return magazines->thread;
     }
-    return static_cast<Thread*>(pthread_getspecific(end_key()));
+    const auto key = end_key();
+    return key ? static_cast<Thread*>(pthread_getspecific(*key)) : nullptr;
 }
 
 Thread* calling_thread() {
     if (Thread* const known = known_thread(); known != nullptr || thread_has_ended()) return known;
+    const auto key = end_key();
+    if (!key) return nullptr;
     auto* const thread = new Thread;
-    if (pthread_setspecific(end_key(), thread) == 0) return thread;
+    if (pthread_setspecific(*key, thread) == 0) return thread;
     delete thread;
     return nullptr;
 }
 
-/// Ends magazines of pools that have closed.
+/// Frees the records of pools that have closed.
 void forget_closed(Thread& thread) {
     for (ThreadRecord** link = &thread.first; *link != nullptr;) {
         ThreadRecord* const magazines = *link;

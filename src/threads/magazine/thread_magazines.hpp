@@ -16,15 +16,15 @@ class MagazineOwner;
 
 /// What a thread has of one pool, whatever its magazines hold.
 ///
-/// The thread uses the magazines through their gates, without a lock. Other threads hold the pool's
-/// lock and shut the gates first. The thread itself takes the lock to refill or flush them. The
-/// record ends with the thread. The blocks in the magazines are the pool's, and gone once it
-/// closed.
+/// The thread uses the magazines through their gates, without a lock. Other threads shut the gates
+/// first and hold the pool's lock; so does the thread itself where it refills or flushes them. The
+/// record belongs to the thread and ends with it. The blocks in the magazines belong to the pool,
+/// which takes them back when it closes.
 struct ThreadRecord {
-    /// The thread's others.
+    /// The thread's next record.
     ThreadRecord* next = nullptr;
     struct Thread* thread = nullptr;
-    /// The pool's number, which no other pool ever has.
+    /// The pool's number: unique in the life of the process.
     std::uint64_t number = 0;
     /// Null once the pool has ended these magazines. Guarded by `links_mutex`.
     MagazineOwner* pool = nullptr;
@@ -34,9 +34,9 @@ struct ThreadRecord {
 };
 
 /// Magazines of pools with size classes lie on one shelf, those of pools with equal blocks on
-/// another: a thread that uses a pool of each kind in turn has both at hand. `room` is the most
-/// magazines that any such pool has: a class that the pool at hand lacks then leads to a gate that
-/// is shut. Room that is not used is not touched, and takes no memory.
+/// another: a thread that uses a pool of each kind by turns has both at hand. Each record has
+/// `room` for the largest number of magazines: a look-up by class in another pool's record finds a
+/// shut gate at worst. The unused part is never touched, so it takes no memory.
 template <class Block>
 struct Shelf;
 template <>
@@ -69,25 +69,26 @@ static_assert(sizeof(ThreadMagazines<pools::FreeBlock>) == 64);
 /// A pool that has magazines in threads.
 class MagazineOwner {
   public:
-    /// A thread begins to use the pool, which knows these magazines from now on and opens their
-    /// gates. False where the pool takes no more. Called with `links_mutex`.
+    /// A thread begins to use the pool with these magazines. Their gates are open where the pool's
+    /// are. False where the pool accepts no more threads. Called with `links_mutex`.
     virtual bool thread_joins(ThreadRecord& magazines) noexcept = 0;
 
-    /// The thread of these magazines ends: they are given back. Called with `links_mutex`.
+    /// The thread of these magazines ends: the pool takes their blocks back. Called with
+    /// `links_mutex`.
     virtual void thread_ends(ThreadRecord& magazines) noexcept = 0;
 
   protected:
     ~MagazineOwner() = default;
 };
 
-/// The magazines of each shelf that the calling thread used last. Never null, so the fast path need
-/// not ask: before the first, and after the thread's end, they are magazines without places. Blocks
-/// may be released while thread-local storage is torn down, so the pointers have no destructor.
+/// The magazines that the calling thread used last, of each shelf. Never null: before the first use
+/// and after the thread's end they are magazines without places, so the fast path need not check.
+/// Blocks are released while thread-local storage is torn down, so these pointers are trivially
+/// destructible.
 ///
-/// "initial-exec" makes this one load relative to a register. The default for a shared library
-/// calls a function each time, which costs more than all the rest of an operation. The price is
-/// room in the static block of thread-local storage, which is scarce: so these are two pointers and
-/// no more.
+/// "initial-exec" makes the access one load relative to a register. The default for a shared
+/// library calls a function, which costs more than the rest of an operation. It uses the static
+/// block of thread-local storage, which is scarce: hence only two pointers.
 extern thread_local constinit std::array<ThreadRecord*, shelves> magazines_at_hand
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
@@ -96,27 +97,28 @@ ThreadMagazines<Block>& at_hand() noexcept {
     return static_cast<ThreadMagazines<Block>&>(*magazines_at_hand[Shelf<Block>::number]);
 }
 
-/// The calling thread's magazines of the pool with this number, at hand from now on; null where it
+/// The calling thread's magazines of the pool with this number, at hand from now on. Null where it
 /// has none.
 template <class Block>
 ThreadMagazines<Block>* find_thread_magazines(std::uint64_t number) noexcept;
 
-/// New ones, which join the pool. Null where the thread is ending, the pool refuses, or memory is
-/// short.
+/// New magazines, which join the pool. Null where the thread is ending, the pool refuses, or memory
+/// or a key for thread-local data is short.
 template <class Block>
 ThreadMagazines<Block>* make_thread_magazines(std::uint64_t number,
                                               std::span<const pools::MagazineBounds> bounds,
                                               MagazineOwner& pool) noexcept;
 
-/// Ends the record of a thread that ends or has ended; the pool has ended its magazines before.
+/// Frees a record that its pool has let go of, when its thread ends or has ended.
 void end_thread_record(ThreadRecord* record) noexcept;
 
-/// Whether these are known to be the calling thread's: false proves nothing.
+/// Whether these are the calling thread's. A quick look: false proves nothing.
 inline bool belongs_to_caller(const ThreadRecord& magazines) noexcept {
     return magazines.thread == magazines_at_hand[magazines.shelf]->thread;
 }
 
-/// Held while a thread's magazines join a pool or end; taken before the pool's lock.
+/// Held while a thread's magazines are linked with their pool or unlinked, from either side. Taken
+/// before the pool's lock.
 std::mutex& links_mutex() noexcept;
 
 }  // namespace numpool::threads

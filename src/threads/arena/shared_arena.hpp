@@ -28,7 +28,7 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
     using Usage = ArenaUsage;
     using Named = ArenaUsage::Named;
 
-    /// A place to rewind to, and the children that were there.
+    /// A place to rewind to, and the number of children made before it.
     struct Mark {
         pools::Arena::Mark place;
         std::size_t children = 0;
@@ -53,7 +53,7 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
     void require_known(const Mark& mark) const;
     /// Adds to the usage what is in use since the mark. It looks at every block.
     void add_usage(const Mark& mark, Usage& usage) const;
-    /// How often something is in use since the mark.
+    /// The number of uses since the mark.
     std::size_t uses_since(const Mark& mark) const noexcept;
     /// The children that were made since the mark and have not ended, the newest first.
     std::vector<PoolHandle<SharedArena>> children_since(const Mark& mark) const;
@@ -126,7 +126,7 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
 
     /// Gone once the arena is closed and nothing is in use.
     std::optional<pools::Arena> arena_;
-    /// Those of ended blocks included.
+    /// Includes those of ended blocks.
     std::size_t tickets_ = 0;
 
     std::size_t requests_ = 0;
@@ -137,7 +137,7 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
     std::size_t peak_ = 0;
     std::size_t peak_mapped_ = 0;
 
-    /// The family's mutex guards these two.
+    /// The families' mutex guards these two.
     std::vector<Child> children_;
     std::size_t last_child_ = 0;
 

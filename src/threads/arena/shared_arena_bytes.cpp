@@ -38,7 +38,7 @@ std::byte* SharedArena::try_reallocate(void* block, std::size_t bytes) noexcept 
     if (block == nullptr) return try_acquire(bytes);
     auto* const start = static_cast<std::byte*>(block);
     const Lock lock{mutex_};
-    // What is closed hands out nothing new.
+    // A closed arena hands out nothing new.
     if (closed_ || !arena_->owns(start)) return nullptr;
     std::byte* const moved = arena_->reallocate(start, bytes);
     if (moved == nullptr) ++failures_;

@@ -9,7 +9,7 @@
 namespace numpool::threads {
 namespace {
 
-/// Guards which arenas are children of which. Its lock is taken before any arena's own.
+/// Guards which arenas are children of which. Its mutex is taken before any arena's own.
 class Families final : public ForkGuarded {
   public:
     Families() { guard(Rank::family); }

@@ -11,7 +11,7 @@
 namespace numpool::threads {
 namespace {
 
-/// In debug builds every operation is followed by a check, on pools small enough for it.
+/// In debug builds a check follows every operation, on pools small enough for it.
 void check_each_time([[maybe_unused]] const std::optional<pools::BuddyPool>& pool) {
 #ifdef NUMPOOL_CHECKS
     if (pool && pool->capacity() / pool->min_block() <= 1024) pool->check();

@@ -21,7 +21,7 @@ struct OrderFigures {
     std::size_t block_size = 0;
     std::size_t free = 0;
     std::size_t live = 0;
-    std::size_t requested = 0;  ///< bytes of the live ones, as asked for
+    std::size_t requested = 0;  ///< bytes of the live ones, as requested
     std::size_t requests = 0;
     std::size_t asked = 0;  ///< their bytes
 };
@@ -34,12 +34,12 @@ class SharedBuddyPool final : public PoolLifecycle, public ByteSource {
     static PoolHandle<SharedBuddyPool> create(const SharedBuddyPoolOptions& options,
                                               pages::SourceHandle source = pages::os_pages());
 
-    /// A block. Throws Exhausted, which says what was asked and what there is; Closed.
+    /// A block. Throws Exhausted, whose text has the request and the free bytes; Closed.
     std::byte* acquire(std::size_t bytes);
     std::byte* try_acquire(std::size_t bytes) noexcept override;
     std::byte* try_acquire_zeroed(std::size_t bytes) noexcept override;
     bool try_release(void* block, std::size_t bytes) noexcept override;
-    /// In place where its buddies are free, or by a copy.
+    /// In place where the block's buddies are free, otherwise by a copy.
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override;
     std::size_t usable_size(const void* block) const noexcept override;
     bool leaves_to_others(std::size_t) const noexcept override { return true; }

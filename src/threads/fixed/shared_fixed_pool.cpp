@@ -18,7 +18,7 @@ SharedFixedPoolOptions with_ledger(SharedFixedPoolOptions options) {
     return options;
 }
 
-/// In bytes as any pool's; and no thread keeps more than an eighth from the others.
+/// Bounded in bytes, as any pool's; and a thread keeps at most an eighth of all blocks.
 std::vector<pools::MagazineBounds> bounds_of_magazines(const FixedPool& pool) {
     const std::size_t most =
         std::min(pools::Magazines::most_bytes / pool.stride(), pool.max_blocks() / 8);
@@ -45,8 +45,8 @@ SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::S
       stride_{pool_->stride()},
       max_blocks_{pool_->max_blocks()} {}
 
-/// A block came back, or is to be handed out, and the ledger says that it can't be: whoever holds
-/// it now would share it. Nothing is safe after.
+/// The ledger contradicts a release or an acquire: the block would have two owners. It is not safe
+/// to go on.
 void SharedFixedPool::stop_at(const void* block) const noexcept {
     std::fprintf(stderr, "numpool: FixedPool '%s': block %p was released twice or is not its own\n",
                  name().c_str(), block);

@@ -21,19 +21,18 @@ struct SharedFixedPoolOptions : pools::FixedPoolOptions {
 
 /// A fixed pool for any number of threads, with waiting.
 ///
-/// A thread acquires what it released before from a magazine of its own, without a lock and
-/// without a locked instruction; magazines hold constructed blocks only. Under the lock lies the
-/// fixed pool that they are filled from and flushed to, a batch at a time. Where that has no
-/// unused block left, all gates are shut and all magazines emptied into it, before the pool grows,
-/// and before it says that it is exhausted. They stay shut, and the pool is a locked one, while
-/// anyone waits: a released block is handed to the first of them. Nothing under the lock calls
-/// back or sleeps, but for a moment until a thread has left its gate.
+/// A thread has a magazine, from which it acquires blocks that it released before, without a lock
+/// and without a locked instruction. Magazines hold constructed blocks only. Under the lock lies
+/// the fixed pool, which fills and empties them a batch at a time. Where it has no unused block
+/// left, all gates are shut and all magazines emptied into it: before the pool grows, and before it
+/// is exhausted. The gates stay shut while anyone waits; then a released block goes to the first
+/// waiter. Nothing under the lock calls back, or waits but for a thread to leave its gate.
 ///
-/// What threads read behind their gates (where the chunks are, and the ledger's entries of blocks
-/// they have) changes only while all are outside, or by themselves.
+/// What threads read behind their gates (the chunks' places, and the ledger's entries of their
+/// blocks) changes only while all threads are outside, or by the thread itself.
 ///
-/// As a source of bytes it serves requests that fit into a block, and never waits. Its users write
-/// where a constructor wrote, so what they give back is constructed anew for the next `acquire`.
+/// As a source of bytes it serves requests that fit into a block, and never waits. Its users
+/// overwrite what a constructor wrote, so a block is constructed anew for the next `acquire`.
 class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineOwner {
     using Threads = PoolThreads<pools::RecordedBlock>;
     using Magazine = pools::MagazineOf<pools::RecordedBlock>;
@@ -50,9 +49,8 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
         return acquire_slowly_or_throw();
     }
 
-    /// The common way of that, and nothing else: null, and nothing has changed, where the calling
-    /// thread has none at hand. Who then calls the verb itself, last, needs no stack on the common
-    /// way.
+    /// The fast path of `try_acquire`: null, and nothing has changed, where the calling thread has
+    /// no block at hand. A caller that then tail-calls `try_acquire` needs no stack frame here.
     std::byte* acquire_at_hand() const noexcept {
         const auto enter = [](pools::RecordedBlock block) { return block.mark->enter(); };
         return own_at_hand().magazines()->pop_by(this, enter).start;
@@ -63,11 +61,11 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
 
     Block acquire_or_wait(const std::shared_ptr<Waiter>& waiter) final;
 
-    /// Aborts, as `release_unused` does, where no live block of this pool starts at the address: it
-    /// was released before, or is not the pool's. Only where two threads release one block at the
-    /// very same moment may both pass: then whoever would be the second to get it aborts.
+    /// Aborts, as `release_unused` does, where no live block of this pool starts at the address:
+    /// the block was released before, or is foreign. If two threads release one block at the same
+    /// moment both may pass; the second `acquire` of that block then aborts.
     void release(std::byte* block, std::size_t = 0) noexcept final {
-        // What is odd about it is found out by the slow way, so that this one needs no stack.
+        // The slow path is a tail call that finds out what is wrong: no stack frame here.
         const auto strike = [this, block](pools::RecordedBlock& struck_out) {
             return pool_->strike_in_newest(block, struck_out);
         };
@@ -84,7 +82,7 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
     std::size_t usable_size(const void* block) const noexcept final;
     bool leaves_to_others(std::size_t bytes) const noexcept final;
 
-    /// Counts a request that gave up, and says why there was no block. An Exhausted in words.
+    /// Counts a request that gave up. Returns the text of its Exhausted.
     std::string refuse(std::size_t wanted);
 
     PoolFigures figures() const final;
@@ -94,7 +92,7 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
     std::size_t block_size() const noexcept { return block_size_; }
     std::size_t align() const noexcept { return align_; }
     std::size_t max_blocks() const noexcept { return max_blocks_; }
-    /// How many blocks there are now, live and free.
+    /// The number of blocks now, live and free.
     std::size_t blocks() const noexcept;
 
   protected:
@@ -105,8 +103,8 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
     virtual void only_blocks_left() noexcept {}
 
   private:
-    /// From a thread's magazine; empty where it is not this pool's, or is empty, or others are at
-    /// it.
+    /// A block from a thread's magazine. Empty where the magazine is another pool's, is empty, or
+    /// has its gate shut.
     Block pop_from(Threads::Own& own) noexcept {
         const auto enter = [this](pools::RecordedBlock popped) {
             this->enter(popped);
@@ -122,8 +120,8 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
         });
     }
     static Threads::Own& own_at_hand() noexcept { return at_hand<pools::RecordedBlock>(); }
-    /// With this a block is released as it is: the gates' key, or one that opens none where it is
-    /// wiped first. Nobody keeps it, since whoever needs it has the pool's address.
+    /// The key for a release without wiping. It opens no gate of a pool that wipes: see
+    /// `first_key`.
     static GateKey key_as_it_is(const SharedFixedPool* pool) noexcept {
         return reinterpret_cast<std::uintptr_t>(pool);
     }
@@ -173,7 +171,7 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
     void note_out(std::size_t blocks) noexcept;
     void wipe_link(std::byte* block) const noexcept;
     void check_all() const;
-    /// In debug builds what goes through the lock is followed by a check, in pools small enough.
+    /// In debug builds a check follows each operation under the lock, on pools small enough.
     void check_each_time() const noexcept;
 
     Block take() noexcept;
@@ -190,17 +188,17 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
     std::optional<pools::FixedPool> pool_;
     const bool wipe_;
     const bool constructs_;
-    /// A walk through all magazines keeps their threads outside meanwhile.
+    /// Mutable, because a walk through all magazines keeps their threads outside meanwhile.
     mutable Threads threads_;
 
-    /// Blocks that are not in `pool_`: live, or at hand. None are at hand while the gates are shut.
+    /// Blocks that are not in `pool_`: live or at hand. None is at hand while the gates are shut.
     std::size_t out_ = 0;
     /// Operations since the gates were shut.
     std::size_t locked_operations_ = 0;
 
-    /// Of `out_`.
+    /// The most that `out_` has been.
     std::size_t peak_ = 0;
-    /// When the pool last gave pages back.
+    /// As of the last time that the pool gave pages back.
     std::size_t peak_committed_ = 0;
     /// Of the pool that has ended.
     std::size_t growths_ = 0;

@@ -10,8 +10,8 @@ namespace {
 
 using pools::RecordedBlock;
 
-/// Stopping all threads costs some microseconds. After that a pool stays locked until so many
-/// operations have shared the price, or opens at once where there are blocks for as many.
+/// Stopping all threads costs some microseconds. After that the pool stays locked for so many
+/// operations, which share the price. With `plenty` of unused blocks it opens at once.
 constexpr std::size_t worth_stopping_all = 256;
 constexpr std::size_t plenty = pools::Magazine::most_at_once;
 
@@ -49,7 +49,7 @@ SharedFixedPool::Block SharedFixedPool::acquire_slowly() noexcept {
 
 void SharedFixedPool::release_slowly(std::byte* block) noexcept {
     if (wipe_) std::memset(block, 0, block_size_);
-    // It may be of an older chunk, and nothing else odd about it.
+    // The block may simply be of an older chunk.
     if (push_to(own_at_hand(), block)) return;
     Threads::Own* const own = threads_.own(*this);
     if (own != nullptr && push_to(*own, block)) return;
@@ -83,7 +83,7 @@ void SharedFixedPool::take_home(const RecordedBlock* blocks, std::size_t count) 
     out_ -= count;
 }
 
-/// The free list's link is all that a wiped block holds.
+/// In a wiped block only the free list's link is not zero.
 void SharedFixedPool::wipe_link(std::byte* block) const noexcept {
     std::memset(block, 0, std::min(block_size_, sizeof(std::byte*)));
 }
@@ -100,7 +100,7 @@ bool SharedFixedPool::may_open() const noexcept {
     return !any_waiting() && !closed_ && stock() != 0;
 }
 
-/// After `gather`: at once where there is plenty.
+/// After `gather`: opens the gates at once where there are plenty of blocks.
 void SharedFixedPool::open_again() noexcept {
     if (may_open() && stock() >= plenty) threads_.open_gates();
 }
@@ -113,7 +113,7 @@ void SharedFixedPool::open_now_and_then() noexcept {
 std::size_t SharedFixedPool::live() const noexcept {
     std::size_t at_hand = 0;
     threads_.for_each([&](const Threads::Magazines& all) { at_hand += all[0].count(); });
-    // Blocks that wander between threads meanwhile may be counted twice.
+    // A block that moves between threads meanwhile may be counted twice.
     return out_ - std::min(out_, at_hand);
 }
 

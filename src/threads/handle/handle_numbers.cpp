@@ -26,17 +26,17 @@ Handle HandleNumbers::take() {
     }
     if (used_ == handle_numbers - 1) {
         throw Exhausted{"all " + std::to_string(used_) +
-                        " numbers that tell handles apart are in use, one for each size of each "
-                        "HandlePool: let some pools go"};
+                        " table numbers of handles are in use, one for each size of each "
+                        "HandlePool: close and drop some pools"};
     }
-    // Room for it to come back.
+    // Room for its return, which must not fail.
     returned_.reserve(static_cast<std::size_t>(used_) + 1);
     const Handle somewhere = 1 + (Handle{std::random_device{}()} << 15) % (handle_versions / 4);
     return ++used_ * handle_versions + somewhere;
 }
 
 void HandleNumbers::give_back(Handle beyond) noexcept {
-    // Half of its versions are enough for as long as anyone will wait.
+    // A number with less than half of its versions left is not used again.
     if ((beyond - 1) % handle_versions > handle_versions / 2) return;
     const std::lock_guard lock{mutex_};
     returned_.push_back(beyond);

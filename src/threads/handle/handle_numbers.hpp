@@ -8,18 +8,17 @@
 
 namespace numpool::threads {
 
-/// Deals the numbers by which handles are told apart, so that no two pools of a process ever give
-/// the same handle: a number that comes back goes on where its last user stopped. It begins at a
-/// random place, so that a handle that came from another process, in a pickle, leads nowhere
-/// here, as far as chance goes.
+/// Hands out the numbers that make handles unique: no two pools of a process ever give the same
+/// handle, because a number that comes back continues where its last user stopped. Numbers begin at
+/// a random version, so that a handle of another process, from a pickle, is very likely unknown.
 class HandleNumbers final : private ForkGuarded {
   public:
     static HandleNumbers& instance();
 
-    /// The first handle of a number that nobody uses. Throws Exhausted where all are used.
+    /// The first handle of an unused number. Throws Exhausted where all are used.
     pools::Handle take();
 
-    /// Ends the use of a number whose handles were all less than this one.
+    /// Ends the use of a number. All of its handles were less than this one.
     void give_back(pools::Handle beyond) noexcept;
 
   private:
@@ -30,9 +29,9 @@ class HandleNumbers final : private ForkGuarded {
     void unlock_in_child() noexcept override { mutex_.unlock(); }
 
     BriefMutex mutex_;
-    /// Of those that came back, the first handles to give.
+    /// The first handles of the numbers that came back.
     std::vector<pools::Handle> returned_;
-    /// Numbers that were ever taken.
+    /// How many numbers were ever taken.
     pools::Handle used_ = 0;
 };
 

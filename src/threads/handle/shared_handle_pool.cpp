@@ -11,7 +11,7 @@ namespace {
 using pools::HandlePool;
 using pools::HandleTable;
 
-/// Takes numbers, and gives them back if the pool that was to have them is not made.
+/// Takes numbers for a pool, and gives them back if its construction fails.
 class Numbers {
   public:
     Numbers() = default;
@@ -55,7 +55,7 @@ SharedHandlePool::~SharedHandlePool() {
     end_memory();
 }
 
-/// In debug builds every operation is followed by a check, on pools small enough for it.
+/// In debug builds a check follows every operation, on pools small enough for it.
 void SharedHandlePool::check_each_time() const {
 #ifdef NUMPOOL_CHECKS
     std::size_t blocks = 0;

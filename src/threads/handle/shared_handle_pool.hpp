@@ -14,16 +14,15 @@ namespace numpool::threads {
 struct SharedHandlePoolOptions {
     /// Each block size with its number of blocks.
     std::vector<std::pair<std::size_t, std::size_t>> sizes;
-    /// Called with each block whose use ends, just before it may have another: not null.
+    /// Called with each block whose use ends, before the block is used again. Not null.
     void (*ending)(const void* block) = [](const void*) {};
     std::string name;
 };
 
 /// A handle pool behind a lock.
 ///
-/// The users of its blocks hold handles, which are integers, so they keep nothing alive: with the
-/// last Python object of the pool its live blocks go, too. As an owner of blocks it is told of the
-/// ends of holds: a held block stays where it is, and so does the pool.
+/// Handles are integers and keep nothing alive: live blocks go with the last Python object of the
+/// pool. A hold does keep its block, and the pool; `release` ends a hold.
 class SharedHandlePool final : public PoolLifecycle {
   public:
     using Block = pools::HandlePool::Block;
@@ -33,20 +32,21 @@ class SharedHandlePool final : public PoolLifecycle {
     static PoolHandle<SharedHandlePool> create(const SharedHandlePoolOptions& options,
                                                pages::PageSource& source = pages::os_pages());
 
-    /// A new handle. Throws BadArgument where no block is so large, Exhausted, Closed.
+    /// A new handle. Throws BadArgument where no block is large enough, Exhausted, Closed.
     Handle acquire(std::size_t bytes);
 
-    /// The live block of a handle; an empty one where it has none.
+    /// The live block of a handle; an empty one where there is none.
     Block find(Handle handle) const noexcept;
 
-    /// The block of a live handle, which stays until as many `release` follow. Throws Stale.
+    /// The block of a live handle. It stays until each `hold` was ended by a `release`. Throws
+    /// Stale.
     Block hold(Handle handle);
 
     /// Ends a hold.
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;
 
-    /// Ends the use of a handle, unless its block is held: how often is the result, 0 where it was
-    /// freed. Throws Stale.
+    /// Frees a handle, unless its block is held. Returns the number of holds: 0 where it was freed.
+    /// Throws Stale.
     std::size_t free(Handle handle);
 
     std::vector<Handle> live_handles() const;
@@ -58,7 +58,7 @@ class SharedHandlePool final : public PoolLifecycle {
     }
 
     PoolFigures figures() const override;
-    /// The same of each size, from the smallest on.
+    /// The figures of each size, from the smallest on.
     std::vector<pools::ClassFigures> size_figures() const;
     std::size_t trim() override;
     void check() const override;
@@ -70,7 +70,7 @@ class SharedHandlePool final : public PoolLifecycle {
     bool contains(const std::byte* address) const noexcept override;
     bool has_live_blocks() const noexcept override { return pool_ && pool_->live_blocks() != 0; }
     void end_memory() noexcept override;
-    /// A live block alone holds no pool: without a handle nobody could reach it.
+    /// A live block alone holds no pool: without a handle it cannot be reached.
     bool is_held() const noexcept override { return holds_ != 0; }
 
     [[noreturn]] void throw_stale(Handle handle) const;

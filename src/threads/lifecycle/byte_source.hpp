@@ -4,34 +4,36 @@
 
 namespace numpool::threads {
 
-/// Blocks of whatever size is asked for, found again by their address alone: what an allocator
-/// hook, like NumPy's, needs of a pool. Any thread may call; nothing throws, waits, or calls back
-/// into Python while it holds a lock.
+/// Blocks of any size, found again by their address alone: what an allocator hook, like NumPy's,
+/// needs of a pool. Any thread may call; nothing throws, waits, or calls back into Python while it
+/// holds a lock.
 ///
-/// A pool's class overrides these with `final` verbs, so that whoever knows the class calls them
-/// directly.
+/// A pool's class overrides these with `final` functions, so that a caller that knows the class
+/// calls them directly.
 class ByteSource {
   public:
     ByteSource() = default;
     ByteSource(const ByteSource&) = delete;
     ByteSource& operator=(const ByteSource&) = delete;
 
-    /// A block of at least so many bytes, aligned for whatever fits into them (16 bytes at most);
-    /// null, and nothing has changed, where it cannot be had.
+    /// A block of at least so many bytes, aligned for any object of that size (to 16 at most).
+    /// Null, and nothing has changed, where it is refused.
     virtual std::byte* try_acquire(std::size_t bytes) noexcept = 0;
 
-    /// The same, the bytes asked for all nought.
+    /// Like `try_acquire`, with the requested bytes zeroed.
     virtual std::byte* try_acquire_zeroed(std::size_t bytes) noexcept = 0;
 
-    /// Takes a live block back; null is none. False, and nothing has changed, where the address is
-    /// not this source's. `bytes` is what was asked for, as far as the caller knows.
+    /// Takes a live block back; null is ignored. `bytes` is the requested size, as far as the
+    /// caller knows it. False, and nothing has changed, where the address is not this source's; but
+    /// a source may return a block of another source of its class to that one, and return true.
     virtual bool try_release(void* block, std::size_t bytes) noexcept = 0;
 
-    /// A block of `bytes` with the contents of this one, as far as both reach; this one is gone.
-    /// Null where that is refused, or the address is not this source's: it is then as it was.
+    /// A block of `bytes` with the contents of this one, as far as both reach; this one is
+    /// released. Null, and nothing has changed, where that is refused or the address is not this
+    /// source's.
     virtual std::byte* try_reallocate(void* block, std::size_t bytes) noexcept = 0;
 
-    /// What the live block at this address holds; 0 where it is not this source's.
+    /// The size of the live block at this address; 0 where it is not this source's.
     virtual std::size_t usable_size(const void* block) const noexcept = 0;
 
     /// Whether another source may serve a request of so many bytes that this one refused: its kind

@@ -15,12 +15,12 @@ Caretaker& Caretaker::instance() {
 }
 
 Caretaker::Caretaker() {
-    // Registered after the pools' handlers, which `add` demands, so its lock is taken before theirs
-    // and by the time of the fork its thread holds none of them.
+    // Registered after the pools' handlers, as `add` demands. So a fork takes its lock before
+    // theirs, and its thread holds none of them then.
     pthread_atfork([] { instance().mutex_.lock(); }, [] { instance().mutex_.unlock(); },
                    [] {
-                       // The thread was not copied. It may have waited for the condition, whose
-                       // state would count on it.
+                       // The thread was not copied, but the condition's state may count it as a
+                       // waiter.
                        Caretaker& self = instance();
                        self.running_ = false;
                        new (&self.changed_) std::condition_variable;
@@ -42,7 +42,7 @@ void Caretaker::remove(Decaying& pool) noexcept {
 }
 
 void Caretaker::start_thread() {
-    // Signals are for the program's own threads.
+    // The program's own threads handle signals.
     sigset_t all;
     sigset_t before;
     sigfillset(&all);

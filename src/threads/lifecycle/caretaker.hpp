@@ -8,7 +8,7 @@
 
 namespace numpool::threads {
 
-/// What gives unused memory back after a while, if someone looks.
+/// Gives unused memory back after a while, each time `decay` is called.
 class Decaying {
   public:
     virtual std::size_t decay() noexcept = 0;
@@ -17,21 +17,21 @@ class Decaying {
     ~Decaying() = default;
 };
 
-/// A thread that has pools give back what they did not need, in a process too idle to do it in
-/// passing. There is none before a pool asks for it, and one for all pools then.
+/// The thread that calls `decay` of pools in an idle process, where no request does it in passing.
+/// It starts when the first pool asks for it, and serves all pools.
 ///
 /// A forked child has no such thread until one of its own pools asks.
 class Caretaker {
   public:
-    /// The process's. It lives for ever: pools come and go while the process exits.
+    /// The process's own. It is never destroyed: pools come and go while the process exits.
     static Caretaker& instance();
 
-    /// Has the pool decay every half `period` until it is removed. Call it when the pool's own
-    /// lock is guarded against forks. Throws std::bad_alloc and std::system_error.
+    /// From now on the pool decays every half `period`, until it is removed. Its own lock must be
+    /// guarded against forks already. Throws std::bad_alloc and std::system_error.
     void add(Decaying& pool, std::chrono::milliseconds period);
 
-    /// Afterwards the pool is left alone; nothing happens to one that was not added. The caller
-    /// must not hold the pool's lock.
+    /// Afterwards the pool is left alone. A pool that was not added is ignored. The caller must not
+    /// hold the pool's lock.
     void remove(Decaying& pool) noexcept;
 
   private:

@@ -4,14 +4,13 @@
 
 namespace numpool::threads {
 
-/// Something with a lock that must not be held by a thread that a fork leaves behind. While it
-/// lives, every fork of the process calls these, with all guarded locks taken in between.
+/// Has a lock that no other thread may hold during a fork. While it lives, every fork of the
+/// process calls these functions, and happens while all guarded locks are taken.
 class ForkGuarded {
   public:
-    /// In which order a fork takes the locks, which is the order in which threads do: that of the
-    /// listings before any pool's, that of families before an arena's, that of links before that of
-    /// a pool with magazines, those of pools that draw on another, the newest first, before the
-    /// other's, and any pool's before an inner one.
+    /// The lock order, of threads and of a fork: that of the listings before any pool's; that of
+    /// families before an arena's; that of links before a pool's with magazines; those of pools
+    /// that draw on another, the newest first, before the other's; any pool's before an inner one.
     enum class Rank { listings, family, links, drawing, outer, inner };
 
     ForkGuarded();
@@ -26,8 +25,8 @@ class ForkGuarded {
   protected:
     ~ForkGuarded();
 
-    /// For the most derived class: its first act of construction ends with `guard`, its
-    /// destruction begins with `unguard`, so that a fork finds it whole.
+    /// For the class that overrides the functions above: its constructor ends with `guard`, its
+    /// destructor begins with `unguard`, so that a fork finds it complete.
     void guard(Rank rank = Rank::outer);
     void unguard() noexcept;
 

@@ -6,15 +6,14 @@
 
 namespace numpool::threads {
 
-/// An object of a class derived from this begins at `place` bytes into a page, wherever `new` puts
-/// it.
+/// An object of a derived class begins `place` bytes into a page when `new` makes it. That costs up
+/// to a page, so it is for few and large objects.
 ///
-/// A processor takes a load for one of what was just stored where the lowest twelve bits of both
-/// addresses agree, and waits for the store: 0.5 to 0.9 ns, more than anything else in a pair of
-/// acquire and release. What a pool reads in each pair lies in the pool; what the pair writes lies
-/// in the thread's record, which begins at a page. So where the pool lies in its page decides, once
-/// and for all of its life, which size classes are slow; left to malloc, some are. It costs up to a
-/// page, so it is for few and large objects.
+/// If the lowest twelve bits of a load's address equal those of a recent store, the processor takes
+/// the load for one of the stored value and waits: 0.5 to 0.9 ns, more than any other part of a
+/// pair of acquire and release. A pair reads the pool, and writes the thread's record, which begins
+/// at a page. So the pool's place in its page decides which size classes are slow; at an arbitrary
+/// place some are.
 template <std::size_t place>
 class PlacedInPage {
   public:
@@ -31,7 +30,7 @@ class PlacedInPage {
     ~PlacedInPage() = default;
 
   private:
-    /// As far as twelve bits reach, whatever the system's pages are.
+    /// What twelve bits address, whatever the size of the system's pages is.
     static constexpr std::size_t page = 4096;
     static_assert(place % 64 == 0 && place < page);
 };

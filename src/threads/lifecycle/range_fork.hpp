@@ -2,8 +2,8 @@
 
 namespace numpool::threads {
 
-/// From now on a fork finds the locks of the process's address range and of its owners free: it
-/// takes them itself, after the locks of all pools, whose threads take them while they hold theirs.
+/// From now on a fork takes the locks of the process's address range and of its owners, after those
+/// of all pools: a thread takes them while it holds a pool's lock.
 void guard_range_for_fork();
 
 }  // namespace numpool::threads

@@ -48,7 +48,7 @@ class PoolThreads {
         return make_thread_magazines<Block>(number_, bounds_, pool);
     }
 
-    /// What `MagazineOwner::thread_joins` does. False where memory is short, or after `retire`.
+    /// Implements `MagazineOwner::thread_joins`. False where memory is short, or after `retire`.
     bool join(ThreadRecord& record) noexcept;
 
     /// Ends the magazines of a thread that is outside; `links_mutex` is held. Their gates stay
@@ -102,7 +102,7 @@ class PoolThreads {
         if (was_open_before_fork_) open_gates();
     }
 
-    /// Empties all magazines, whose threads are outside.
+    /// Empties all magazines. Their threads must be outside.
     template <class Give>
     void empty_all(Give give) noexcept {
         for (Own* const thread : threads_) thread->all->empty(give);

@@ -13,12 +13,12 @@ class Doorbell {
     using Clock = std::chrono::steady_clock;
     enum class Woken { by_ring, by_time, by_signal };
 
-    /// Wakes the sleeper, or lets it not fall asleep. The bell may be gone as soon as the sleeper
-    /// has woken, so the two agree on its end by other means (a pool's lock).
+    /// Wakes the sleeper, or keeps it from falling asleep. The bell may be gone as soon as the
+    /// sleeper has woken, so the two need another way (a pool's lock) to agree on its end.
     void ring() noexcept;
 
-    /// Sleeps until the ring, the deadline (none: for ever) or a signal handler's run. A condition
-    /// variable would do but for the last: it hides signals, and Ctrl-C must interrupt a wait.
+    /// Sleeps until the ring, the deadline (none: for ever) or the run of a signal handler. A
+    /// condition variable hides signals, and Ctrl-C must interrupt a wait.
     Woken wait(std::optional<Clock::time_point> deadline) noexcept;
 
   private:

@@ -19,8 +19,8 @@
 #include "testing.hpp"
 #include "threads/lifecycle/pool.hpp"
 
-/// What the stress tests of all pools have in common: threads that do by chance whatever a pool's
-/// users may do, hand each other what they have, and verify it before they let it go.
+/// The common part of all pools' stress tests: threads do random operations of a pool's users, pass
+/// their blocks to each other, and verify them before the release.
 ///
 /// A test brings its `Users`: a `handle` on their pool, the `pool` itself, a `step` of one thread,
 /// and `release_all`.
@@ -32,7 +32,7 @@ inline constexpr int pace = 20;
 inline constexpr int pace = 1;
 #endif
 
-/// So many steps in a fast build, fewer where each is checked.
+/// The number of steps: `most` in a fast build, fewer where each step is checked.
 constexpr int steps(int most) {
     return most / pace;
 }

@@ -118,7 +118,7 @@ struct Users {
 
 }  // namespace
 
-TEST("threads that use each other's blocks while others mark, rewind, reset and raise children") {
+TEST("threads use each other's blocks while others mark, rewind, reset and make children") {
     Users users;
     stress::use_amid_upkeep(users, stress::steps(200000));
     CHECK(users.rewound != 0);
@@ -131,11 +131,11 @@ TEST("an arena may be closed while threads use it") {
     stress::close_amid_use<Users>(stress::steps(400));
 }
 
-TEST("an arena whose last handle goes while threads release ends once and whole") {
+TEST("an arena whose last handle goes while threads release ends exactly once") {
     stress::drop_amid_release<Users>(stress::steps(1000));
 }
 
-TEST("children of a fork amid threads that use an arena and raise children do as they like") {
+TEST("a child forked while threads use an arena and make children can use it") {
     Users users;
     stress::Crew crew;
     stress::fork_amid_use(users, crew, [&] {

@@ -25,7 +25,7 @@ SharedArenaOptions named(const char* name) {
 
 }  // namespace
 
-TEST("what is in use forbids the end of an arena, what is idle does not") {
+TEST("a block in use keeps an arena from ending, an idle block does not") {
     const Handle arena = SharedArena::create();
     const SharedArena::Idle idle = arena->acquire(100);
     CHECK(arena->begin_use(idle.start, idle.ticket));
@@ -96,7 +96,7 @@ TEST("a closed arena's memory goes with its last use") {
     CHECK(!arena->try_release(block, 100));
 }
 
-TEST("as a source of bytes it reallocates and knows strangers") {
+TEST("as a source of bytes an arena reallocates and refuses foreign blocks") {
     const Handle arena = SharedArena::create();
     std::byte* block = arena->try_acquire(100);
     std::memset(block, 3, 100);
@@ -113,7 +113,7 @@ TEST("as a source of bytes it reallocates and knows strangers") {
     arena->check();
 }
 
-TEST("a refusal names the arena and what was asked, and changes nothing") {
+TEST("a refusal names the arena and the requested size, and changes nothing") {
     pages::FakePages pages;
     const Handle arena = SharedArena::create(named("requests"), pages);
     arena->release(arena->try_acquire(10));
@@ -125,7 +125,7 @@ TEST("a refusal names the arena and what was asked, and changes nothing") {
     arena->check();
 }
 
-TEST("children are listed newest first, since a mark, until they end") {
+TEST("children made since a mark are listed until they end, the newest first") {
     const Handle parent = SharedArena::create();
     const Handle first = SharedArena::create({}, pages::os_pages(), parent);
     const SharedArena::Mark mark = parent->mark();
@@ -145,7 +145,7 @@ TEST("children are listed newest first, since a mark, until they end") {
     CHECK_THROWS(Closed, "Arena is closed", SharedArena::create({}, pages::os_pages(), parent));
 }
 
-TEST("a mark that the arena has left is named") {
+TEST("an error says that the arena has left a mark") {
     const Handle arena = SharedArena::create(named("m"));
     const SharedArena::Idle idle = arena->acquire(10);
     const SharedArena::Mark mark = arena->mark();
@@ -156,7 +156,7 @@ TEST("a mark that the arena has left is named") {
     arena->drop(idle.start, idle.ticket);
 }
 
-TEST("threads acquire, use, drop and reset one arena, and no live block is ever ended") {
+TEST("threads acquire, use, drop and reset one arena, and no block in use ends") {
     const Handle arena = SharedArena::create();
     std::atomic<bool> stop = false;
     std::atomic<int> wrong = 0;
@@ -221,7 +221,7 @@ TEST("threads make children and drop them while others list them") {
     CHECK_EQUAL(parent->children_since({}).size(), 0U);
 }
 
-TEST("a family of 200,000 levels is looked at and ends without a deep stack") {
+TEST("a family of 200,000 levels needs no deep stack to be searched or to end") {
     const Handle oldest = SharedArena::create(named("oldest"));
     Handle youngest = oldest;
     for (int i = 1; i < 200'000; ++i)

@@ -54,7 +54,7 @@ struct Users : stress::FilledUsers<SharedBuddyPool> {
 
 }  // namespace
 
-TEST("threads that free and resize each other's blocks while others trim, read figures and check") {
+TEST("threads free and resize each other's blocks while others trim, read figures and check") {
     Users users;
     stress::use_amid_upkeep(users, stress::steps(200000));
     CHECK_EQUAL(users.pool->order_figures().back().free, 1U);
@@ -64,11 +64,11 @@ TEST("a pool may be closed while threads use it") {
     stress::close_amid_use<Users>(stress::steps(400));
 }
 
-TEST("a pool whose last handle goes while threads release ends once and whole") {
+TEST("a pool whose last handle goes while threads release ends exactly once") {
     stress::drop_amid_release<Users>(stress::steps(1000));
 }
 
-TEST("children of a fork amid threads that allocate do as they like and exit") {
+TEST("a child forked while threads allocate can use the pool and exit") {
     Users users;
     stress::Crew crew;
     stress::fork_amid_use(users, crew, [&] {

@@ -22,7 +22,7 @@ SharedBuddyPoolOptions megabyte() {
 
 }  // namespace
 
-TEST("a refusal says what was asked, what is free and how large the largest free block is") {
+TEST("a refusal names the requested size, the free bytes and the largest free block") {
     const auto pool = SharedBuddyPool::create(megabyte());
     std::byte* const block = pool->acquire(100);
     CHECK_THROWS(Exhausted,
@@ -35,7 +35,7 @@ TEST("a refusal says what was asked, what is free and how large the largest free
     CHECK(pool->fragmentation() == 0);
 }
 
-TEST("a block is reallocated in place, or by a copy, or stays as it was") {
+TEST("a block is reallocated in place or by a copy, or the refusal changes nothing") {
     const auto pool = SharedBuddyPool::create(megabyte());
     std::byte* block = pool->acquire(4000);
     std::memset(block, 5, 4000);

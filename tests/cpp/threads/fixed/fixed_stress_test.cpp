@@ -53,7 +53,7 @@ struct Users : stress::FilledUsers<SharedFixedPool> {
 
 }  // namespace
 
-TEST("threads that free each other's blocks while others wait, trim, read figures and check") {
+TEST("threads free each other's blocks while others wait, trim, read figures and check") {
     struct Bounds {
         std::size_t blocks, max_blocks;
     };
@@ -71,11 +71,11 @@ TEST("a pool may be closed while threads use it and wait for it") {
     stress::close_amid_use<Users>(stress::steps(400));
 }
 
-TEST("a pool whose last handle goes while threads release ends once and whole") {
+TEST("a pool whose last handle goes while threads release ends exactly once") {
     stress::drop_amid_release<Users>(stress::steps(1000));
 }
 
-TEST("children of a fork amid threads that allocate, wait and trim do as they like and exit") {
+TEST("a child forked while threads allocate, wait and trim can use the pool and exit") {
     Users users{200, 400};
     stress::Crew crew;
     stress::fork_amid_use(users, crew, [&] {

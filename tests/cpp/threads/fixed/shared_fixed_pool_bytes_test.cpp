@@ -20,7 +20,7 @@ bool all_nought(const std::byte* bytes, std::size_t count) {
 
 }  // namespace
 
-TEST("a fixed pool serves what fits into a block, until all are in use") {
+TEST("a fixed pool serves requests that fit into a block, until all blocks are in use") {
     const auto pool = SharedFixedPool::create(options_for(64, 2));
     std::byte* const full = pool->try_acquire(64);
     std::byte* const empty = pool->try_acquire(0);
@@ -48,7 +48,7 @@ TEST("a fixed pool leaves to others what it can't serve, not what its source ref
     CHECK(pool->leaves_to_others(1));
 }
 
-TEST("zeroed bytes are nought in fresh blocks and in used ones") {
+TEST("zeroed bytes are zero in fresh blocks and in used ones") {
     const auto pool = SharedFixedPool::create(options_for(4096, 1));
     for (int round = 0; round < 3; ++round) {
         std::byte* const block = pool->try_acquire_zeroed(4096);
@@ -72,7 +72,7 @@ TEST("a block is found by its address, whatever size the release names") {
     CHECK(pool->figures().blocks == 0);
 }
 
-TEST("reallocating stays in the block, or is refused and leaves it as it was") {
+TEST("reallocate stays in the block, or is refused and changes nothing") {
     const auto pool = SharedFixedPool::create(options_for(64, 1));
     std::byte* const block = pool->try_reallocate(nullptr, 8);
     std::memset(block, 7, 64);
@@ -85,7 +85,7 @@ TEST("reallocating stays in the block, or is refused and leaves it as it was") {
     CHECK(pool->try_release(block, 64));
 }
 
-TEST("blocks that are aligned to less than 16 serve only what needs no more") {
+TEST("blocks aligned to less than 16 serve only requests that need no more") {
     SharedFixedPoolOptions options = options_for(24, 4);
     options.align = 8;
     const auto pool = SharedFixedPool::create(options);
@@ -105,7 +105,7 @@ TEST("a closed pool serves no bytes and takes its blocks back") {
     CHECK(!pool->try_release(block, 8));
 }
 
-TEST("no bytes where there is no memory for a further chunk") {
+TEST("a request is refused where there is no memory for another chunk") {
     pages::FakePages pages;
     SharedFixedPoolOptions options = options_for(4096, 1);
     options.max_blocks = 100;
@@ -116,7 +116,7 @@ TEST("no bytes where there is no memory for a further chunk") {
     CHECK(pool->try_release(block, 8));
 }
 
-TEST("a block that had bytes in it is constructed anew where the pool constructs") {
+TEST("a block that was used as bytes is constructed anew where the pool constructs") {
     SharedFixedPoolOptions options = options_for(64, 1);
     options.keep_contents = true;
     const auto pool = SharedFixedPool::create(options);
@@ -130,7 +130,7 @@ TEST("a block that had bytes in it is constructed anew where the pool constructs
     pool->release(block.start);
 }
 
-TEST("a wiped pool's blocks are nought after bytes were in them") {
+TEST("a wiping pool's blocks are zero after they were used as bytes") {
     SharedFixedPoolOptions options = options_for(64, 1);
     options.wipe = true;
     const auto pool = SharedFixedPool::create(options);

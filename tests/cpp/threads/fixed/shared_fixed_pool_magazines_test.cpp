@@ -89,7 +89,7 @@ bool is_stopped(const std::function<void()>& act) {
 }  // namespace
 
 #ifndef __SANITIZE_ADDRESS__
-TEST("a free list that was led astray stops the program, and by a word, not a crash") {
+TEST("a corrupted free list stops the program with a message, not a crash") {
     const Handle pool = SharedFixedPool::create(options_for(64, 100));
     std::byte* last = nullptr;
     std::thread{[&] {
@@ -110,7 +110,7 @@ TEST("a free list that was led astray stops the program, and by a word, not a cr
 }
 #endif
 
-TEST("a strict pool hands out all its blocks, whichever threads hold the rest") {
+TEST("a strict pool hands out all its blocks, even those at hand in other threads") {
     const Handle pool = SharedFixedPool::create(options_for(64, 100));
     const Holders holders{*pool, 3, 10};
     CHECK_EQUAL(pool->figures().blocks, 0U);
@@ -126,7 +126,7 @@ TEST("a strict pool hands out all its blocks, whichever threads hold the rest") 
     pool->check();
 }
 
-TEST("many at once are there, whichever threads have them at hand") {
+TEST("try_acquire_many finds blocks that other threads have at hand") {
     const Handle pool = SharedFixedPool::create(options_for(64, 100));
     const Holders holders{*pool, 3, 10};
     std::vector<Block> blocks(100);
@@ -169,7 +169,7 @@ TEST("magazines are bounded, so that no thread keeps much from the others") {
     CHECK(is_bounded_by(1024, 8, 20000));  // or 1024 blocks.
 }
 
-TEST("a thread that ends gives back what it had at hand, and what it did stays counted") {
+TEST("a thread that ends gives back the blocks it had at hand, and its requests stay counted") {
     pages::FakePages pages;
     const Handle pool = SharedFixedPool::create(options_for(4096, 64), pages);
     std::thread{[&] { release(*pool, acquire(*pool, 8)); }}.join();
@@ -188,7 +188,7 @@ TEST("trim reaches what other threads have at hand") {
     pool->check();
 }
 
-TEST("while somebody waits, all released blocks go to the queue, whoever releases them") {
+TEST("while a waiter stands in the queue, all released blocks go to the queue") {
     const Handle pool = SharedFixedPool::create(options_for(64, 16));
     const Holders holders{*pool, 2, 2};
     const std::vector<Block> all = acquire(*pool, 16);
@@ -224,7 +224,7 @@ TEST("a pool that was exhausted for a while hands out from magazines again") {
     pool->check();
 }
 
-TEST("a block from a magazine is constructed, and nought where the pool wipes") {
+TEST("a block from a magazine is constructed, and zero where the pool wipes") {
     SharedFixedPoolOptions options = options_for(64, 16);
     options.wipe = true;
     const Handle wiping = SharedFixedPool::create(options);
@@ -249,7 +249,7 @@ TEST("a block from a magazine is constructed, and nought where the pool wipes") 
     plain->release(unused.start);
 }
 
-TEST("a thread uses many pools by turns, and what it knows of dead ones opens nothing") {
+TEST("a thread uses many pools by turns, and its magazines of dead ones serve no request") {
     std::vector<Handle> pools;
     for (int i = 0; i < 50; ++i) pools.push_back(SharedFixedPool::create(options_for(64, 20)));
     for (int round = 0; round < 20; ++round) {
@@ -261,7 +261,7 @@ TEST("a thread uses many pools by turns, and what it knows of dead ones opens no
     }
 }
 
-TEST("a pool whose last handle goes while threads release ends once and whole") {
+TEST("a pool whose last handle goes while threads release ends exactly once") {
     for (int round = 0; round < 200; ++round) {
         pages::FakePages pages;
         Handle pool = SharedFixedPool::create(options_for(64, 200), pages);
@@ -280,7 +280,7 @@ TEST("a pool whose last handle goes while threads release ends once and whole") 
     }
 }
 
-TEST("a pool that only blocks kept works on behind its lock for whoever comes back to it") {
+TEST("a pool that only blocks held goes on behind its lock when it is found again") {
     pages::FakePages pages;
     Handle pool = SharedFixedPool::create(options_for(64, 16), pages);
     SharedFixedPool* const address = pool.get();
@@ -298,7 +298,7 @@ TEST("a pool that only blocks kept works on behind its lock for whoever comes ba
 }
 
 #ifndef __SANITIZE_ADDRESS__  // Its own allocator is not safe over fork, and hangs children.
-TEST("a block that is released twice stops the program, wherever it lies by then") {
+TEST("a block that is released twice stops the program, wherever it is by then") {
     const Handle pool = SharedFixedPool::create(options_for(64, 100));
     const std::vector<Block> blocks = acquire(*pool, 20);
     CHECK(is_stopped([&] {

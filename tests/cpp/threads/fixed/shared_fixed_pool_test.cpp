@@ -23,7 +23,7 @@ using namespace std::chrono_literals;
 using numpool::pages::FakePages;
 using Block = SharedFixedPool::Block;
 
-TEST("a released block goes to those who wait, in their order") {
+TEST("a released block goes to the waiters, in their order") {
     const auto pool = SharedFixedPool::create(options_for(64, 1));
     const Block block = pool->try_acquire();
     const auto first = std::make_shared<CountingWaiter>();
@@ -73,7 +73,7 @@ TEST("a waiter that was served at once never stood in the queue") {
     CHECK_EQUAL(waiter->notified, 0);
 }
 
-TEST("a block goes on to the next where a waiter cannot be told") {
+TEST("a block goes on to the next waiter where the first cannot be notified") {
     const auto pool = SharedFixedPool::create(options_for(64, 1));
     const Block block = pool->try_acquire();
     const auto gone = std::make_shared<CountingWaiter>();
@@ -221,7 +221,7 @@ constexpr int forks = 0;  // Its own allocator is not safe over fork, and hangs 
 constexpr int forks = 50;
 #endif
 
-TEST("a child forked while threads use the pool can use it, and waits for nobody") {
+TEST("a child forked while threads use the pool can use it without waiting for them") {
     const auto pool = SharedFixedPool::create(options_for(64, 2));
     std::atomic<bool> stop{false};
     std::vector<std::thread> threads;

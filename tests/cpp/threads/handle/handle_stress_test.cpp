@@ -57,7 +57,7 @@ struct Users {
         one.block.verify();
         CHECK(pool->free(one.handle) != 0);
         pool->release(block.start);
-        // Somebody may look at it at this moment.
+        // Another thread may look at it at this moment.
         while (pool->free(one.handle) != 0) std::this_thread::yield();
         stale = one.handle;
     }
@@ -98,7 +98,7 @@ struct Users {
 
 }  // namespace
 
-TEST("threads that free each other's handles, look up live and stale ones, trim and check") {
+TEST("threads free each other's handles, look up live and stale ones, trim and check") {
     Users users;
     stress::use_amid_upkeep(users, stress::steps(200000));
     for (int i = 0; i < 50; ++i) CHECK(users.pool->acquire(8) != 0);
@@ -109,7 +109,7 @@ TEST("a pool may be closed while threads use it") {
     stress::close_amid_use<Users>(stress::steps(400));
 }
 
-TEST("a pool whose last handle goes while threads end their holds ends once and whole") {
+TEST("a pool whose last handle goes while threads end their holds ends exactly once") {
     for (int round = 0; round < stress::steps(1000); ++round) {
         Users users;
         std::array<std::vector<std::byte*>, 2> held;
@@ -127,7 +127,7 @@ TEST("a pool whose last handle goes while threads end their holds ends once and 
     }
 }
 
-TEST("children of a fork amid threads that allocate do as they like and exit") {
+TEST("a child forked while threads allocate can use the pool and exit") {
     Users users;
     stress::Crew crew;
     stress::fork_amid_use(users, crew, [&] {

@@ -28,7 +28,7 @@ std::atomic<int> ended = 0;
 
 }  // namespace
 
-TEST("a full handle pool says how many blocks would have done") {
+TEST("a full handle pool says how many blocks are large enough") {
     const auto pool = SharedHandlePool::create(options_for({{64, 2}, {256, 1}}));
     pool->acquire(100);
     CHECK_THROWS(Exhausted,
@@ -40,7 +40,7 @@ TEST("a full handle pool says how many blocks would have done") {
     CHECK_EQUAL(pool->figures().failures, 1U);
 }
 
-TEST("a stale handle and one of another pool are told apart, and both refused") {
+TEST("a stale handle and a foreign handle are refused with different errors") {
     const auto pool = SharedHandlePool::create(options_for({{64, 2}}));
     const auto other = SharedHandlePool::create(options_for({{64, 2}}));
     const Handle handle = pool->acquire(1);
@@ -54,7 +54,7 @@ TEST("a stale handle and one of another pool are told apart, and both refused") 
     CHECK_EQUAL(other->live_blocks(), 1U);
 }
 
-TEST("pools that come and go never give a handle twice") {
+TEST("no two pools of a process give the same handle") {
     std::set<Handle> given;
     for (int i = 0; i < 300; ++i) {
         const std::size_t blocks = static_cast<std::size_t>(1 + i % 7);
@@ -65,7 +65,7 @@ TEST("pools that come and go never give a handle twice") {
     }
 }
 
-TEST("a pool that can't be made gives its numbers back") {
+TEST("a pool whose construction fails gives its numbers back") {
     FakePages pages;
     for (int i = 0; i < 40000; ++i) {
         pages.fail_after(static_cast<std::size_t>(i % 2));
@@ -83,7 +83,7 @@ TEST("numbers run out, and come back") {
     const auto fill = [&] {
         for (int i = 0; i < 200; ++i) pools.push_back(SharedHandlePool::create(options_for(sizes)));
     };
-    CHECK_THROWS(Exhausted, "numbers that tell handles apart are in use", fill());
+    CHECK_THROWS(Exhausted, "table numbers of handles are in use", fill());
     CHECK(pools.size() > 120);
     pools.clear();
     CHECK(SharedHandlePool::create(options_for(sizes))->acquire(1) > 0);
@@ -125,7 +125,7 @@ TEST("a closed pool keeps its live handles, and gives its memory back with the l
     pool->close();
 }
 
-TEST("whoever must know is told of each block whose use ends") {
+TEST("`ending` is called for each block whose use ends") {
     auto options = options_for({{64, 4}});
     options.ending = [](const void*) { ++ended; };
     {

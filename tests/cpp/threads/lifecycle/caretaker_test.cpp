@@ -41,7 +41,7 @@ TEST("a pool decays again and again until it is removed") {
     Caretaker::instance().remove(second);
 }
 
-TEST("a pool that nobody uses any more gives its pages back") {
+TEST("an idle pool gives its pages back") {
     SharedSlabPoolOptions options;
     options.background = true;
     options.spans.decay_milliseconds = 40;

@@ -39,15 +39,15 @@ void check_things() {
 
 }  // namespace
 
-TEST("an object begins at its place in a page, and has room for all of it") {
+TEST("an object begins at its place in a page, and all of it has memory") {
     check_things<1>();
     check_things<4096 - 0x140 - sizeof(void*)>();
     check_things<4096>();
     check_things<100'000>();
 }
 
-TEST("a slab pool lies where no size class waits for what it has just stored") {
-    // Something of an odd size before each: left to malloc, they would lie anywhere.
+TEST("a slab pool's place in its page makes no size class wait for its own stores") {
+    // A block of an odd size before each: with plain malloc the pools would lie anywhere.
     for (std::size_t odd = 8; odd < 4096; odd = odd * 3 + 8) {
         const std::vector<char> before(odd);
         const auto pool = SharedSlabPool::create();

@@ -50,7 +50,7 @@ TEST("an address leads to the pool whose memory it is in") {
     CHECK(PoolListing::find(nullptr).get() == nullptr);
 }
 
-TEST("a pool without handles is found as long as a block lives, and what is found stays") {
+TEST("a pool without handles is found while a block lives, and a found pool stays") {
     std::byte* block = nullptr;
     SharedFixedPool* raw = nullptr;
     {

@@ -47,7 +47,7 @@ struct Users : Backing, stress::FilledUsers<SharedReservePool> {
 
 }  // namespace
 
-TEST("threads that free each other's blocks while others wait and resize and the backing fails") {
+TEST("threads free each other's blocks while others wait and resize and the backing pool fails") {
     Users users;
     // Where other programs have the processors, threads may come so seldom that none has to wait.
     for (int round = 0; round < 10 && users.pool->figures().waits == 0; ++round) {
@@ -62,11 +62,11 @@ TEST("a pool may be closed while threads use it, wait for it and resize it") {
     stress::close_amid_use<Users>(stress::steps(400));
 }
 
-TEST("a pool whose last handle goes while threads release ends once and whole") {
+TEST("a pool whose last handle goes while threads release ends exactly once") {
     stress::drop_amid_release<Users>(stress::steps(1000));
 }
 
-TEST("children of a fork amid threads that wait and draw on pools do as they like and exit") {
+TEST("a child forked while threads wait and draw on pools can use them and exit") {
     const auto slabs = SharedSlabPool::create();
     SharedBuddyPoolOptions options;
     options.capacity = 64 << 10;

@@ -31,7 +31,7 @@ PoolHandle<SharedReservePool> make(MoodyPool& backing, std::size_t reserve) {
     return SharedReservePool::create(options_for(reserve), backing, backing);
 }
 
-/// A pool whose only block is out, and somebody who waits for it.
+/// A pool whose only block is live, and a waiter.
 struct Awaited {
     Awaited() {
         backing.failing_percent = 100;
@@ -107,7 +107,7 @@ TEST("a request asks the backing pool first and the reserve next") {
     pool->check();
 }
 
-TEST("those who wait are served in their order, and nobody overtakes them") {
+TEST("waiters are served in their order, and nobody overtakes them") {
     MoodyPool backing;
     const auto pool = make(backing, 1);
     backing.failing_percent = 100;
@@ -129,7 +129,7 @@ TEST("those who wait are served in their order, and nobody overtakes them") {
     pool->check();
 }
 
-TEST("what the backing pool has by now goes to those who wait before anybody else") {
+TEST("a block that the backing pool has again goes to the waiters first") {
     Awaited awaited;
     auto& [backing, pool, block, waiter] = awaited;
     backing.failing_percent = 0;
@@ -165,7 +165,7 @@ TEST("the reserve shrinks at once, and grows as far as it can") {
     pool->check();
 }
 
-TEST("a closed pool tells those who wait, and its blocks go back to the backing pool") {
+TEST("a closed pool notifies the waiters, and its blocks go back to the backing pool") {
     Awaited awaited;
     auto& [backing, pool, block, waiter] = awaited;
     pool->close();
@@ -178,7 +178,7 @@ TEST("a closed pool tells those who wait, and its blocks go back to the backing 
     pool->check();
 }
 
-TEST("a live block keeps a pool without handles, and ends it") {
+TEST("a live block keeps a pool without handles, and its release ends the pool") {
     MoodyPool backing;
     SharedReservePool* raw = nullptr;
     Block block;
@@ -203,7 +203,7 @@ TEST("a caller that may wait never fails while the backing pool fails at random"
         std::mt19937 random{seed};
         std::vector<Block> held;
         for (int i = 0; i < 3000; ++i) {
-            // Nobody who waits holds a block, or all could wait for each other.
+            // A waiter holds no block, or all could wait for each other.
             const Block block = wait_and_look(*pool);
             if (!block) {
                 ++failures;

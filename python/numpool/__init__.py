@@ -1,6 +1,50 @@
-"""Memory pools for Python and NumPy: pooled buffers in constant time.
+"""Memory pools for Python and NumPy.
 
-``tracemalloc_domain`` is the domain in which tracemalloc records the blocks in use.
+NumPy's arrays from a pool, in the whole process (or, without a change to the program, by
+``numpool run program.py``):
+
+>>> import numpy as np
+>>> import numpool
+>>> slabs = numpool.install()
+>>> a = np.ones((1000, 1000))
+>>> numpool.owner(a) is slabs
+True
+>>> numpool.uninstall()
+
+A bounded number of buffers, for a camera, a server, a queue:
+
+>>> pool = numpool.FixedPool("64KiB", blocks=4, name="frames")
+>>> with pool.acquire() as buffer:
+...     frame = buffer.array("u1", (256, 256))
+...     frame[:] = 128
+...     print(pool)
+<FixedPool 'frames': 1 of 4 blocks of 64 KiB in use>
+
+Arrays within a limit:
+
+>>> bounded = numpool.SlabPool(limit="1MiB", name="small")
+>>> bounded.empty(10**6)
+Traceback (most recent call last):
+numpool.PoolExhausted: SlabPool 'small': 8000000 bytes (7.63 MiB) requested, 0 bytes of a limit of
+1 MiB in use; release blocks or raise the limit ...
+
+Which pool:
+
+FixedPool     equal blocks, a bounded number of them; callers may wait for one
+SlabPool      blocks and arrays of any size, within a limit or without
+Arena         what lives and dies together: a request, a frame, a parse
+BuddyPool     a bounded region, cut into powers of two that merge again
+HandlePool    blocks behind integers that know when they are stale
+ReservePool   some blocks of another pool, kept for when it refuses
+ObjectPool    Python objects that are built once; ArrayPool, arrays
+
+``use`` has NumPy allocate from a pool in a block of code, ``install`` in the process; ``owner``
+tells the pool of an array; each pool has ``stats()`` and, to print, ``summary()``.
+
+tracemalloc finds pooled memory like any other: a snapshot and ``get_traced_memory()`` include it.
+Arrays that NumPy allocates from a pool are in NumPy's domain, ``numpy.lib.tracemalloc_domain``;
+buffers, and the arrays on them, are in ``numpool.tracemalloc_domain``. Buffers of an Arena are in
+neither, since their end is not reported to tracemalloc.
 """
 
 import typing as _typing

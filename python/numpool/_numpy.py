@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from types import EllipsisType
+from types import EllipsisType, TracebackType
 from typing import Any, TypeVar, cast
 
 from numpool import _core
@@ -146,14 +147,36 @@ def install(
     those who made them. Another package that took the same place earlier serves again after
     ``uninstall``.
 
+    Where the pool has a limit, ``sys.excepthook`` is wrapped, so that an uncaught MemoryError names
+    the pool and its limit.
+
     ``tune_malloc`` also tells glibc's malloc, process-wide, to keep freed memory for what does not
     pass through NumPy's allocator, like LAPACK's workspaces; ValueError where malloc is another.
     """
     if tune_malloc not in (True, False):
         raise TypeError(f"tune_malloc must be True or False, not {tune_malloc!r}")
     pool = _core.default_pool() if pool is None else pool
-    _core._install(pool, fallback, tune_malloc)
+    if _core._install(pool, fallback, tune_malloc):
+        _name_limit()
     return pool
+
+
+def _name_limit() -> None:
+    """Wrap ``sys.excepthook``, so that an uncaught MemoryError names the pool and its limit."""
+    before = sys.excepthook
+    if getattr(before, "__qualname__", "").startswith(_name_limit.__qualname__):
+        return
+
+    def name_limit(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, MemoryError) and sys.version_info >= (3, 11):
+            refusal = _core._take_refusal()
+            if refusal is not None:
+                error.add_note(f"numpool: {refusal}")
+        before(kind, error, traceback)
+
+    sys.excepthook = name_limit
 
 
 def uninstall() -> None:

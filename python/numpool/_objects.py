@@ -19,28 +19,30 @@ _Object = TypeVar("_Object")
 
 @dataclass(frozen=True)
 class ObjectStats:
-    """The figures of a pool of objects at one moment."""
+    """The figures of a pool of objects at one moment.
+
+    size      how many objects may be out at once
+    taken     how many are
+    idle      objects that wait to be taken again
+    peak      the most that ``taken`` has been
+    takes     loans so far
+    built     calls of the factory that returned an object
+    waits     requests that had to wait
+    failures  requests that were refused
+    kept      objects that were not used again since somebody else still referred to them
+    dropped   objects that were not used again since their reset failed or could not restore them
+    """
 
     size: int
-    """How many objects may be out at once."""
     taken: int
-    """How many are."""
     idle: int
-    """Objects that wait to be taken again."""
     peak: int
-    """The most that ``taken`` has been."""
     takes: int
-    """Loans so far."""
     built: int
-    """Calls of the factory that returned an object."""
     waits: int
-    """Requests that had to wait."""
     failures: int
-    """Requests that were refused."""
     kept: int
-    """Objects that were not used again since somebody else still referred to them."""
     dropped: int
-    """Objects that were not used again since their reset failed or could not restore them."""
 
 
 class Loan(Generic[_Object]):
@@ -192,11 +194,7 @@ class ObjectPool(Generic[_Object]):
         try:
             permit = self._places.acquire(timeout=timeout)
         except PoolExhausted:
-            one, none = ("it", "it was not") if self.size == 1 else ("one", "none was")
-            advice = f"return {one}, or wait with take(timeout=...)"
-            if timeout != 0:
-                advice = f"{none} returned within {timeout} seconds"
-            raise PoolExhausted(f"{self._all_out()}: {advice}") from None
+            raise PoolExhausted(f"{self._all_out()}: {self._advice(timeout)}") from None
         except PoolClosed:
             raise self._is_closed() from None
         return self._lend(permit, id(sys._getframe(1)))
@@ -209,13 +207,16 @@ class ObjectPool(Generic[_Object]):
             raise self._is_closed() from None
         return None if permit is None else self._lend(permit, id(sys._getframe(1)))
 
-    async def take_async(self) -> Loan[_Object]:
+    async def take_async(self, *, timeout: float | None = None) -> Loan[_Object]:
         """Lend an object, waiting in the event loop: ``with await pool.take_async() as x``.
 
-        It stands in the same queue as threads do. Cancelling loses nothing.
+        It waits for ever, or raises PoolExhausted after so many seconds, stands in the same queue
+        as threads do, and loses nothing where it is cancelled.
         """
         try:
-            permit = await self._places.acquire_async()
+            permit = await self._places.acquire_async(timeout=timeout)
+        except PoolExhausted:
+            raise PoolExhausted(f"{self._all_out()}: {self._advice(timeout)}") from None
         except PoolClosed:
             raise self._is_closed() from None
         return self._lend(permit, id(sys._getframe(1)))
@@ -268,6 +269,12 @@ class ObjectPool(Generic[_Object]):
             return f"{self.title}: its only object is taken"
         return f"{self.title}: all {self.size} objects are taken"
 
+    def _advice(self, timeout: float | None) -> str:
+        one, none = ("it", "it was not") if self.size == 1 else ("one", "none was")
+        if timeout == 0:
+            return f"return {one}, or wait with take(timeout=...)"
+        return f"{none} returned within {timeout} seconds"
+
     def _is_closed(self) -> PoolClosed:
         return PoolClosed(f"{self.title} is closed and takes no more requests")
 
@@ -293,6 +300,18 @@ class ObjectPool(Generic[_Object]):
             kept=operator.index(self._kept),
             dropped=operator.index(self._dropped),
         )
+
+    def summary(self) -> str:
+        """The pool's figures as a table to print. For programs there is ``stats()``."""
+        from numpool import _summary
+
+        return _summary.text_of_objects(self)
+
+    def _repr_html_(self) -> str:
+        """The summary for a notebook."""
+        from numpool import _summary
+
+        return _summary.html_of_objects(self)
 
     def check(self) -> None:
         """Walk everything the pool knows; raise PoolError that says what is broken, if anything."""

@@ -5,67 +5,118 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+class _OlderNames:
+    """Names that fields had before, each easily taken for another."""
+
+    live_bytes: int
+    total_blocks: int
+    total_bytes: int
+    reused: int
+
+    @property
+    def requested(self) -> int:
+        """An older name of ``live_bytes``."""
+        return self.live_bytes
+
+    @property
+    def requests(self) -> int:
+        """An older name of ``total_blocks``."""
+        return self.total_blocks
+
+    @property
+    def asked(self) -> int:
+        """An older name of ``total_bytes``."""
+        return self.total_bytes
+
+    @property
+    def hits(self) -> int:
+        """An older name of ``reused``."""
+        return self.reused
+
+
 @dataclass(frozen=True)
-class ClassStats:
-    """The figures of one size class, or of all blocks in spans: too large for any, or grown."""
+class ClassStats(_OlderNames):
+    """The figures of one size class, or of all blocks in spans: too large for any, or grown.
+
+    block_size      bytes in a block; 0 for blocks in spans
+    live_bytes      bytes of live blocks, as they were asked for
+    in_use          bytes of live blocks, as the pool rounds them
+    cached          bytes that hold pages and are in no live block
+    committed       bytes that hold pages, as far as the pool knows
+    mapped          bytes of addresses that the class takes
+    blocks          live blocks
+    total_blocks    blocks handed out so far
+    total_bytes     their bytes, as they were asked for
+    reused          of those blocks, how many were at hand; of blocks in spans, how many needed no
+                    new pages
+
+    Older names of ``live_bytes``, ``total_blocks``, ``total_bytes`` and ``reused`` go on working:
+    ``requested``, ``requests``, ``asked`` and ``hits``.
+    """
 
     block_size: int
-    """Bytes in a block; 0 for blocks in spans."""
-    requested: int
-    """Bytes of live blocks, as they were asked for."""
+    live_bytes: int
     in_use: int
-    """Bytes of live blocks, as the pool rounds them."""
     cached: int
-    """Bytes that hold pages and are in no live block."""
     committed: int
-    """Bytes that hold pages, as far as the pool knows."""
     mapped: int
-    """Bytes of addresses that the class takes."""
     blocks: int
-    """Live blocks."""
-    requests: int
-    """Blocks handed out so far."""
-    asked: int
-    """Their bytes, as they were asked for."""
-    hits: int
-    """Of those, blocks that were at hand; of blocks in spans, those that needed no new pages."""
+    total_blocks: int
+    total_bytes: int
+    reused: int
 
 
 @dataclass(frozen=True)
-class PoolStats:
-    """A pool's figures at one moment."""
+class PoolStats(_OlderNames):
+    """A pool's figures at one moment.
 
-    requested: int
-    """Bytes of live blocks, as they were asked for."""
+    Live, bytes first:
+
+    live_bytes      bytes of live blocks, as they were asked for
+    in_use          bytes of live blocks, as the pool rounds them: what ``limit`` bounds
+    peak            the most that ``in_use`` has been, since the start or ``reset_peak()``
+    limit           what ``in_use`` may reach; None if nothing bounds it
+    blocks          live blocks
+
+    Memory that the pool holds:
+
+    cached          bytes that hold pages and are in no live block
+    committed       bytes that hold pages, as far as the pool knows
+    peak_committed  the most that was ever committed; a slab pool counts its slabs whole
+    mapped          bytes of addresses that it has taken; they cost nothing until they are used
+
+    So far, in all:
+
+    total_blocks    blocks handed out
+    total_bytes     their bytes, as they were asked for
+    reused          of those blocks, how many had been used before
+    growths         how often the pool took more address space
+    waits           requests that had to wait
+    failures        requests that were refused
+
+    By size, for the pools that have sizes:
+
+    classes         the same for each size class that was ever used, as ClassStats
+    spans           the same for blocks in spans, too large for a class or grown; a SlabPool's
+
+    Older names of ``live_bytes``, ``total_blocks``, ``total_bytes`` and ``reused`` go on working:
+    ``requested``, ``requests``, ``asked`` and ``hits``.
+    """
+
+    live_bytes: int
     in_use: int
-    """Bytes of live blocks, as the pool rounds them."""
     peak: int
-    """The most that ``in_use`` has been."""
     cached: int
-    """Bytes that hold pages and are in no live block."""
     committed: int
-    """Bytes that hold pages, as far as the pool knows."""
     peak_committed: int
-    """The most that was ever committed; a slab pool counts its slabs whole."""
     mapped: int
-    """Bytes of addresses the pool has taken; they cost nothing until they are used."""
     limit: int | None
-    """What ``in_use`` may reach; None if nothing bounds it."""
     blocks: int
-    """Live blocks."""
-    requests: int
-    """Blocks handed out so far."""
-    asked: int
-    """Their bytes, as they were asked for."""
-    hits: int
-    """Of those, blocks that had been used before."""
+    total_blocks: int
+    total_bytes: int
+    reused: int
     growths: int
-    """How often the pool took more address space."""
     waits: int
-    """Requests that had to wait."""
     failures: int
-    """Requests that were refused."""
     classes: tuple[ClassStats, ...] = ()
-    """The same by size class, of those that were ever used; a slab pool's."""
     spans: ClassStats | None = None
-    """The same of blocks in spans, too large for a class or grown; a slab pool's."""

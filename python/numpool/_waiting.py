@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Generator
+from types import TracebackType
+from typing import Any, cast
 
 from numpool._core import Buffer, FixedPool, ReservePool, _Request
 
@@ -36,19 +39,77 @@ class _Wake:
             self.woken.set_result(None)
 
 
-async def acquire_async(pool: FixedPool | ReservePool) -> Buffer:
+class Acquisition(Coroutine[Any, Any, Buffer]):
+    """A buffer to wait for: ``await`` it, or enter it as an ``async with`` block."""
+
+    __slots__ = ("__weakref__", "_buffer", "_coroutine")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Buffer]) -> None:
+        self._coroutine = coroutine
+        self._buffer: Buffer | None = None
+
+    def __await__(self) -> Generator[Any, Any, Buffer]:
+        """Wait, and return the buffer."""
+        return self._coroutine.__await__()
+
+    def send(self, value: Any, /) -> Any:
+        """As a coroutine does."""
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """As a coroutine does."""
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        """As a coroutine does."""
+        self._coroutine.close()
+
+    async def __aenter__(self) -> Buffer:
+        """Wait, and return the buffer."""
+        self._buffer = await self._coroutine
+        return self._buffer
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Give the buffer up, as its own ``with`` block does."""
+        cast(Buffer, self._buffer).__exit__(kind, error, traceback)
+
+
+def acquire_async(pool: FixedPool | ReservePool, timeout: float | None) -> Acquisition:
     """``FixedPool.acquire_async``: see there."""
+    return Acquisition(_acquire(pool, timeout))
+
+
+async def _acquire(pool: FixedPool | ReservePool, timeout: float | None) -> Buffer:
+    loop = asyncio.get_running_loop()
+    deadline = None if timeout is None else loop.time() + timeout
     while True:
-        wake = _Wake(asyncio.get_running_loop())
+        wake = _Wake(loop)
         request = _Request(pool, wake)
         try:
             buffer = request.take()
             if buffer is None:
-                while request.look_elsewhere() and not wake.woken.done():
-                    await asyncio.wait((wake.woken,), timeout=LOOK_EVERY)
-                await wake.woken
+                await _woken(request, wake, deadline)
                 buffer = request.take()
             if buffer is not None:
                 return buffer
+            if timeout is not None and not wake.woken.done():
+                request.refuse(timeout)
         finally:
             request.cancel()
+
+
+async def _woken(request: _Request, wake: _Wake, deadline: float | None) -> None:
+    """Returns when the request has an answer, or at the deadline."""
+    while not wake.woken.done():
+        left = None if deadline is None else deadline - wake.loop.time()
+        if left is not None and left <= 0:
+            return
+        if request.look_elsewhere():
+            left = LOOK_EVERY if left is None else min(left, LOOK_EVERY)
+        if not wake.woken.done():
+            await asyncio.wait((wake.woken,), timeout=left)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import shutil
@@ -143,17 +142,8 @@ def documented(name: str, thing: object) -> bool:
 
 
 def documented_fields(cls: type) -> set[str]:
-    """Fields with a text of their own behind them, which is in the source only."""
-    [definition] = ast.parse(inspect.getsource(cls)).body
-    assert isinstance(definition, ast.ClassDef)
-    return {
-        field.target.id
-        for field, text in zip(definition.body, definition.body[1:], strict=False)
-        if isinstance(field, ast.AnnAssign)
-        and isinstance(field.target, ast.Name)
-        and isinstance(text, ast.Expr)
-        and isinstance(text.value, ast.Constant)
-    }
+    """Fields with a line of their own in the class's docstring, which help() shows."""
+    return set(re.findall(r"^(\w+)  +\S", inspect.getdoc(cls) or "", re.MULTILINE))
 
 
 def undocumented(name: str) -> Iterator[str]:

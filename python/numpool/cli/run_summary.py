@@ -87,15 +87,15 @@ def gather(
         seconds=ended - settings["clock"],
         pool=settings["pool"],
         installed=stats is not None,
-        asked=0 if stats is None else stats.asked,
-        requests=0 if stats is None else stats.requests,
-        hits=0 if stats is None else stats.hits,
+        asked=0 if stats is None else stats.total_bytes,
+        requests=0 if stats is None else stats.total_blocks,
+        hits=0 if stats is None else stats.reused,
         failures=0 if stats is None else stats.failures,
         limit=settings["limit"],
         live=0 if stats is None else stats.in_use,
         peak_live=0 if stats is None else stats.peak,
         peak_held=0 if stats is None else stats.peak_committed,
-        rounded=sum(one.requests * one.block_size - one.asked for one in every),
+        rounded=sum(one.total_blocks * one.block_size - one.total_bytes for one in every),
         cached=0 if stats is None else stats.cached,
         peak_resident=peak_resident(),
         page_faults=usage.ru_minflt
@@ -108,9 +108,9 @@ def gather(
         children_peak_resident=resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
         own_pool=own_pool(pool),
         sizes=[
-            SizeFigures(one.block_size, one.requests, one.asked, one.hits)
+            SizeFigures(one.block_size, one.total_blocks, one.total_bytes, one.reused)
             for one in (*every, *([spans] if spans else []))
-            if one.requests
+            if one.total_blocks
         ],
     )
 

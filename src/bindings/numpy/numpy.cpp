@@ -52,7 +52,8 @@ py::object default_handler() {
     return py::reinterpret_borrow<py::object>(shared.load());
 }
 
-void install(const py::object& pool, const py::object& fallback, bool tune_malloc) {
+/// Whether the pool has a limit, so that it may refuse what the machine could give.
+bool install(const py::object& pool, const py::object& fallback, bool tune_malloc) {
     require_numpy();
     Pool& serving = to_open_pool(pool);
     if (tune_malloc) pages::keep_heap();
@@ -61,6 +62,14 @@ void install(const py::object& pool, const py::object& fallback, bool tune_mallo
     pool.inc_ref();
     if (py::isinstance<Pool>(fallback)) fallback.inc_ref();
     if (!tune_malloc) without_gil(pages::release_heap);
+    return serving.figures().limit != threads::PoolFigures::no_limit;
+}
+
+/// The error text of the last request that the process's pool refused; None if there was none.
+py::object take_refusal() {
+    const ProcessHandler* const pools = ProcessHandler::serving();
+    const std::string text = pools == nullptr ? std::string{} : pools->take_refusal();
+    return text.empty() ? py::object{py::none{}} : py::str{text};
 }
 
 void uninstall() {
@@ -97,10 +106,13 @@ void register_numpy(py::module_& module) {
         "of\n"
         "bytes, or an address. A view tells the pool of what it shows. Where pools hand on each "
         "other's\n"
-        "memory it is the one that handed it out; for an address, the one whose memory it is.");
+        "memory it is the one that handed it out; for an address, the one whose memory it is.\n"
+        "This is the function to use; pool_of() is for code that must refuse what is no array.");
     module.def("pool_of", &pool_of, py::arg("array"), py::pos_only(),
                "pool_of(array, /)\n--\n\n"
-               "owner() of an array, and a TypeError for what is no array nor a view of one.");
+               "owner() of an array, a Buffer or a memoryview, and a TypeError for anything else, "
+               "where\nowner() takes an int for an address. For code that must not mix these up; "
+               "else use owner().");
     module.def("current", &current,
                "current()\n--\n\n"
                "The pool that NumPy allocates from here and now, or None where that is not "
@@ -109,6 +121,8 @@ void register_numpy(py::module_& module) {
         "default_pool", [] { return object_of(&default_pool()); },
         "default_pool()\n--\n\n"
         "The pool that serves where no other was asked for. It lives as long as the process.");
+    module.def("_take_refusal", &take_refusal,
+               "_take_refusal()\n--\n\nThe text of the last refusal, or None.");
     module.def("_set_default_handler", &set_default_handler, "_set_default_handler()\n--\n\n");
     module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::arg("tune_malloc"),
                py::pos_only(), "_install(pool, fallback, tune_malloc, /)\n--\n\n");

@@ -197,8 +197,17 @@ void warn_of_order(PyObject* self) {
     if (raised != 0) throw py::error_already_set{};
 }
 
-PyObject* exit(PyObject* self, PyObject* const*, Py_ssize_t) {
-    return guarded<PyObject*>(nullptr, [self] {
+/// Adds what NumPy's MemoryError leaves out: the pool, its limit and what to do. Exceptions of
+/// Python 3.10 take no notes.
+void note_refusal(py::handle error, PyObject* handler) {
+    if (PyErr_GivenExceptionMatches(error.ptr(), PyExc_MemoryError) == 0) return;
+    if (!py::hasattr(error, "add_note")) return;
+    const std::string text = NumpyHandler::in(handler)->take_refusal();
+    if (!text.empty()) error.attr("add_note")("numpool: " + text);
+}
+
+PyObject* exit(PyObject* self, PyObject* const* exception, Py_ssize_t count) {
+    return guarded<PyObject*>(nullptr, [&] {
         const py::object blocks = blocks_here();
         // A context that was copied holds the same blocks, and may be in another thread.
         const CriticalSection section{open_blocks};
@@ -214,6 +223,7 @@ PyObject* exit(PyObject* self, PyObject* const*, Py_ssize_t) {
         Py_CLEAR(place.block->token);
         forget_ended(blocks);
         if (place.next != nullptr) warn_of_order(self);
+        if (count > 1) note_refusal(exception[1], as_context(self)->handler);
         return Py_NewRef(Py_None);
     });
 }

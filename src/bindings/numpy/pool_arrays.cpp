@@ -9,7 +9,6 @@
 #include <type_traits>
 
 #include "base/error.hpp"
-#include "base/size_text.hpp"
 #include "bindings/numpy/numpy_handler.hpp"
 #include "bindings/pools/python_arena.hpp"
 #include "bindings/pools/python_buddy_pool.hpp"
@@ -20,7 +19,6 @@ namespace numpool::bindings {
 namespace {
 
 using threads::Pool;
-using threads::PoolFigures;
 
 /// Has NumPy allocate through a handler while it lives.
 class AllocatingFrom {
@@ -52,14 +50,6 @@ class AllocatingFrom {
     PyObject* before_;
 };
 
-std::string refusal(const Pool& pool, const std::string& what) {
-    const PoolFigures figures = pool.figures();
-    std::string text = pool.title() + ": " + what + " " + size_to_text(figures.in_use);
-    if (figures.limit != PoolFigures::no_limit)
-        text += " of a limit of " + size_to_text(figures.limit);
-    return text + " in use";
-}
-
 void require_open(const Pool& pool) {
     if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
 }
@@ -82,6 +72,11 @@ constinit Maker empty{"empty", {"shape", "dtype", nullptr}};
 constinit Maker zeros{"zeros", {"shape", "dtype", nullptr}};
 constinit Maker full{"full", {"shape", "fill_value", "dtype"}};
 constinit Maker array{"array", {"object", "dtype", nullptr}};
+constinit Maker ones{"ones", {"shape", "dtype", nullptr}};
+constinit Maker empty_like{"empty_like", {"prototype", "dtype", nullptr}};
+constinit Maker zeros_like{"zeros_like", {"a", "dtype", nullptr}};
+constinit Maker ones_like{"ones_like", {"a", "dtype", nullptr}};
+constinit Maker full_like{"full_like", {"a", "fill_value", "dtype"}};
 
 PyObject* function_of(Maker& maker) {
     PyObject* known = maker.function.load(std::memory_order_acquire);
@@ -151,10 +146,11 @@ PyObject* make(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObjec
             return made.release().ptr();
         } catch (py::error_already_set& error) {
             // Code of the user's, an object's __array__ say, may raise it for reasons of its own.
-            const bool refused = NumpyHandler::in(handler.ptr())->refused();
-            if (!refused || !error.matches(PyExc_MemoryError)) throw;
+            if (!error.matches(PyExc_MemoryError)) throw;
+            const std::string refusal = NumpyHandler::in(handler.ptr())->take_refusal();
+            if (refusal.empty()) throw;
             require_open(pool);  // Another thread may have closed it meanwhile.
-            throw Exhausted{refusal(pool, std::string{py::str(error.value())} + ";")};
+            throw Exhausted{refusal + " (" + std::string{py::str(error.value())} + ")"};
         }
     });
 }
@@ -176,11 +172,21 @@ void add_array_methods(py::handle type) {
         method<SomePool, zeros>("zeros($self, /, shape, dtype=None)\n--\n\n"
                                 "An ndarray like numpy.zeros's, its data in this pool; pages known "
                                 "to be zero are not\nwritten."),
+        method<SomePool, ones>("ones($self, /, shape, dtype=None)\n--\n\n"
+                               "An ndarray like numpy.ones's, its data in this pool."),
         method<SomePool, full>("full($self, /, shape, fill_value, dtype=None)\n--\n\n"
                                "An ndarray like numpy.full's, its data in this pool."),
         method<SomePool, array>("array($self, /, object, dtype=None)\n--\n\n"
                                 "An ndarray like numpy.array's, a copy of the object with its data "
                                 "in this pool."),
+        method<SomePool, empty_like>("empty_like($self, /, prototype, dtype=None)\n--\n\n"
+                                     "An ndarray like numpy.empty_like's, its data in this pool."),
+        method<SomePool, zeros_like>("zeros_like($self, /, a, dtype=None)\n--\n\n"
+                                     "An ndarray like numpy.zeros_like's, its data in this pool."),
+        method<SomePool, ones_like>("ones_like($self, /, a, dtype=None)\n--\n\n"
+                                    "An ndarray like numpy.ones_like's, its data in this pool."),
+        method<SomePool, full_like>("full_like($self, /, a, fill_value, dtype=None)\n--\n\n"
+                                    "An ndarray like numpy.full_like's, its data in this pool."),
     };
     add_methods(type, methods);
 }

@@ -17,13 +17,15 @@ namespace {
 using Block = FixedPool::Block;
 
 /// The one keyword these methods take, by itself or not at all.
-PyObject* timeout_argument(PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+PyObject* timeout_argument(const char* function, PyObject* const* arguments, Py_ssize_t count,
+                           PyObject* names) {
     if (count != 0)
-        throw py::type_error{"acquire() takes no positional arguments: write acquire(timeout=...)"};
+        throw py::type_error{std::string{function} + "() takes no positional arguments: write " +
+                             function + "(timeout=...)"};
     if (names == nullptr) return nullptr;
     if (PyTuple_GET_SIZE(names) != 1 ||
         PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, 0), "timeout") != 0) {
-        throw py::type_error{"acquire() takes only the keyword 'timeout'"};
+        throw py::type_error{std::string{function} + "() takes only the keyword 'timeout'"};
     }
     return arguments[0];
 }
@@ -32,13 +34,12 @@ template <class SomePool>
 PyObject* acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
     return guarded<PyObject*>(nullptr, [&] {
         auto& pool = pool_in<SomePool>(self);
-        PyObject* const timeout = timeout_argument(arguments, count, names);
+        PyObject* const timeout = timeout_argument("acquire", arguments, count, names);
         const auto deadline = timeout == nullptr ? std::nullopt : to_deadline(timeout);
         if (const Block block = pool.try_acquire()) return pool.hand_out(block);
         if (!deadline) pool.throw_exhausted(1, SomePool::usual_advice);
         if (const Block block = wait_for_block(pool, *deadline)) return pool.hand_out(block);
-        pool.throw_exhausted(1, ", and none was released within " +
-                                    std::string{py::str(py::handle{timeout})} + " seconds");
+        pool.throw_exhausted(1, in_vain(timeout));
     });
 }
 
@@ -81,11 +82,17 @@ PyObject* acquire_many(PyObject* self, PyObject* n) {
     });
 }
 
-PyObject* acquire_async(PyObject* self, PyObject*) {
+PyObject* acquire_async(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                        PyObject* names) {
     return guarded<PyObject*>(nullptr, [&] {
+        PyObject* timeout = timeout_argument("acquire_async", arguments, count, names);
+        if (timeout == nullptr) timeout = Py_None;
+        static_cast<void>(to_deadline(timeout));  // What is no timeout is refused now.
         const py::object acquire_async =
             py::module_::import("numpool._waiting").attr("acquire_async");
-        return calling_python([&] { return PyObject_CallOneArg(acquire_async.ptr(), self); });
+        return calling_python([&] {
+            return PyObject_CallFunctionObjArgs(acquire_async.ptr(), self, timeout, nullptr);
+        });
     });
 }
 
@@ -100,12 +107,14 @@ PyMethodDef methods[] = {
      "served in the order they came, hold up no other thread, and can be interrupted by Ctrl-C."},
     {"try_acquire", try_acquire<SomePool>, METH_NOARGS,
      "try_acquire($self, /)\n--\n\nA buffer on a free block, or None if there is none."},
-    {"acquire_async", acquire_async, METH_NOARGS,
-     "acquire_async($self, /)\n--\n\n"
-     "A coroutine that waits for a block without holding up its event loop, and returns a buffer.\n"
-     "It stands in the same queue as threads do; several loops may wait on one pool. Cancelling "
-     "it\n"
-     "loses no block; bound the wait with asyncio.timeout() or asyncio.wait_for()."},
+    {"acquire_async", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire_async)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "acquire_async($self, /, *, timeout=None)\n--\n\n"
+     "A coroutine that waits for a block without holding up its event loop, and returns a buffer:\n"
+     "`await pool.acquire_async()`, or `async with pool.acquire_async() as buffer`, which gives\n"
+     "the buffer up at its end. It waits for ever, or raises PoolExhausted after so many seconds.\n"
+     "It stands in the same queue as threads do; several loops may wait on one pool. Cancelling\n"
+     "it loses no block."},
 };
 
 PyMethodDef fixed_pool_methods[] = {

@@ -36,11 +36,11 @@ py::object stats(const SharedBuddyPool& pool) {
             py::module_::import("numpool._stats")
                 .attr("ClassStats")(
                     "block_size"_a = py::int_{order.block_size},
-                    "requested"_a = py::int_{order.requested}, "in_use"_a = py::int_{in_use},
+                    "live_bytes"_a = py::int_{order.requested}, "in_use"_a = py::int_{in_use},
                     "cached"_a = py::int_{unused}, "committed"_a = py::int_{in_use + unused},
                     "mapped"_a = py::int_{in_use + unused}, "blocks"_a = py::int_{order.live},
-                    "requests"_a = py::int_{order.requests}, "asked"_a = py::int_{order.asked},
-                    "hits"_a = py::int_{order.requests}));
+                    "total_blocks"_a = py::int_{order.requests}, "total_bytes"_a = py::int_{order.asked},
+                    "reused"_a = py::int_{order.requests}));
     }
     return stats_from(pool.figures(), py::tuple{orders});
 }

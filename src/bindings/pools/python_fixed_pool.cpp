@@ -22,8 +22,22 @@ FixedPool::~FixedPool() {
 
 void FixedPool::end_python_object() noexcept {
     if (!init_) return;
+    note_drop();
     close();
     drop_with_gil(init_);
+}
+
+void FixedPool::only_blocks_left() noexcept {
+    note_drop();
+}
+
+void FixedPool::note_drop() noexcept try {
+    const std::size_t blocks = closed() ? 0 : figures().blocks;
+    if (blocks == 0) return;
+    notice_.give_later(title() + " was dropped with " + std::to_string(blocks) +
+                       (blocks == 1 ? " block" : " blocks") +
+                       " out: keep the pool as long as its blocks are used, or close() it");
+} catch (...) {  // No memory for a warning.
 }
 
 PyObject* FixedPool::hand_out(Block block) {
@@ -143,6 +157,9 @@ Any thread may acquire, and release what another acquired. What a thread release
 without a lock: 256 KiB or an eighth of the pool at most, and one block at least. That serves all
 threads again before the pool grows, says that it is exhausted or lets anyone wait, on trim(), and
 when the thread ends. With several threads stats().peak may count what is at hand as in use.
+
+Dropping a pool that is not closed while blocks are in use gives a ResourceWarning, which Python shows
+with -X dev. Views and arrays stay valid.
 
 block_size  the size of a block, an int or a text like "64KiB"
 blocks      how many blocks there are from the start

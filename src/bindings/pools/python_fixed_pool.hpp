@@ -1,5 +1,6 @@
 #pragma once
 
+#include "bindings/pools/drop_notice.hpp"
 #include "bindings/pools/waiting.hpp"
 #include "bindings/python/python_pool.hpp"
 #include "threads/fixed/shared_fixed_pool.hpp"
@@ -22,7 +23,7 @@ class FixedPool final : public threads::SharedFixedPool, public WaitedPool {
         ": release one, wait with acquire(timeout=...), or allow more with max_blocks";
 
     /// The Exhausted of a request for so many blocks, with `advice` on what to do.
-    [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice);
+    [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice) override;
 
     PyObject* init() const noexcept { return init_.ptr(); }
     /// Nobody can reach the pool any more but by its blocks. They may be kept by what `init` refers
@@ -33,7 +34,12 @@ class FixedPool final : public threads::SharedFixedPool, public WaitedPool {
   private:
     ~FixedPool() override;
 
+    void only_blocks_left() noexcept override;
+    /// Warns, later, of blocks that are out while the pool is dropped.
+    void note_drop() noexcept;
+
     py::object init_;
+    DropNotice notice_;
 };
 
 }  // namespace numpool::bindings

@@ -22,7 +22,7 @@ class ReservePool final : public threads::SharedReservePool, public WaitedPool {
     static constexpr const char* usual_advice = ": release one, or wait with acquire(timeout=...)";
 
     /// The Exhausted of a request, with `advice` on what to do.
-    [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice);
+    [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice) override;
 
     // For the garbage collector, and for the end of the Python object: the backing pool's `init`
     // may keep blocks of this one.

@@ -115,7 +115,8 @@ to where the next one needs them: free memory serves any request that is no larg
 use the pool, and release what another acquired.
 
 limit       the most bytes that may be in use, an int or a text like "2GiB" or "50%"; a request beyond
-            it raises PoolExhausted
+            it raises PoolExhausted. NumPy, under use() or install(), raises MemoryError then, unless
+            the call names a fallback: a pool that serves what this one refuses
 cache       the most bytes that may be kept for later, by default a quarter of the memory this process
             may use
 huge_pages  ask for huge pages in blocks of 2 MiB and more, and for smaller ones once 128 MiB are in

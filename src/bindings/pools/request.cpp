@@ -53,6 +53,9 @@ class Request {
     /// then.
     bool look_elsewhere() noexcept { return pool_->look_elsewhere(); }
 
+    /// Throws the Exhausted of a request that has waited until its `timeout`.
+    void refuse(const py::object& timeout) { waited_.throw_exhausted(1, in_vain(timeout.ptr())); }
+
     /// Leaves the queue; a block that was granted and not taken goes to the next.
     void cancel() noexcept {
         Block block = std::exchange(granted_, Block{});
@@ -106,6 +109,8 @@ void register_request(py::module_& module) {
              py::arg("pool"), py::arg("wake"), py::pos_only())
         .def("take", &Request::take, "take(self)\n--\n\n")
         .def("look_elsewhere", &Request::look_elsewhere, "look_elsewhere(self)\n--\n\n")
+        .def("refuse", &Request::refuse, py::arg("timeout"), py::pos_only(),
+             "refuse(self, timeout, /)\n--\n\n")
         .def("cancel", &Request::cancel, "cancel(self)\n--\n\n");
 }
 

@@ -33,6 +33,11 @@ std::optional<Deadline> to_deadline(PyObject* timeout) {
                                         std::chrono::duration<double>{seconds});
 }
 
+std::string in_vain(PyObject* timeout) {
+    return ", and none was released within " + std::string{py::str(py::handle{timeout})} +
+           " seconds";
+}
+
 void return_unseen(WaitingPool& pool, Block block) noexcept {
     if (block.constructed) {
         pool.release(block.start);

@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "bindings/python/topics.hpp"
 #include "threads/waiting/waiting_pool.hpp"
@@ -15,6 +16,9 @@ using Deadline = std::optional<threads::Doorbell::Clock::time_point>;
 /// From a `timeout` argument: seconds from now, None for ever. Nothing where it is 0: don't wait.
 std::optional<Deadline> to_deadline(PyObject* timeout);
 
+/// What an error says of a request that has waited until its `timeout`.
+std::string in_vain(PyObject* timeout);
+
 /// Waits for a block without the GIL; an empty one where the time ran out. Throws Closed, and
 /// error_already_set where a signal handler raised; no block is lost then.
 threads::WaitingPool::Block wait_for_block(threads::WaitingPool& pool, const Deadline& deadline);
@@ -24,6 +28,9 @@ class WaitedPool {
   public:
     /// A Buffer on an acquired block. Where that fails the block goes back, and the error passes.
     virtual PyObject* hand_out(threads::WaitingPool::Block block) = 0;
+
+    /// Throws the Exhausted of a request for so many blocks, with `advice` on what to do.
+    [[noreturn]] virtual void throw_exhausted(std::size_t wanted, const std::string& advice) = 0;
 
   protected:
     ~WaitedPool() = default;

@@ -30,13 +30,13 @@ py::object stats_from(const PoolFigures& figures, const py::object& classes,
         figures.limit == PoolFigures::no_limit ? py::none{} : py::object{py::int_{figures.limit}};
     return py::module_::import("numpool._stats")
         .attr("PoolStats")(
-            "requested"_a = py::int_{figures.requested}, "in_use"_a = py::int_{figures.in_use},
+            "live_bytes"_a = py::int_{figures.requested}, "in_use"_a = py::int_{figures.in_use},
             "peak"_a = py::int_{figures.peak}, "cached"_a = py::int_{figures.cached},
             "committed"_a = py::int_{figures.committed},
             "peak_committed"_a = py::int_{figures.peak_committed},
             "mapped"_a = py::int_{figures.mapped}, "limit"_a = limit,
-            "blocks"_a = py::int_{figures.blocks}, "requests"_a = py::int_{figures.requests},
-            "asked"_a = py::int_{figures.asked}, "hits"_a = py::int_{figures.hits},
+            "blocks"_a = py::int_{figures.blocks}, "total_blocks"_a = py::int_{figures.requests},
+            "total_bytes"_a = py::int_{figures.asked}, "reused"_a = py::int_{figures.hits},
             "growths"_a = py::int_{figures.growths}, "waits"_a = py::int_{figures.waits},
             "failures"_a = py::int_{figures.failures}, "classes"_a = classes, "spans"_a = spans);
 }
@@ -46,11 +46,11 @@ py::object class_stats(const pools::ClassFigures& figures) {
     return py::module_::import("numpool._stats")
         .attr("ClassStats")(
             "block_size"_a = py::int_{figures.block_size},
-            "requested"_a = py::int_{figures.requested}, "in_use"_a = py::int_{figures.in_use},
+            "live_bytes"_a = py::int_{figures.requested}, "in_use"_a = py::int_{figures.in_use},
             "cached"_a = py::int_{figures.cached}, "committed"_a = py::int_{figures.committed},
             "mapped"_a = py::int_{figures.mapped}, "blocks"_a = py::int_{figures.blocks},
-            "requests"_a = py::int_{figures.requests}, "asked"_a = py::int_{figures.asked},
-            "hits"_a = py::int_{figures.hits});
+            "total_blocks"_a = py::int_{figures.requests}, "total_bytes"_a = py::int_{figures.asked},
+            "reused"_a = py::int_{figures.hits});
 }
 
 void add_methods(py::handle type, std::span<PyMethodDef> methods) {
@@ -138,6 +138,29 @@ object, a buffer, a view or an array.)"};
             "trim(self)\n--\n\n"
             "Give back to the system all pages that no live block needs, and return how many "
             "bytes.")
+        .def_property_readonly(
+            "used_bytes", [](const Pool& self) { return self.figures().in_use; },
+            "The bytes of live blocks, as the pool rounds them: stats().in_use.")
+        .def_property_readonly(
+            "peak_bytes", [](const Pool& self) { return self.figures().peak; },
+            "The most that used_bytes has been, since the start or since reset_peak().")
+        .def(
+            "reset_peak", [](Pool& self) { without_gil([&] { self.reset_peak(); }); },
+            "reset_peak(self)\n--\n\nLet peak_bytes and stats().peak_committed be the most from "
+            "now on.")
+        .def(
+            "summary",
+            [](const py::object& self) {
+                return py::module_::import("numpool._summary").attr("text_of")(self);
+            },
+            "summary(self)\n--\n\nThe pool's figures as a table to print. For programs there is "
+            "stats().")
+        .def(
+            "_repr_html_",
+            [](const py::object& self) {
+                return py::module_::import("numpool._summary").attr("html_of")(self);
+            },
+            "_repr_html_(self)\n--\n\nThe summary for a notebook.")
         .def(
             "close",
             [](Pool& self) {

@@ -129,6 +129,10 @@ class Arena {
     std::size_t peak() const noexcept { return peak_; }
     std::size_t mapped() const noexcept { return mapped_; }
     std::size_t peak_mapped() const noexcept { return peak_mapped_; }
+    void reset_peak() noexcept {
+        peak_ = in_use_;
+        peak_mapped_ = mapped_;
+    }
     /// How often it took an extent.
     std::size_t growths() const noexcept { return growths_; }
     std::size_t extents() const noexcept { return chunks_.size(); }

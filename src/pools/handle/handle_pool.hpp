@@ -45,6 +45,7 @@ class HandlePool {
     /// What may hold pages, and the most that it has been.
     std::size_t committed() const noexcept { return committed_; }
     std::size_t peak_committed() const noexcept { return peak_committed_; }
+    void reset_peak_committed() noexcept { peak_committed_ = committed_; }
     /// From the smallest size to the largest.
     const std::deque<HandleTable>& tables() const noexcept { return tables_; }
 

@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "pages/range/address_range.hpp"
+#include "pages/system/memory_limit.hpp"
 
 namespace numpool::pools {
 namespace {
@@ -136,6 +137,11 @@ void SlabCentre::note_peak() noexcept {
     peak_ = std::max(peak_, small_bytes_out_ + large_bytes());
 }
 
+void SlabCentre::reset_peak() noexcept {
+    peak_ = small_bytes_out_ + large_bytes();
+    bank_.reset_peak_committed();
+}
+
 [[gnu::cold]] std::string SlabCentre::title() const {
     return options_.name.empty() ? "SlabPool" : "SlabPool '" + options_.name + "'";
 }
@@ -157,8 +163,12 @@ void SlabCentre::note_peak() noexcept {
         case Refusal::limit:
             return text + "; release blocks or raise the limit";
         default:
-            return text + "; the system refuses more memory: release blocks";
+            break;
     }
+    const std::size_t most = pages::memory_limit();
+    if (bytes > most)
+        return text + "; that is more than the " + size_to_text(most) + " this process may use";
+    return text + "; the system refuses more memory" + (used == 0 ? "" : ": release blocks");
 }
 
 std::size_t SlabCentre::blocks_out() const noexcept {

@@ -95,6 +95,8 @@ class SlabCentre {
     std::string title() const;
     /// What an Exhausted says about the request for `bytes` that has just failed.
     std::string refusal_text(std::size_t bytes) const;
+    /// From here on the peaks are the most since now.
+    void reset_peak() noexcept;
     void note_failure() noexcept { ++failures_; }
     /// A request for a small block found none at hand.
     void note_miss(std::size_t size_class) noexcept { ++misses_[size_class]; }

@@ -131,6 +131,8 @@ class SpanBank {
 
     std::size_t limit() const noexcept { return bounds_.limit(); }
     SpanFigures figures() const noexcept;
+    /// From here on the figure is the most since now.
+    void reset_peak_committed() noexcept { peak_committed_ = bounds_.live() + cache_.bytes(); }
     std::size_t live() const noexcept { return bounds_.live(); }
     /// Bytes handed out without pages so far: where this stands still, pages were reused.
     std::size_t fresh() const noexcept { return fresh_; }

@@ -40,7 +40,7 @@ void SharedArena::check_each_time() const noexcept {
 #endif
 }
 
-[[gnu::cold]] std::string SharedArena::refusal(std::size_t bytes) const {
+[[gnu::cold]] std::string SharedArena::refusal_text(std::size_t bytes) const {
     return title() + ": " + size_to_text(bytes) + " requested, " + size_to_text(arena_->mapped()) +
            " taken so far" + source_->refusal_clause();
 }
@@ -64,7 +64,7 @@ SharedArena::Idle SharedArena::acquire(std::size_t bytes) {
     if (block.start != nullptr) return block;
     const Lock lock{mutex_};
     require_open();
-    throw Exhausted{refusal(bytes)};
+    throw Exhausted{refusal_text(bytes)};
 }
 
 SharedArena::Mark SharedArena::beginning() const noexcept {
@@ -167,6 +167,16 @@ PoolFigures SharedArena::figures() const {
 std::size_t SharedArena::trim() {
     const Lock lock{mutex_};
     return arena_ ? arena_->trim() : 0;
+}
+
+void SharedArena::reset_peak() noexcept {
+    const Lock lock{mutex_};
+    if (arena_) arena_->reset_peak();
+}
+
+[[gnu::cold]] std::string SharedArena::refusal(std::size_t bytes) const {
+    const Lock lock{mutex_};
+    return arena_ ? refusal_text(bytes) : title() + " is closed";
 }
 
 [[gnu::cold]] void SharedArena::check() const {

@@ -76,6 +76,7 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
     bool try_release(void* block, std::size_t bytes) noexcept final;
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept final;
     std::size_t usable_size(const void* block) const noexcept final;
+    std::string refusal(std::size_t bytes) const final;
     bool leaves_to_others(std::size_t) const noexcept final { return closed(); }
 
     bool is_current(std::uint64_t ticket) const noexcept final;
@@ -86,6 +87,7 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
 
     PoolFigures figures() const final;
     std::size_t trim() final;
+    void reset_peak() noexcept final;
     void check() const final;
 
     std::size_t chunk_size() const noexcept { return chunk_size_; }
@@ -111,7 +113,7 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
     virtual void name(Named&) const {}
     template <class Visit>
     void for_each_of_family(const Mark& since, Visit visit) const;
-    std::string refusal(std::size_t bytes) const;
+    std::string refusal_text(std::size_t bytes) const;
     std::size_t uses() const noexcept;
     /// In debug builds a check follows every operation, on arenas small enough for it.
     void check_each_time() const noexcept;

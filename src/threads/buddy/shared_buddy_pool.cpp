@@ -83,9 +83,18 @@ std::byte* SharedBuddyPool::checked(std::byte* block, std::size_t bytes) const {
     if (block != nullptr) return block;
     const Lock lock{mutex_};
     require_open();
-    throw Exhausted{title() + ": " + size_to_text(bytes) + " requested; of " +
-                    size_to_text(capacity_) + ", " + size_to_text(pool_->free_bytes()) +
-                    " are free, the largest block of them " + size_to_text(pool_->largest_free())};
+    throw Exhausted{refusal_text(bytes)};
+}
+
+[[gnu::cold]] std::string SharedBuddyPool::refusal_text(std::size_t bytes) const {
+    return title() + ": " + size_to_text(bytes) + " requested; of " + size_to_text(capacity_) +
+           ", " + size_to_text(pool_->free_bytes()) + " are free, the largest block of them " +
+           size_to_text(pool_->largest_free());
+}
+
+[[gnu::cold]] std::string SharedBuddyPool::refusal(std::size_t bytes) const {
+    const Lock lock{mutex_};
+    return closed_ ? title() + " is closed" : refusal_text(bytes);
 }
 
 bool SharedBuddyPool::try_release(void* block, std::size_t) noexcept {
@@ -172,6 +181,13 @@ std::size_t SharedBuddyPool::trim() {
     const std::size_t bytes = pool_ ? pool_->trim() : 0;
     check_each_time(pool_);
     return bytes;
+}
+
+void SharedBuddyPool::reset_peak() noexcept {
+    const Lock lock{mutex_};
+    if (!pool_) return;
+    history_.peak = pool_->in_use();
+    history_.peak_committed = pool_->committed();
 }
 
 [[gnu::cold]] void SharedBuddyPool::check() const {

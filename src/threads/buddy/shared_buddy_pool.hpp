@@ -42,6 +42,7 @@ class SharedBuddyPool final : public PoolLifecycle, public ByteSource {
     /// In place where the block's buddies are free, otherwise by a copy.
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override;
     std::size_t usable_size(const void* block) const noexcept override;
+    std::string refusal(std::size_t bytes) const override;
     bool leaves_to_others(std::size_t) const noexcept override { return true; }
     /// `try_reallocate` for a block of this pool; throws as `acquire` does.
     std::byte* reallocate(std::byte* block, std::size_t bytes);
@@ -54,6 +55,7 @@ class SharedBuddyPool final : public PoolLifecycle, public ByteSource {
     /// have them all.
     double fragmentation() const noexcept;
     std::size_t trim() override;
+    void reset_peak() noexcept override;
     void check() const override;
     bool may_be_drawn_on() const noexcept override { return true; }
 
@@ -72,6 +74,7 @@ class SharedBuddyPool final : public PoolLifecycle, public ByteSource {
 
     Block take(std::size_t bytes) noexcept;
     void note_peaks() noexcept;
+    std::string refusal_text(std::size_t bytes) const;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
 
     const pages::SourceHandle source_;

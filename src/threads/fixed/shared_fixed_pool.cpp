@@ -214,6 +214,15 @@ std::size_t SharedFixedPool::trim() {
     return bytes;
 }
 
+void SharedFixedPool::reset_peak() noexcept {
+    const Lock lock{mutex_};
+    if (!pool_) return;
+    const Threads::AllOutside outside{threads_};
+    threads_.empty_all(give());
+    peak_ = out_;
+    peak_committed_ = committed();
+}
+
 [[gnu::cold]] void SharedFixedPool::check() const {
     const Lock lock{mutex_};
     if (pool_) check_all();

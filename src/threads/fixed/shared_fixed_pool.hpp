@@ -80,6 +80,7 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
     bool try_release(void* block, std::size_t bytes) noexcept final;
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept final;
     std::size_t usable_size(const void* block) const noexcept final;
+    std::string refusal(std::size_t bytes) const final;
     bool leaves_to_others(std::size_t bytes) const noexcept final;
 
     /// Counts a request that gave up. Returns the text of its Exhausted.
@@ -87,6 +88,7 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
 
     PoolFigures figures() const final;
     std::size_t trim() final;
+    void reset_peak() noexcept final;
     void check() const final;
 
     std::size_t block_size() const noexcept { return block_size_; }

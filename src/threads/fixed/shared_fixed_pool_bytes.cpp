@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 
+#include "base/size_text.hpp"
 #include "threads/fixed/shared_fixed_pool.hpp"
 
 namespace numpool::threads {
@@ -51,6 +52,14 @@ std::size_t SharedFixedPool::usable_size(const void* block) const noexcept {
     }
     const Lock lock{mutex_};
     return pool_ && pool_->place_of(address) ? block_size_ : 0;
+}
+
+[[gnu::cold]] std::string SharedFixedPool::refusal(std::size_t bytes) const {
+    const std::string start = title() + ": " + size_to_text(bytes) + " requested; ";
+    if (closed()) return title() + " is closed";
+    if (!fits(bytes)) return start + "its blocks are of " + size_to_text(block_size_);
+    return start + std::to_string(figures().blocks) + " of " + std::to_string(max_blocks_) +
+           " blocks are in use";
 }
 
 bool SharedFixedPool::leaves_to_others(std::size_t bytes) const noexcept {

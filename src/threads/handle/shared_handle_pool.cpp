@@ -221,6 +221,13 @@ std::size_t SharedHandlePool::trim() {
     return bytes;
 }
 
+void SharedHandlePool::reset_peak() noexcept {
+    const Lock lock{mutex_};
+    if (!pool_) return;
+    history_.peak = pool_->in_use();
+    pool_->reset_peak_committed();
+}
+
 [[gnu::cold]] void SharedHandlePool::check() const {
     const Lock lock{mutex_};
     if (!pool_) return;

@@ -61,6 +61,7 @@ class SharedHandlePool final : public PoolLifecycle {
     /// The figures of each size, from the smallest on.
     std::vector<pools::ClassFigures> size_figures() const;
     std::size_t trim() override;
+    void reset_peak() noexcept override;
     void check() const override;
 
   private:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 namespace numpool::threads {
 
@@ -40,6 +41,9 @@ class ByteSource {
     /// or its number of blocks can't serve it, or it is closed. False where a limit or the system
     /// refused: then nobody else may serve it unseen.
     virtual bool leaves_to_others(std::size_t bytes) const noexcept = 0;
+
+    /// The error text of a request for so many bytes that this source has just refused.
+    virtual std::string refusal(std::size_t bytes) const = 0;
 
   protected:
     ~ByteSource() = default;

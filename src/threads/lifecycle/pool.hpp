@@ -30,6 +30,9 @@ class Pool : public BlockOwner {
     /// Gives back what no live block needs, and returns its bytes.
     virtual std::size_t trim() = 0;
 
+    /// From here on `peak` and `peak_committed` are the most since now.
+    virtual void reset_peak() noexcept = 0;
+
     /// Throws Corrupted where the pool's records contradict each other.
     virtual void check() const = 0;
 

@@ -210,6 +210,12 @@ PoolFigures SharedReservePool::figures() const {
     return figures;
 }
 
+void SharedReservePool::reset_peak() noexcept {
+    const Lock lock{mutex_};
+    peak_ = live_;
+    peak_held_ = live_ + at_hand_.size();
+}
+
 [[gnu::cold]] void SharedReservePool::check() const {
     const Lock lock{mutex_};
     std::vector<std::byte*> blocks = at_hand_;

@@ -57,6 +57,7 @@ class SharedReservePool : public WaitingPool {
     PoolFigures figures() const final;
     /// Nothing: the reserve is kept.
     std::size_t trim() final { return 0; }
+    void reset_peak() noexcept final;
     void check() const final;
     void close() noexcept final;
 

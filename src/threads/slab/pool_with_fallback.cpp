@@ -49,9 +49,10 @@ Pool* PoolWithFallback::owner(const void* address) const noexcept {
 
 void* PoolWithFallback::acquire_elsewhere(std::size_t bytes, bool zeroed) const noexcept {
     if (fallback_source_ == nullptr || (!fallback_.named && !source_->leaves_to_others(bytes)))
-        return passed_on(nullptr);
-    return passed_on(zeroed ? fallback_source_->try_acquire_zeroed(bytes)
-                            : fallback_source_->try_acquire(bytes));
+        return passed_on(nullptr, bytes);
+    return passed_on(
+        zeroed ? fallback_source_->try_acquire_zeroed(bytes) : fallback_source_->try_acquire(bytes),
+        bytes);
 }
 
 void* PoolWithFallback::acquire_here(std::size_t bytes) const noexcept {
@@ -69,7 +70,15 @@ void* PoolWithFallback::reallocate_elsewhere(void* block, std::size_t bytes) con
     if (owner == nullptr) return nullptr;
     if (owner == source_)
         return move_contents(*owner, block, acquire_elsewhere(bytes, false), bytes);
-    return passed_on(owner->try_reallocate(block, bytes));
+    return passed_on(owner->try_reallocate(block, bytes), bytes);
+}
+
+[[gnu::cold]] std::string PoolWithFallback::take_refusal() const {
+    const std::size_t bytes = refused_.exchange(0, std::memory_order_relaxed);
+    if (bytes == 0) return {};
+    const bool by_fallback =
+        fallback_source_ != nullptr && (fallback_.named || source_->leaves_to_others(bytes));
+    return (by_fallback ? fallback_source_ : source_)->refusal(bytes);
 }
 
 void* move_contents(ByteSource& from, void* block, void* to, std::size_t bytes) noexcept {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <string>
 
 #include "threads/lifecycle/byte_source.hpp"
 #include "threads/lifecycle/pool.hpp"
@@ -33,8 +34,8 @@ class PoolWithFallback {
     /// Which of the two pools the address lies in; null where neither.
     Pool* owner(const void* address) const noexcept;
 
-    /// Whether any request was ever refused by both.
-    bool refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
+    /// The error text of the last refused request. Empty if none was refused since the last call.
+    std::string take_refusal() const;
 
     // For AllocatorFunctions.
     template <class Source>
@@ -53,8 +54,8 @@ class PoolWithFallback {
 
   private:
     /// Every refusal passes through here.
-    void* passed_on(void* block) const noexcept {
-        if (block == nullptr) refused_.store(true, std::memory_order_relaxed);
+    void* passed_on(void* block, std::size_t bytes) const noexcept {
+        if (block == nullptr) refused_.store(bytes, std::memory_order_relaxed);
         return block;
     }
 
@@ -62,7 +63,8 @@ class PoolWithFallback {
     Fallback fallback_;
     ByteSource* source_;
     ByteSource* fallback_source_ = nullptr;
-    mutable std::atomic<bool> refused_ = false;
+    /// The bytes of the last refused request; 0 if there was none.
+    mutable std::atomic<std::size_t> refused_ = 0;
 };
 
 /// Copies what fits to the new block and releases the old one. Returns the new block; null, and

@@ -111,6 +111,7 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
 
     /// What fits into the live block at this address without moving it; 0 where none is.
     std::size_t usable_size(const void* block) const noexcept override;
+    std::string refusal(std::size_t bytes) const override;
     bool leaves_to_others(std::size_t) const noexcept override { return closed(); }
 
     /// A block's end as for `try_release`; aborts where the address is not this pool's.
@@ -123,6 +124,7 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
     /// The same by class, and the spans.
     pools::SlabPoolFigures class_figures() const;
     std::size_t trim() override;
+    void reset_peak() noexcept override;
     /// Gives back what was not needed for the decay time, idle threads' magazines included. Slow
     /// paths do it by themselves; a process that idles altogether needs a thread for it.
     std::size_t decay() noexcept override;

@@ -63,6 +63,17 @@ std::size_t SharedSlabPool::trim() {
     }
 }
 
+void SharedSlabPool::reset_peak() noexcept {
+    const Lock lock{mutex_};
+    empty_all();
+    centre_.reset_peak();
+}
+
+[[gnu::cold]] std::string SharedSlabPool::refusal(std::size_t bytes) const {
+    const Lock lock{mutex_};
+    return closed_ ? title() + " is closed" : centre_.refusal_text(bytes);
+}
+
 /// From here on every operation finds its gate shut and takes the lock. It must find the pool
 /// closed there: its thread's magazines are gone.
 void SharedSlabPool::retire() noexcept {

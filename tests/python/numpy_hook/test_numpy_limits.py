@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -147,3 +148,72 @@ sys.argv = ["numpool", "run", "--quiet", "--limit", "8MiB", "-c", {BEYOND!r}]
 runpy.run_module("numpool", run_name="__main__")
 """
     assert printed_by(program).startswith("Unable to allocate 9.00 MiB")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def test_the_end_of_a_block_says_whose_limit_it_was() -> None:
+    slabs = bounded_slabs()
+    with pytest.raises(MemoryError, match="Unable to allocate") as caught, numpool.use(slabs):
+        np.ones(3 * MIB)
+    [note] = caught.value.__notes__
+    assert note == (
+        "numpool: SlabPool 'bounded': 25165824 bytes (24 MiB) requested, 0 bytes of a limit of "
+        "8 MiB in use; release blocks or raise the limit"
+    )
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def test_a_pool_of_equal_blocks_says_why_it_could_not_serve() -> None:
+    pool = numpool.FixedPool(MIB, 1, name="frames")
+
+    @numpool.use(pool, fallback=None)
+    def make(nbytes: int) -> object:
+        return np.empty(nbytes, "u1")
+
+    with pytest.raises(MemoryError) as caught:
+        make(2 * MIB)
+    assert caught.value.__notes__ == [
+        "numpool: FixedPool 'frames': 2 MiB requested; its blocks are of 1 MiB"
+    ]
+    kept = make(MIB)
+    with pytest.raises(MemoryError) as caught:
+        make(MIB)
+    assert caught.value.__notes__ == [
+        "numpool: FixedPool 'frames': 1 MiB requested; 1 of 1 blocks are in use"
+    ]
+    del kept
+
+
+def test_other_errors_get_no_note() -> None:
+    for error in (MemoryError("of its own"), LookupError()):
+        with pytest.raises(type(error)) as caught, numpool.use(bounded_slabs()):
+            raise error
+        assert not hasattr(caught.value, "__notes__")
+
+
+INSTALLED = """
+import numpy as np, numpool, sys
+def hook(kind, error, traceback):
+    print(kind.__name__, getattr(error, "__notes__", []))
+sys.excepthook = hook
+numpool.install()
+assert sys.excepthook is hook
+for _ in range(2):
+    numpool.install(numpool.SlabPool(limit="8MiB", name="bounded"))
+sys.excepthook(LookupError, LookupError(), None)
+sys.excepthook(MemoryError, MemoryError(), None)
+try:
+    np.ones(3 << 20)
+except MemoryError as error:
+    sys.excepthook(type(error), error, None)
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def test_an_uncaught_error_says_whose_limit_it_was(printed_by: Callable[[str], str]) -> None:
+    lines = printed_by(INSTALLED).splitlines()
+    assert lines[:2] == ["LookupError []", "MemoryError []"]
+    assert lines[2].startswith(
+        "MemoryError [\"numpool: SlabPool 'bounded': 25165824 bytes (24 MiB) requested, 0 b"
+    )
+    assert lines[3:] == []

@@ -60,6 +60,23 @@ def test_no_more_objects_are_out_than_the_size(things: numpool.ObjectPool[Any]) 
     assert things.stats().built == 3
 
 
+def test_a_summary_is_a_table_to_print(things: numpool.ObjectPool[Any]) -> None:
+    with things.take():
+        assert things.summary().splitlines() == [
+            "ObjectPool 'things'",
+            "  lent             1 of at most 3 objects",
+            "  peak lent        1",
+            "  idle             0",
+            "  loans so far     1",
+            "  built            1",
+            "  not lent again   0 that somebody kept, 0 not restored",
+            "  waited, refused  0, 0",
+        ]
+    html = things._repr_html_()
+    assert html.startswith("<b>ObjectPool &#x27;things&#x27;</b>\n<table>")
+    assert "<tr><th>idle</th><td>1</td></tr>" in html
+
+
 def test_one_object_is_not_counted_in_an_error() -> None:
     pool: numpool.ObjectPool[list[int]] = numpool.ObjectPool(list, size=1, name="one")
     loan = pool.take()

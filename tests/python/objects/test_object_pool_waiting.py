@@ -229,3 +229,19 @@ def test_a_process_ends_cleanly_whatever_is_still_alive(
     ends_cleanly(
         f"import numpool\nkeep = []\npool = numpool.ObjectPool(list, list.clear, size=4)\n{ending}"
     )
+
+
+def test_a_coroutine_waits_for_an_object_until_its_timeout() -> None:
+    pool: numpool.ObjectPool[list[int]] = numpool.ObjectPool(list, size=1)
+
+    async def main() -> None:
+        with await pool.take_async(timeout=0) as taken:
+            assert taken == []
+            with pytest.raises(
+                numpool.PoolExhausted,
+                match=r"^ObjectPool: its only object is taken: it was not returned within 0\.01 s",
+            ):
+                await pool.take_async(timeout=0.01)
+
+    asyncio.run(main())
+    assert pool.stats().taken == 0

@@ -65,7 +65,9 @@ def test_zeros_are_zero_where_blocks_were_dirty(slabs: numpool.SlabPool) -> None
 def test_an_array_that_the_limit_refuses_says_so() -> None:
     pool = numpool.SlabPool(limit="64MiB", name="small")
     for make in (pool.empty, pool.zeros):
-        with pytest.raises(numpool.PoolExhausted, match=r"SlabPool 'small': Unable to .*64 MiB"):
+        with pytest.raises(
+            numpool.PoolExhausted, match=r"128 MiB. requested, .* 64 MiB in use; .*Unable to"
+        ):
             make(2**27, "u1")
     with pytest.raises(MemoryError):
         pool.full(2**27, 1, "u1")
@@ -137,3 +139,56 @@ def test_arrays_outlive_the_pool() -> None:
     large[:] = 2
     assert small.sum() == 100
     assert large.sum() == 2 * 10**7
+
+
+class Marked(np.ndarray[Any, Any]):
+    pass
+
+
+def test_more_makers_that_numpy_users_know(slabs: numpool.SlabPool) -> None:
+    like = np.asfortranarray(np.arange(6, dtype="i2").reshape(2, 3)).view(Marked)
+    arrays = [
+        slabs.ones((2, 3), "f4"),
+        slabs.empty_like(like),
+        slabs.zeros_like(like),
+        slabs.ones_like(like, dtype="f4"),
+        slabs.full_like(like, 7),
+        slabs.full_like([1.5, 2.5], fill_value=0.5),
+    ]
+    assert [array.dtype for array in arrays] == ["f4", "i2", "i2", "f4", "i2", "f8"]
+    assert [array.shape for array in arrays] == [(2, 3)] * 5 + [(2,)]
+    assert [array.sum() for array in (arrays[0], *arrays[2:])] == [6, 0, 6, 42, 1]
+    assert [type(array) for array in arrays] == [np.ndarray, *[Marked] * 4, np.ndarray]
+    assert arrays[1].flags.f_contiguous
+    for array in arrays:
+        assert numpool.pool_of(array) is slabs
+    with pytest.raises(TypeError, match=r"full_like\(\) needs 'fill_value'"):
+        slabs.full_like(like)  # type: ignore[call-overload]
+    del arrays, array
+    assert slabs.stats().blocks == 0
+
+
+def test_a_refused_array_is_told_of_as_a_refused_buffer_is() -> None:
+    slabs = numpool.SlabPool(limit="1MiB", name="frames")
+    text = (
+        "SlabPool 'frames': 2097152 bytes (2 MiB) requested, 0 bytes of a limit of 1 MiB in use; "
+        "release blocks or raise the limit"
+    )
+    with pytest.raises(numpool.PoolExhausted) as caught:
+        slabs.acquire("2MiB")
+    assert str(caught.value) == text
+    with pytest.raises(numpool.PoolExhausted) as caught:
+        slabs.empty(2**21, "u1")
+    assert str(caught.value).startswith(f"{text} (Unable to allocate 2.00 MiB for an array with")
+
+
+def test_more_than_the_machine_has_is_not_put_down_to_blocks_in_use() -> None:
+    limit = numpool.format_size(numpool.memory_limit())
+    slabs = numpool.SlabPool(name="frames")
+    with pytest.raises(
+        numpool.PoolExhausted,
+        match=f"1 TiB. requested, 0 bytes in use; that is more than the {limit} this process",
+    ):
+        slabs.acquire("1TiB")
+    with pytest.raises(numpool.PoolExhausted, match=f"that is more than the {limit} this process"):
+        slabs.empty(2**40, "u1")

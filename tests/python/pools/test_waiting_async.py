@@ -232,3 +232,78 @@ def test_asyncio_timeout_bounds_a_wait(pool: numpool.FixedPool) -> None:
 
     asyncio.run(main())
     assert pool.stats().blocks == 0
+
+
+def test_a_coroutine_waits_until_its_timeout(pool: numpool.FixedPool) -> None:
+    async def main() -> None:
+        buffers = pool.acquire_many(4)
+        with pytest.raises(
+            numpool.PoolExhausted,
+            match=r"all 4 blocks of 4 KiB are in use, and none was released within 0\.05 seconds$",
+        ):
+            await pool.acquire_async(timeout=SOON)
+        with pytest.raises(numpool.PoolExhausted, match="within 0 seconds"):
+            await pool.acquire_async(timeout=0)
+        waiting = asyncio.create_task(pool.acquire_async(timeout=LONG))
+        await asyncio.sleep(SOON)
+        buffers.pop().release()
+        buffers.append(await waiting)
+        assert pool.stats().blocks == 4
+        assert pool.stats().failures == 2
+
+    asyncio.run(main())
+    assert pool.stats().blocks == 0
+
+
+def test_a_block_that_is_free_comes_whatever_the_timeout(pool: numpool.FixedPool) -> None:
+    async def main() -> int:
+        return (await pool.acquire_async(timeout=0)).nbytes
+
+    assert asyncio.run(main()) == 4096
+
+
+def test_what_is_no_timeout_is_refused_at_once(pool: numpool.FixedPool) -> None:
+    for timeout, error, text in [
+        (-1, ValueError, "timeout is -1: give seconds from 0 on, or None to wait for ever"),
+        ("1", TypeError, "timeout must be a number of seconds or None, not str"),
+    ]:
+        with pytest.raises(error, match=text):
+            pool.acquire_async(timeout=timeout)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"write acquire_async\(timeout=...\)"):
+        pool.acquire_async(1)  # type: ignore[call-arg]
+
+
+def test_an_async_with_block_waits_and_gives_the_buffer_up(pool: numpool.FixedPool) -> None:
+    async def total() -> float:
+        async with pool.acquire_async(timeout=LONG) as buffer:
+            assert pool.stats().blocks == 1
+            a = buffer.array("f4", (32, 32))
+            a[...] = 2
+            return float(a.sum())
+
+    async def main() -> None:
+        assert await total() == 2048
+        assert pool.stats().blocks == 0
+        with pytest.raises(LookupError, match="passes"):
+            async with pool.acquire_async():
+                raise LookupError("passes")
+        assert pool.stats().blocks == 0
+        buffers = pool.acquire_many(4)
+        with pytest.raises(numpool.PoolExhausted):
+            async with pool.acquire_async(timeout=0):
+                raise AssertionError("it has no buffer")
+        del buffers
+        assert [one.nbytes for one in await asyncio.gather(pool.acquire_async())] == [4096]
+        buffer = await asyncio.wait_for(pool.acquire_async(), LONG)
+        buffer.release()
+
+    asyncio.run(main())
+
+
+def test_what_is_never_awaited_is_told_as_of_any_coroutine(pool: numpool.FixedPool) -> None:
+    with pytest.warns(RuntimeWarning, match="was never awaited"):
+        pool.acquire_async()
+    waiting = pool.acquire_async()
+    waiting.close()
+    with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+        asyncio.run(waiting)

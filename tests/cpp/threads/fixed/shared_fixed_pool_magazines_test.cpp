@@ -126,6 +126,18 @@ TEST("a strict pool hands out all its blocks, even those at hand in other thread
     pool->check();
 }
 
+TEST("a peak that begins anew counts nothing that is only at hand") {
+    const Handle pool = SharedFixedPool::create(options_for(64, 100));
+    const Holders holders{*pool, 3, 10};
+    CHECK(pool->figures().peak >= 10U * 64);
+    pool->reset_peak();
+    CHECK_EQUAL(pool->figures().peak, 0U);
+    release(*pool, acquire(*pool, 7));
+    CHECK(pool->figures().peak >= 7U * 64);
+    CHECK(pool->figures().peak < 50U * 64);
+    pool->check();
+}
+
 TEST("try_acquire_many finds blocks that other threads have at hand") {
     const Handle pool = SharedFixedPool::create(options_for(64, 100));
     const Holders holders{*pool, 3, 10};

@@ -33,6 +33,7 @@ class MoodyPool final : public Pool, public ByteSource {
     }
     std::byte* try_reallocate(void*, std::size_t) noexcept override { return nullptr; }
     std::size_t usable_size(const void*) const noexcept override { return 0; }
+    std::string refusal(std::size_t) const override { return title() + " is moody"; }
     bool leaves_to_others(std::size_t) const noexcept override { return false; }
 
     void release(std::byte* block, std::size_t) noexcept override { try_release(block, 0); }
@@ -46,6 +47,7 @@ class MoodyPool final : public Pool, public ByteSource {
     }
     PoolFigures figures() const override { return {}; }
     std::size_t trim() override { return 0; }
+    void reset_peak() noexcept override {}
     void check() const override {}
     void close() noexcept override {}
     bool closed() const noexcept override { return false; }

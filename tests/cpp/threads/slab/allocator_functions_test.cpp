@@ -96,6 +96,41 @@ TEST("the functions allocate, zero, move and free, and survive what C allows") {
     pool->check();
 }
 
+TEST("what was refused is told once, in the words of the pool that refused") {
+    const auto small = limited(1 << 20);
+    const auto large = limited(4 << 20);
+    Hook hook{*small};
+    CHECK_EQUAL(hook.pools.take_refusal(), "");
+    CHECK(hook.malloc(2 << 20) == nullptr);
+    CHECK_EQUAL(hook.pools.take_refusal(),
+                "SlabPool 'small': 2097152 bytes (2 MiB) requested, 0 bytes of a limit of 1 MiB in "
+                "use; release blocks or raise the limit");
+    CHECK_EQUAL(hook.pools.take_refusal(), "");
+    Hook both{*small, Fallback{PoolHandle<Pool>{large.get()}, true}};
+    std::byte* const block = both.malloc(2 << 20);
+    CHECK(block != nullptr);
+    CHECK_EQUAL(both.pools.take_refusal(), "");
+    CHECK(both.malloc(3 << 20) == nullptr);
+    CHECK(both.pools.take_refusal().find(" of a limit of 4 MiB in use") != std::string::npos);
+    both.free(block, 2 << 20);
+    small->close();
+    CHECK_EQUAL(small->refusal(1), "SlabPool 'small' is closed");
+}
+
+TEST("a peak of a slab pool begins anew, of what is in use and of what is held") {
+    const auto pool = SharedSlabPool::create();
+    pool->try_release(pool->acquire(8 << 20), 8 << 20);
+    std::byte* const small = pool->acquire(100);
+    pool->try_release(pool->acquire(100), 100);
+    pool->trim();
+    CHECK(pool->figures().peak >= 8U << 20);
+    pool->reset_peak();
+    CHECK_EQUAL(pool->figures().peak, pool->figures().in_use);
+    CHECK(pool->figures().peak_committed < 1U << 20);
+    pool->try_release(small, 100);
+    pool->check();
+}
+
 TEST("a miss of a small block counts one request and one miss, and a full magazine makes room") {
     const auto pool = SharedSlabPool::create();
     Hook hook{*pool};
@@ -142,7 +177,7 @@ TEST("what the pool refuses the fallback serves, and each block goes home") {
     CHECK(block[0] == std::byte{9});
     block = hook.realloc(block, 4 << 20);
     CHECK(block[0] == std::byte{9});
-    CHECK(!hook.pools.refused());
+    CHECK_EQUAL(hook.pools.take_refusal(), "");
     for (const auto& [freed, bytes] :
          {std::pair{large, 2 << 20}, {zeroed, 2 << 20}, {block, 4 << 20}}) {
         hook.free(freed, static_cast<std::size_t>(bytes));
@@ -159,7 +194,7 @@ TEST("a fallback that nobody named serves what a closed pool leaves, not what a 
     CHECK(!hook.pools.is_of(*pool, {unnamed.pool, true}));
     CHECK(!hook.pools.is_of(*fallback, unnamed));
     CHECK(hook.malloc(2 << 20) == nullptr);
-    CHECK(hook.pools.refused());
+    CHECK(!hook.pools.take_refusal().empty());
     pool->close();
     std::byte* const block = hook.malloc(2 << 20);
     CHECK(hook.pools.owner(block) == fallback.get());
@@ -172,9 +207,9 @@ TEST("a refusal of both pools is remembered, and leaves a block as it was") {
     Hook hook{*pool, {PoolHandle<Pool>{pool.get()}, true}};
     std::byte* const block = hook.malloc(100);
     block[0] = std::byte{3};
-    CHECK(!hook.pools.refused());
+    CHECK_EQUAL(hook.pools.take_refusal(), "");
     CHECK(hook.realloc(block, 2 << 20) == nullptr);
-    CHECK(hook.pools.refused());
+    CHECK(!hook.pools.take_refusal().empty());
     CHECK(block[0] == std::byte{3});
     hook.free(block, 100);
     std::byte local{};

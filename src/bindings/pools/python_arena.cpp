@@ -32,7 +32,7 @@ py::object Arena::parent() const {
 
 void Arena::clear() noexcept {
     clean_ups_.clear();
-    drop_with_gil(parent_);
+    drop_in_turn(parent_);
 }
 
 namespace {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "bindings/pools/waiting.hpp"
+#include "bindings/python/classes.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/python_pool.hpp"
 #include "threads/reserve/shared_reserve_pool.hpp"
@@ -27,7 +28,7 @@ class ReservePool final : public threads::SharedReservePool, public WaitedPool {
     // For the garbage collector, and for the end of the Python object: the backing pool's `init`
     // may keep blocks of this one.
     PyObject* backing_reference() const noexcept { return backing_object_.ptr(); }
-    void end_python_object() noexcept { drop_with_gil(backing_object_); }
+    void end_python_object() noexcept { drop_in_turn(backing_object_); }
 
   private:
     ~ReservePool() override { drop_with_gil(backing_object_); }

@@ -1,7 +1,9 @@
 #include "bindings/python/classes.hpp"
 
 #include <cstring>
+#include <new>
 #include <string>
+#include <vector>
 
 #include "bindings/python/errors.hpp"
 
@@ -82,6 +84,30 @@ void prepare_classes() {
                                              ": it stands for memory of this process"};
                     },
                     py::name("__reduce__"), py::is_method(reinterpret_cast<PyObject*>(base))));
+}
+
+void drop_in_turn(py::object& object) noexcept {
+    static thread_local std::vector<PyObject*>* waiting = nullptr;
+    PyObject* next = object.release().ptr();
+    if (next == nullptr) return;
+    if (waiting != nullptr) {
+        try {
+            waiting->push_back(next);
+            return;
+        } catch (const std::bad_alloc&) {  // Then it is dropped at once.
+        }
+        Py_DECREF(next);
+        return;
+    }
+    std::vector<PyObject*> list;
+    waiting = &list;
+    for (;;) {
+        Py_DECREF(next);
+        if (list.empty()) break;
+        next = list.back();
+        list.pop_back();
+    }
+    waiting = nullptr;
 }
 
 }  // namespace numpool::bindings

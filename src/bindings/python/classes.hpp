@@ -61,4 +61,8 @@ void finish_init(py::detail::value_and_holder& self, Made made) {
     py::detail::initimpl::construct<Class>(self, std::move(made), false);
 }
 
+/// Drops what a pool refers to when its Python object ends. That may end another pool, which drops
+/// its own, and chains of pools may be deeper than the C stack: the first call drops all in a loop.
+void drop_in_turn(py::object& object) noexcept;
+
 }  // namespace numpool::bindings

@@ -56,9 +56,13 @@ std::string unit_advice(std::string_view text, std::string_view unit) {
         return {};
     const std::string number = trimmed_lower(text).substr(0, trimmed_lower(text).find(unit));
     const char letter = static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0])));
-    return "'" + shown(text) + "' may mean two sizes: write '" + number + letter +
-           "iB' (powers of 1024) or '" + number + (letter == 'K' ? 'k' : letter) +
-           "B' (powers of 1000)";
+    const char thousands = letter == 'K' ? 'k' : letter;
+    // One sum of all parts makes GCC 12 suspect an overflow where it inlines this.
+    std::string advice{"'"};
+    advice += shown(text) + "' may mean two sizes: write '";
+    advice += number + letter + "iB' (powers of 1024) or '";
+    advice += number + thousands + "B' (powers of 1000)";
+    return advice;
 }
 
 [[noreturn]] void refuse(std::string_view text) {

@@ -39,7 +39,8 @@ py::object stats(const SharedBuddyPool& pool) {
                     "live_bytes"_a = py::int_{order.requested}, "in_use"_a = py::int_{in_use},
                     "cached"_a = py::int_{unused}, "committed"_a = py::int_{in_use + unused},
                     "mapped"_a = py::int_{in_use + unused}, "blocks"_a = py::int_{order.live},
-                    "total_blocks"_a = py::int_{order.requests}, "total_bytes"_a = py::int_{order.asked},
+                    "total_blocks"_a = py::int_{order.requests},
+                    "total_bytes"_a = py::int_{order.asked},
                     "reused"_a = py::int_{order.requests}));
     }
     return stats_from(pool.figures(), py::tuple{orders});

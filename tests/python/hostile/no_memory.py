@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,8 @@ import numpy as np
 import numpool
 
 TEXT = bytes(range(100))
+# What an act could not start for want of memory was never awaited.
+warnings.filterwarnings("ignore", "coroutine .* was never awaited")
 LOOP = asyncio.new_event_loop()
 
 
@@ -187,9 +190,11 @@ def lend(pool: Any) -> None:
 
 def wait_in_a_loop(pool: Any) -> None:
     coroutine = pool.acquire_async()
+    # CPython says SystemError where StopIteration leaves a send() in Python without memory.
+    steps = coroutine.__await__()
     try:
         asyncio._set_running_loop(LOOP)
-        coroutine.send(None)
+        steps.send(None)
     except StopIteration as end:
         end.value.release()
     finally:

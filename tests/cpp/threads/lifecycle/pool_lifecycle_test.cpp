@@ -36,6 +36,7 @@ class CountedPool final : public PoolLifecycle {
     }
     PoolFigures figures() const override { return {}; }
     std::size_t trim() override { return 0; }
+    void reset_peak() noexcept override {}
     void check() const override {}
 
   private:

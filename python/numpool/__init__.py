@@ -36,6 +36,7 @@ Arena         what lives and dies together: a request, a frame, a parse
 BuddyPool     a bounded region, cut into powers of two that merge again
 HandlePool    blocks behind integers that know when they are stale
 ReservePool   some blocks of another pool, kept for when it refuses
+SharedPool    arrays that other processes get as the same memory
 ObjectPool    Python objects that are built once; ArrayPool, arrays
 
 ``use`` has NumPy allocate from a pool in a block of code, ``install`` in the process; ``owner``
@@ -63,6 +64,7 @@ try:
         PoolError,
         PoolExhausted,
         ReservePool,
+        SharedPool,
         SlabPool,
         StaleHandle,
         __version__,
@@ -86,6 +88,7 @@ from numpool._numpy import install, uninstall, use
 if _typing.TYPE_CHECKING:
     from numpool._arrays import ArrayPool
     from numpool._objects import Loan, ObjectPool, ObjectStats
+    from numpool._shared import PoolListener, ProcessShare
     from numpool._stats import ClassStats, PoolStats
 
 __all__ = [
@@ -105,8 +108,11 @@ __all__ = [
     "PoolClosed",
     "PoolError",
     "PoolExhausted",
+    "PoolListener",
     "PoolStats",
+    "ProcessShare",
     "ReservePool",
+    "SharedPool",
     "SlabPool",
     "StaleHandle",
     "__version__",
@@ -131,7 +137,9 @@ _LATE = {
     "Loan": "_objects",
     "ObjectPool": "_objects",
     "ObjectStats": "_objects",
+    "PoolListener": "_shared",
     "PoolStats": "_stats",
+    "ProcessShare": "_shared",
 }
 
 

@@ -44,6 +44,7 @@ PYBIND11_MODULE(_core_in_main, module, py::mod_gil_not_used()) {
     register_buddy_pool(module);
     register_handle_pool(module);
     register_reserve_pool(module);
+    register_shared_pool(module);
     register_references(module);
     register_numpy(module);
 }

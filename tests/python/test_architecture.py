@@ -25,7 +25,8 @@ ROOMS = {
     "threads": [
         "lifecycle", "magazine", "waiting", "slab", "fixed", "arena", "buddy", "handle", "reserve",
     ],
-    "bindings": ["python", "buffer", "sources", "pools", "numpy", ""],
+    "processes": ["region", "tables", "pool"],
+    "bindings": ["python", "buffer", "sources", "pools", "processes", "numpy", ""],
 }  # fmt: skip
 # Pools that do not know each other, though they stand in one list.
 APART = {

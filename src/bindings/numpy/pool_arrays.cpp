@@ -13,6 +13,7 @@
 #include "bindings/pools/python_arena.hpp"
 #include "bindings/pools/python_buddy_pool.hpp"
 #include "bindings/pools/python_slab_pool.hpp"
+#include "bindings/processes/python_shared_pool.hpp"
 #include "bindings/python/errors.hpp"
 
 namespace numpool::bindings {
@@ -194,5 +195,6 @@ void add_array_methods(py::handle type) {
 template void add_array_methods<threads::SharedSlabPool>(py::handle type);
 template void add_array_methods<threads::SharedBuddyPool>(py::handle type);
 template void add_array_methods<Arena>(py::handle type);
+template void add_array_methods<processes::SharedPool>(py::handle type);
 
 }  // namespace numpool::bindings

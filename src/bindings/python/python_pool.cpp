@@ -49,8 +49,8 @@ py::object class_stats(const pools::ClassFigures& figures) {
             "live_bytes"_a = py::int_{figures.requested}, "in_use"_a = py::int_{figures.in_use},
             "cached"_a = py::int_{figures.cached}, "committed"_a = py::int_{figures.committed},
             "mapped"_a = py::int_{figures.mapped}, "blocks"_a = py::int_{figures.blocks},
-            "total_blocks"_a = py::int_{figures.requests}, "total_bytes"_a = py::int_{figures.asked},
-            "reused"_a = py::int_{figures.hits});
+            "total_blocks"_a = py::int_{figures.requests},
+            "total_bytes"_a = py::int_{figures.asked}, "reused"_a = py::int_{figures.hits});
 }
 
 void add_methods(py::handle type, std::span<PyMethodDef> methods) {

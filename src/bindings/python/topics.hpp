@@ -23,6 +23,7 @@ void register_buddy_pool(py::module_& module);
 void free_bindings_locks_after_fork();
 void register_handle_pool(py::module_& module);
 void register_reserve_pool(py::module_& module);
+void register_shared_pool(py::module_& module);
 void register_references(py::module_& module);
 
 }  // namespace numpool::bindings

@@ -1,0 +1,297 @@
+#include "processes/pool/participant.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <string>
+
+#include "base/error.hpp"
+
+namespace numpool::processes {
+
+Participant::Participant(SharedRegion& region)
+    : region_{region}, lock_{region.fd()}, units_{region, self_}, tickets_{region, self_} {
+    if (!lock_.opened()) {
+        throw Exhausted{"SharedPool: no file descriptor is left, or /proc is not mounted"};
+    }
+    const std::optional<Member> taken = take_slot(lock_);
+    if (!taken) {
+        throw Exhausted{"SharedPool: " + std::to_string(most_processes) +
+                        " processes use this pool already, and no more can: end one, or let fewer "
+                        "workers join"};
+    }
+    self_ = *taken;
+    // Its last process may have been killed.
+    clean_up_after(self_.slot);
+}
+
+std::optional<Member> Participant::take_slot(SlotLock& lock) noexcept {
+    // Those of processes that were killed come last: they must be cleaned up first.
+    for (const bool used : {false, true}) {
+        for (unsigned slot = 0; slot < most_processes; ++slot) {
+            Slot& one = region_.header().slots[slot];
+            if (((one.generation.load(std::memory_order_acquire) & 1) != 0) != used) continue;
+            if (lock.taken_elsewhere(slot) || !lock.take(slot)) continue;
+            const std::uint32_t generation = one.generation.load(std::memory_order_acquire);
+            const std::uint32_t next = generation + ((generation & 1) != 0 ? 2 : 1);
+            one.generation.store(next, std::memory_order_release);
+            one.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
+            return Member{slot, next & UnitWord::generations};
+        }
+    }
+    return {};
+}
+
+Participant::Acquired Participant::try_acquire(std::size_t bytes) noexcept {
+    bytes = std::max<std::size_t>(bytes, 1);
+    const Lock lock{mutex_};
+    if (outside_ || bytes > region_.bytes()) {
+        ++failures_;
+        return {};
+    }
+    Acquired got;
+    std::optional<BlockId> block;
+    const bool small = bytes <= small_size(small_classes - 1);
+    const auto small_class = static_cast<std::uint32_t>(
+        std::bit_width((std::max(bytes, smallest_block) - 1) / smallest_block));
+    const auto units = static_cast<std::uint32_t>((bytes + unit_bytes - 1) / unit_bytes);
+    // First with what there is, then with what ended processes and caches give back.
+    for (int attempt = 0; attempt < 3 && !block; ++attempt) {
+        if (attempt == 1 && reap_dead() + free_cached(false) == 0) continue;
+        if (attempt == 2 && free_cached(true) == 0) break;
+        block = small ? acquire_small(small_class, got.zeroed) : acquire_span(units, got.zeroed);
+    }
+    if (!block) {
+        ++failures_;
+        return {};
+    }
+    ++requests_;
+    got.block = *block;
+    got.start = units_.address(*block);
+    return got;
+}
+
+bool Participant::use_cached(BlockId block) noexcept {
+    Shared<BlockWord>& word = units_.block(block);
+    const BlockWord before = word.load();
+    return before.cached() && before.held_only_by(self_.slot) &&
+           word.move(before, before.as_held_only_by(self_.slot));
+}
+
+std::optional<BlockId> Participant::acquire_small(std::uint32_t small_class,
+                                                  bool& zeroed) noexcept {
+    zeroed = false;
+    std::vector<BlockId>& kept = small_[small_class];
+    do {
+        while (!kept.empty()) {
+            const BlockId block = kept.back();
+            kept.pop_back();
+            if (!use_cached(block)) continue;
+            const UnitWord unit = units_.word(unit_of(block));
+            if (unit.kind() == UnitWord::Kind::slab && unit.number() == small_class) return block;
+            // Taken by another process, cut anew, and kept by this one again: it is listed there.
+            keep(block);
+        }
+    } while (refill(small_class));
+    return {};
+}
+
+std::size_t Participant::take_unused(std::uint32_t unit, std::size_t most) noexcept {
+    const UnitWord slab = units_.word(unit);
+    const std::uint32_t small_class = slab.number() % small_classes;
+    const auto blocks = static_cast<std::uint32_t>(unit_bytes / small_size(small_class));
+    std::size_t taken = 0;
+    for (std::uint32_t i = 0; i < blocks && taken < most; ++i) {
+        Shared<BlockWord>& word = region_.slabs()[unit][i];
+        const BlockWord before = word.load();
+        if (!before.unused() || !word.move(before, before.as_held_only_by(self_.slot))) continue;
+        if (units_.word(unit) != slab) {
+            // It was cut anew in between: give the word back.
+            word.store(word.load().as_unused());
+            break;
+        }
+        keep(block_id(unit, i));
+        ++taken;
+    }
+    return taken;
+}
+
+bool Participant::refill(std::uint32_t small_class) noexcept {
+    constexpr std::size_t batch = 32;
+    const auto is_ours = [&](std::uint32_t unit) {
+        const UnitWord word = units_.word(unit);
+        return word.kind() == UnitWord::Kind::slab && word.number() == small_class;
+    };
+    const std::uint32_t covered = units_.covered();
+    const std::uint32_t last = last_slab_[small_class];
+    if (last < covered && is_ours(last) && take_unused(last, batch) != 0) return true;
+    for (std::uint32_t unit = 0; unit < covered;) {
+        if (is_ours(unit) && unit != last && take_unused(unit, batch) != 0) {
+            last_slab_[small_class] = unit;
+            return true;
+        }
+        unit += units_.word(unit).kind() == UnitWord::Kind::span ? units_.span_units(unit) : 1;
+    }
+    const std::optional<std::uint32_t> fresh = units_.claim(1);
+    if (!fresh) return false;
+    if (!units_.publish_slab(*fresh, small_class)) {
+        units_.free_claimed(*fresh, units_.word(*fresh));
+        return false;
+    }
+    last_slab_[small_class] = *fresh;
+    return take_unused(*fresh, batch) != 0;
+}
+
+std::optional<BlockId> Participant::acquire_span(std::uint32_t units, bool& zeroed) noexcept {
+    zeroed = false;
+    // The best fit of at most an eighth more.
+    for (auto fit = spans_.lower_bound(units);
+         fit != spans_.end() && fit->first <= units + units / 8; ++fit) {
+        while (!fit->second.empty()) {
+            const BlockId block = fit->second.back();
+            fit->second.pop_back();
+            kept_units_ -= std::min<std::size_t>(kept_units_, fit->first);
+            if (!use_cached(block)) continue;
+            const UnitWord word = units_.word(unit_of(block));
+            if (word.kind() == UnitWord::Kind::span && word.number() == fit->first) return block;
+            keep(block);
+        }
+    }
+    const std::optional<std::uint32_t> first = units_.claim(units);
+    if (!first) return {};
+    units_.publish_span(*first, units);
+    zeroed = true;
+    return block_id(*first, 0);
+}
+
+/// A quarter of the pool at most stays with one process, which may not need it again: the newest.
+bool Participant::make_room_to_keep(std::uint32_t units) noexcept {
+    const std::size_t most = region_.count() / 4;
+    if (units > most) return false;
+    while (kept_units_ + units > most && !spans_.empty()) {
+        const auto largest = std::prev(spans_.end());
+        if (largest->second.empty()) {
+            spans_.erase(largest);
+            continue;
+        }
+        const BlockId oldest = largest->second.front();
+        largest->second.erase(largest->second.begin());
+        kept_units_ -= std::min<std::size_t>(kept_units_, largest->first);
+        if (use_cached(oldest)) units_.free_span(unit_of(oldest));
+    }
+    return true;
+}
+
+/// Keeps a block that this process alone holds for its next request, or frees it.
+void Participant::keep(BlockId block) noexcept {
+    Shared<BlockWord>& word = units_.block(block);
+    const UnitWord unit = units_.word(unit_of(block));
+    const bool small = unit.kind() == UnitWord::Kind::slab;
+    if (!small && !make_room_to_keep(unit.number())) {
+        units_.free_span(unit_of(block));
+        return;
+    }
+    try {
+        if (small) {
+            small_[unit.number() % small_classes].push_back(block);
+        } else {
+            spans_[unit.number()].push_back(block);
+            kept_units_ += unit.number();
+        }
+    } catch (...) {  // No memory for the list: whoever needs it finds the block without.
+    }
+    word.store(word.load().as_cached(self_.slot));
+}
+
+void Participant::drop(BlockId block) noexcept {
+    const Lock lock{mutex_};
+    if (outside_) return;
+    const auto more = more_uses_.find(block);
+    if (more != more_uses_.end()) {
+        if (--more->second == 0) more_uses_.erase(more);
+        return;
+    }
+    drop_last(block);
+}
+
+void Participant::drop_last(BlockId block) noexcept {
+    Shared<BlockWord>& word = units_.block(block);
+    for (;;) {
+        const BlockWord before = word.load();
+        if (!before.held_by(self_.slot) || before.cached()) return;
+        if (before.held_only_by(self_.slot) && !(before.in_transit() && tickets_.lead_to(block))) {
+            // Nobody else can hold it now: only a holder or a ticket could let them.
+            wipe(block);
+            keep(block);
+            return;
+        }
+        const BlockWord after = before.without_holder(self_.slot);
+        if (!word.move(before, after)) continue;
+        if (after.only_in_transit()) settle_transit(block);
+        return;
+    }
+}
+
+/// Ends a block to which only messages could lead, if there are none any more.
+void Participant::settle_transit(BlockId block) noexcept {
+    Shared<BlockWord>& word = units_.block(block);
+    const BlockWord before = word.load();
+    if (!before.only_in_transit() || tickets_.lead_to(block)) return;
+    if (!word.move(before, before.as_held_only_by(self_.slot))) return;
+    wipe(block);
+    keep(block);
+}
+
+void Participant::wipe(BlockId block) noexcept {
+    if (region_.header().wipe != 0)
+        std::memset(units_.address(block), 0, units_.block_bytes(block));
+}
+
+std::optional<Sent> Participant::send(BlockId block) noexcept {
+    const Lock lock{mutex_};
+    if (outside_) return {};
+    const std::optional<Sent> sent = tickets_.make(block);
+    if (!sent) return {};
+    Shared<BlockWord>& word = units_.block(block);
+    for (BlockWord before = word.load(); !before.in_transit(); before = word.load()) {
+        word.move(before, before.with_transit());
+    }
+    tickets_.send(*sent);
+    return sent;
+}
+
+bool Participant::receive(const Sent& sent) noexcept {
+    const Lock lock{mutex_};
+    if (outside_ || !tickets_.valid(sent) || unit_of(sent.block) >= units_.covered()) return false;
+    Shared<BlockWord>& word = units_.block(sent.block);
+    for (;;) {
+        const BlockWord before = word.load();
+        if (!before.in_transit() || before.cached()) return false;
+        if (before.held_by(self_.slot)) {
+            try {
+                ++more_uses_[sent.block];
+            } catch (...) {
+                return false;
+            }
+            break;
+        }
+        if (word.move(before, before.with_holder(self_.slot))) break;
+    }
+    if (tickets_.take(sent)) return true;
+    const auto more = more_uses_.find(sent.block);
+    if (more == more_uses_.end()) {
+        drop_last(sent.block);
+    } else if (--more->second == 0) {
+        more_uses_.erase(more);
+    }
+    return false;
+}
+
+bool Participant::holds(BlockId block) const noexcept {
+    const BlockWord word = units_.block(block).load();
+    return word.held_by(self_.slot) && !word.cached();
+}
+
+}  // namespace numpool::processes

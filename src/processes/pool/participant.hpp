@@ -1,0 +1,139 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "processes/region/shared_region.hpp"
+#include "processes/region/slot_lock.hpp"
+#include "processes/tables/ticket_table.hpp"
+#include "processes/tables/unit_table.hpp"
+
+namespace numpool::processes {
+
+/// What one process holds of a shared pool, in blocks and bytes.
+struct ProcessFigures {
+    std::uint32_t pid = 0;
+    bool alive = false;
+    std::size_t blocks = 0;
+    std::size_t bytes = 0;
+};
+
+/// A region's figures at one moment, by all processes.
+struct RegionFigures {
+    std::size_t blocks = 0;      ///< live, each counted once
+    std::size_t in_use = 0;      ///< their bytes, as rounded
+    std::size_t cached = 0;      ///< bytes that some process keeps for its next request
+    std::size_t committed = 0;   ///< bytes that have memory behind them
+    std::size_t in_transit = 0;  ///< messages on their way
+    std::vector<ProcessFigures> processes;
+};
+
+/// This process's part in a shared pool: it takes blocks, holds them, sends and receives them.
+///
+/// No lock is shared with other processes. Threads of this process share a mutex. Whatever an ended
+/// process held goes back in `reap`, which every process may call, and which a request that finds
+/// no memory calls itself.
+class Participant {
+  public:
+    /// Takes a slot. Throws Exhausted where `most_processes` use the pool already.
+    explicit Participant(SharedRegion& region);
+    Participant(const Participant&) = delete;
+    Participant& operator=(const Participant&) = delete;
+    /// Gives up all that it keeps. What is held stays held until the process ends.
+    ~Participant();
+
+    struct Acquired {
+        BlockId block = 0;
+        std::byte* start = nullptr;
+        bool zeroed = false;
+    };
+    /// A block that this process holds once; `start` is null where there is no memory.
+    Acquired try_acquire(std::size_t bytes) noexcept;
+
+    /// Ends one use of a block that this process holds.
+    void drop(BlockId block) noexcept;
+
+    /// A message that leads to a block that this process holds. Nothing where there is no room.
+    std::optional<Sent> send(BlockId block) noexcept;
+    /// Holds the block once more. False where the message was received before, expired, or never
+    /// was sent.
+    bool receive(const Sent& sent) noexcept;
+
+    /// Whether this process holds the block.
+    bool holds(BlockId block) const noexcept;
+    const UnitTable& units() const noexcept { return units_; }
+
+    /// Gives back what ended processes held, and messages of theirs that are older than so many
+    /// milliseconds. The bytes that became free.
+    std::size_t reap(std::uint64_t older_than) noexcept;
+    /// Gives all memory back that no live block needs. The bytes.
+    std::size_t trim() noexcept;
+
+    RegionFigures figures() const;
+    std::size_t requests() const noexcept { return requests_; }
+    std::size_t failures() const noexcept { return failures_; }
+    /// Throws Corrupted where the records contradict each other.
+    void check() const;
+
+    /// Around a fork: the child gets a slot and holds what its parent holds, before it exists.
+    void prepare_fork() noexcept;
+    void after_fork_in_parent() noexcept;
+    void after_fork_in_child() noexcept;
+    /// A child of a fork that found no free slot: it can read and write what it has, no more.
+    bool outside() const noexcept { return outside_; }
+
+    /// Messages of ended senders are kept so long for whoever receives them late.
+    static constexpr std::uint64_t message_milliseconds = 60'000;
+
+  private:
+    using Lock = std::scoped_lock<std::mutex>;
+
+    std::optional<Member> take_slot(SlotLock& lock) noexcept;
+    std::optional<BlockId> acquire_small(std::uint32_t small_class, bool& zeroed) noexcept;
+    std::optional<BlockId> acquire_span(std::uint32_t units, bool& zeroed) noexcept;
+    bool refill(std::uint32_t small_class) noexcept;
+    std::size_t take_unused(std::uint32_t unit, std::size_t most) noexcept;
+    /// Makes a block that this process keeps a held one; false where another process took it.
+    bool use_cached(BlockId block) noexcept;
+    void drop_last(BlockId block) noexcept;
+    bool make_room_to_keep(std::uint32_t units) noexcept;
+    void keep(BlockId block) noexcept;
+    void settle_transit(BlockId block) noexcept;
+    void wipe(BlockId block) noexcept;
+
+    std::size_t reap_dead() noexcept;
+    void clean_up_after(unsigned slot) noexcept;
+    void release_dead(BlockId block, unsigned slot) noexcept;
+    std::size_t free_cached(bool of_others) noexcept;
+    template <class Visit>
+    void for_each_block(Visit visit) const;
+
+    SharedRegion& region_;
+    std::mutex mutex_;
+    SlotLock lock_;
+    Member self_;
+    UnitTable units_;
+    TicketTable tickets_;
+    bool outside_ = false;
+
+    /// Blocks cached by this process, as far as it remembers: another may have taken some.
+    std::array<std::vector<BlockId>, small_classes> small_;
+    std::map<std::uint32_t, std::vector<BlockId>> spans_;
+    std::size_t kept_units_ = 0;
+    std::array<std::uint32_t, small_classes> last_slab_{};
+    /// Uses beyond the first of blocks that were received more than once.
+    std::unordered_map<BlockId, std::uint32_t> more_uses_;
+    std::size_t requests_ = 0;
+    std::size_t failures_ = 0;
+
+    std::optional<SlotLock> child_lock_;
+    std::optional<Member> child_;
+};
+
+}  // namespace numpool::processes

@@ -1,0 +1,267 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/error.hpp"
+#include "processes/pool/participant.hpp"
+
+/// What a participant does beside requests: it cleans up after processes that ended, gives memory
+/// back, goes through forks, and looks at all records.
+namespace numpool::processes {
+
+template <class Visit>
+void Participant::for_each_block(Visit visit) const {
+    const std::uint32_t covered = units_.covered();
+    for (std::uint32_t unit = 0; unit < covered;) {
+        const UnitWord word = units_.word(unit);
+        std::uint32_t step = 1;
+        if (word.kind() == UnitWord::Kind::span) {
+            step = units_.span_units(unit);
+            visit(block_id(unit, 0), region_.units()[unit].block.load());
+        } else if (word.kind() == UnitWord::Kind::slab) {
+            const auto blocks =
+                static_cast<std::uint32_t>(unit_bytes / small_size(word.number() % small_classes));
+            for (std::uint32_t i = 0; i < blocks; ++i) {
+                visit(block_id(unit, i), region_.slabs()[unit][i].load());
+            }
+        }
+        unit += step;
+    }
+}
+
+Participant::~Participant() {
+    trim();
+    const Lock lock{mutex_};
+    if (outside_) return;
+    // Blocks that are still held keep the slot: whoever reaps finds the lock dropped.
+    bool holds = false;
+    for_each_block([&](BlockId, BlockWord word) {
+        holds = holds || (word.held_by(self_.slot) && !word.cached());
+    });
+    if (!holds) {
+        region_.header().slots[self_.slot].generation.fetch_add(1, std::memory_order_release);
+    }
+}
+
+std::size_t Participant::reap(std::uint64_t older_than) noexcept {
+    const Lock lock{mutex_};
+    if (outside_) return 0;
+    const std::size_t before = region_.committed();
+    reap_dead();
+    tickets_.expire(older_than, [&](BlockId block) { settle_transit(block); });
+    const std::size_t after = region_.committed();
+    return before - std::min(before, after);
+}
+
+/// How many processes it cleaned up after.
+std::size_t Participant::reap_dead() noexcept {
+    std::size_t dead = 0;
+    for (unsigned slot = 0; slot < most_processes; ++slot) {
+        std::atomic<std::uint32_t>& generation = region_.header().slots[slot].generation;
+        if (slot == self_.slot || (generation.load(std::memory_order_acquire) & 1) == 0) continue;
+        if (lock_.taken_elsewhere(slot) || !lock_.take(slot)) continue;
+        // Another may have cleaned up, and a new process may have come and gone, in between.
+        if ((generation.load(std::memory_order_acquire) & 1) != 0) {
+            clean_up_after(slot);
+            generation.fetch_add(1, std::memory_order_release);
+            ++dead;
+        }
+        lock_.drop(slot);
+    }
+    return dead;
+}
+
+/// Subtracts what an ended process held. It may be repeated: whoever does this may be killed, too.
+void Participant::clean_up_after(unsigned slot) noexcept {
+    tickets_.disown(slot, [&](BlockId block) { settle_transit(block); });
+    const std::uint32_t covered = units_.covered();
+    for (std::uint32_t unit = 0; unit < covered;) {
+        const UnitWord word = units_.word(unit);
+        std::uint32_t step = 1;
+        if (word.kind() == UnitWord::Kind::claimed) {
+            const bool mine = slot == self_.slot && word.generation() == self_.generation;
+            if (word.slot() == slot && !mine) units_.free_claimed(unit, word);
+        } else if (word.kind() == UnitWord::Kind::span) {
+            step = units_.span_units(unit);
+            release_dead(block_id(unit, 0), slot);
+        } else if (word.kind() == UnitWord::Kind::slab) {
+            const auto blocks =
+                static_cast<std::uint32_t>(unit_bytes / small_size(word.number() % small_classes));
+            for (std::uint32_t i = 0; i < blocks; ++i) release_dead(block_id(unit, i), slot);
+        }
+        unit += step;
+    }
+}
+
+void Participant::release_dead(BlockId block, unsigned slot) noexcept {
+    Shared<BlockWord>& word = units_.block(block);
+    for (;;) {
+        const BlockWord before = word.load();
+        if (!before.held_by(slot)) {
+            // It may have ended between its last word and its look at the tickets.
+            settle_transit(block);
+            return;
+        }
+        const bool last = before.held_only_by(slot) && !before.in_transit();
+        if (!word.move(before,
+                       last ? before.as_held_only_by(self_.slot) : before.without_holder(slot))) {
+            continue;
+        }
+        if (!last) {
+            settle_transit(block);
+            return;
+        }
+        wipe(block);
+        if (units_.word(unit_of(block)).kind() == UnitWord::Kind::span) {
+            units_.free_span(unit_of(block));
+        } else {
+            keep(block);
+        }
+        return;
+    }
+}
+
+/// The units that it freed.
+std::size_t Participant::free_cached(bool of_others) noexcept {
+    std::size_t freed = 0;
+    const std::uint32_t covered = units_.covered();
+    for (std::uint32_t unit = 0; unit < covered;) {
+        const UnitWord word = units_.word(unit);
+        const bool span = word.kind() == UnitWord::Kind::span;
+        const std::uint32_t step = span ? units_.span_units(unit) : 1;
+        if (span) {
+            Shared<BlockWord>& block = region_.units()[unit].block;
+            const BlockWord before = block.load();
+            if (before.cached() && (of_others || before.held_only_by(self_.slot)) &&
+                block.move(before, before.as_held_only_by(self_.slot))) {
+                units_.free_span(unit);
+                freed += step;
+            }
+        } else if (word.kind() == UnitWord::Kind::slab && units_.free_slab(unit, of_others)) {
+            ++freed;
+        }
+        unit += step;
+    }
+    spans_.clear();
+    kept_units_ = 0;
+    for (auto& kept : small_) kept.clear();
+    // What stayed in slabs that are in use is listed again.
+    for_each_block([&](BlockId block, BlockWord word) {
+        if (word.cached() && word.held_only_by(self_.slot) && use_cached(block)) keep(block);
+    });
+    return freed;
+}
+
+std::size_t Participant::trim() noexcept {
+    const Lock lock{mutex_};
+    if (outside_) return 0;
+    const std::size_t before = region_.committed();
+    reap_dead();
+    free_cached(true);
+    const std::size_t after = region_.committed();
+    return before - std::min(before, after);
+}
+
+RegionFigures Participant::figures() const {
+    RegionFigures figures;
+    std::array<ProcessFigures, most_processes> by_slot{};
+    for_each_block([&](BlockId block, BlockWord word) {
+        if (word.unused()) return;
+        const std::size_t bytes = units_.block_bytes(block);
+        if (word.cached()) {
+            figures.cached += bytes;
+            return;
+        }
+        ++figures.blocks;
+        figures.in_use += bytes;
+        for (unsigned slot = 0; slot < most_processes; ++slot) {
+            if (!word.held_by(slot)) continue;
+            ++by_slot[slot].blocks;
+            by_slot[slot].bytes += bytes;
+        }
+    });
+    for (unsigned slot = 0; slot < most_processes; ++slot) {
+        const Slot& one = region_.header().slots[slot];
+        if ((one.generation.load(std::memory_order_acquire) & 1) == 0) continue;
+        by_slot[slot].pid = one.pid.load(std::memory_order_relaxed);
+        by_slot[slot].alive = slot == self_.slot || lock_.taken_elsewhere(slot);
+        figures.processes.push_back(by_slot[slot]);
+    }
+    figures.committed = region_.committed();
+    figures.in_transit = tickets_.count();
+    return figures;
+}
+
+void Participant::check() const {
+    const auto fail = [](std::uint32_t unit, const std::string& what) {
+        throw Corrupted{"SharedPool: granule " + std::to_string(unit) + " " + what};
+    };
+    const std::uint32_t covered = units_.covered();
+    for (std::uint32_t unit = 0; unit < covered;) {
+        const UnitWord word = units_.word(unit);
+        std::uint32_t step = 1;
+        if (word.kind() == UnitWord::Kind::span) {
+            step = word.number();
+            if (step == 0 || step > covered - unit) fail(unit, "begins a span beyond the pool");
+            for (std::uint32_t i = 1; i < step; ++i) {
+                // A span may end while this looks: then its first word has changed.
+                if (units_.word(unit + i).kind() != UnitWord::Kind::claimed &&
+                    units_.word(unit) == word) {
+                    fail(unit + i, "is in a span and not claimed for it");
+                }
+            }
+            const BlockWord block = region_.units()[unit].block.load();
+            if (block.unused() && units_.word(unit) == word) {
+                fail(unit, "begins a span that nobody holds");
+            }
+        } else if (word.kind() == UnitWord::Kind::slab && word.number() >= small_classes) {
+            fail(unit, "is a slab of no size class");
+        }
+        unit += step;
+    }
+}
+
+void Participant::prepare_fork() noexcept {
+    mutex_.lock();
+    child_.reset();
+    if (outside_) return;
+    child_lock_.emplace(region_.fd());
+    if (child_lock_->opened()) child_ = take_slot(*child_lock_);
+    if (child_) clean_up_after(child_->slot);
+    for_each_block([&](BlockId id, BlockWord word) {
+        if (!word.held_by(self_.slot) || word.cached()) return;
+        Shared<BlockWord>& block = units_.block(id);
+        for (;;) {
+            const BlockWord before = block.load();
+            // Without a slot the child could not say when it is done with it.
+            const BlockWord after = child_ ? before.with_holder(child_->slot) : before.with_pin();
+            if (block.move(before, after)) break;
+        }
+    });
+}
+
+void Participant::after_fork_in_parent() noexcept {
+    // The child keeps the lock. Where there is no child nobody does, and the slot is reaped.
+    child_lock_.reset();
+    mutex_.unlock();
+}
+
+void Participant::after_fork_in_child() noexcept {
+    if (!child_) {
+        outside_ = true;
+    } else {
+        lock_ = std::move(*child_lock_);
+        self_ = *child_;
+        region_.header().slots[self_.slot].pid.store(static_cast<std::uint32_t>(getpid()),
+                                                     std::memory_order_relaxed);
+    }
+    child_lock_.reset();
+    // What the parent keeps for itself stays its own.
+    spans_.clear();
+    for (auto& kept : small_) kept.clear();
+    kept_units_ = 0;
+    mutex_.unlock();
+}
+
+}  // namespace numpool::processes

@@ -1,0 +1,191 @@
+#include "processes/pool/shared_pool.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/size_text.hpp"
+
+namespace numpool::processes {
+
+using threads::PoolFigures;
+using threads::PoolHandle;
+
+PoolHandle<SharedPool> SharedPool::create(const SharedPoolOptions& options) {
+    const std::size_t units = options.capacity / unit_bytes + (options.capacity % unit_bytes != 0);
+    if (units == 0 || units > most_units) {
+        throw BadArgument{"a SharedPool holds 1 byte to " +
+                          size_to_text(std::size_t{most_units} * unit_bytes) + ", not " +
+                          size_to_text(options.capacity)};
+    }
+    return PoolHandle{
+        new SharedPool{static_cast<std::uint32_t>(units), options.wipe, options.name}};
+}
+
+PoolHandle<SharedPool> SharedPool::attach(int fd, std::string name) {
+    return PoolHandle{new SharedPool{fd, std::move(name)}};
+}
+
+SharedPool::SharedPool(std::uint32_t units, bool wipe, std::string name)
+    : PoolLifecycle{"SharedPool", std::move(name)}, region_{units, wipe}, part_{region_} {}
+
+SharedPool::SharedPool(int fd, std::string name)
+    : PoolLifecycle{"SharedPool", std::move(name)}, region_{fd}, part_{region_} {}
+
+std::byte* SharedPool::take(std::size_t bytes, bool zeroed) noexcept {
+    if (closed()) return nullptr;
+    const Participant::Acquired got = part_.try_acquire(bytes);
+    if (got.start == nullptr) return nullptr;
+    uses_.fetch_add(1);
+    if (zeroed && !got.zeroed && !wipes()) std::memset(got.start, 0, bytes);
+    return got.start;
+}
+
+std::byte* SharedPool::try_acquire(std::size_t bytes) noexcept {
+    return take(bytes, false);
+}
+
+std::byte* SharedPool::try_acquire_zeroed(std::size_t bytes) noexcept {
+    return take(bytes, true);
+}
+
+std::byte* SharedPool::acquire(std::size_t bytes) {
+    if (std::byte* const block = try_acquire(bytes)) return block;
+    require_open();
+    throw Exhausted{refusal(bytes)};
+}
+
+[[gnu::cold]] std::string SharedPool::refusal(std::size_t bytes) const {
+    if (part_.outside()) {
+        return title() + ": this process is one of more than " + std::to_string(most_processes) +
+               " that use the pool: it keeps what it has and gets no more";
+    }
+    const RegionFigures figures = part_.figures();
+    return title() + ": " + size_to_text(bytes) + " requested; of " + size_to_text(capacity()) +
+           ", " + size_to_text(figures.in_use) + " are in use by " +
+           std::to_string(figures.processes.size()) +
+           (figures.processes.size() == 1 ? " process" : " processes") +
+           ", and what is free is not in one piece or the machine has no memory";
+}
+
+bool SharedPool::try_release(void* block, std::size_t) noexcept {
+    if (block == nullptr) return true;
+    const std::optional<BlockId> id = block_around(static_cast<const std::byte*>(block));
+    if (!id || !part_.holds(*id)) return part_.outside() && id.has_value();
+    part_.drop(*id);
+    uses_.fetch_sub(1);
+    if (closed()) [[unlikely]] {
+        Lock lock{mutex_};
+        settle(lock);
+    }
+    return true;
+}
+
+void SharedPool::release(std::byte* block, std::size_t bytes) noexcept {
+    if (try_release(block, bytes)) return;
+    std::fprintf(stderr, "numpool: %s: block %p was released twice or is not its own\n",
+                 title().c_str(), static_cast<void*>(block));
+    std::abort();
+}
+
+std::byte* SharedPool::try_reallocate(void* block, std::size_t bytes) noexcept {
+    if (block == nullptr) return try_acquire(bytes);
+    auto* const start = static_cast<std::byte*>(block);
+    const std::size_t room = usable_size(start);
+    if (room == 0) return nullptr;
+    if (bytes <= room && bytes >= room / 2) return start;
+    std::byte* const moved = try_acquire(bytes);
+    if (moved == nullptr) return nullptr;
+    std::memcpy(moved, start, std::min(bytes, room));
+    try_release(start, 0);
+    return moved;
+}
+
+std::size_t SharedPool::usable_size(const void* block) const noexcept {
+    const std::optional<Place> place = place_of(static_cast<const std::byte*>(block));
+    return place ? place->bytes : 0;
+}
+
+std::optional<BlockId> SharedPool::block_around(const std::byte* address) const noexcept {
+    const std::optional<std::size_t> offset = region_.offset_of(address);
+    if (!offset) return {};
+    return part_.units().block_at(*offset);
+}
+
+std::optional<SharedPool::Place> SharedPool::place_of(const std::byte* address) const noexcept {
+    const std::optional<BlockId> id = block_around(address);
+    if (!id || !part_.holds(*id)) return {};
+    // In the mapping that the address is in.
+    const std::size_t at = *region_.offset_of(address);
+    const auto start = static_cast<std::size_t>(part_.units().address(*id) - region_.data());
+    return Place{const_cast<std::byte*>(address) - (at - start), part_.units().block_bytes(*id)};
+}
+
+bool SharedPool::contains(const std::byte* address) const noexcept {
+    return region_.offset_of(address).has_value();
+}
+
+Sent SharedPool::send(const std::byte* address) {
+    require_open();
+    const std::optional<BlockId> id = block_around(address);
+    if (!id || !part_.holds(*id)) {
+        throw BadArgument{title() + ": this process holds no block at this address"};
+    }
+    const std::optional<Sent> sent = part_.send(*id);
+    if (!sent) {
+        throw Exhausted{title() + ": " + std::to_string(most_tickets) +
+                        " messages are on their way already, or the machine has no memory: let "
+                        "the receivers catch up"};
+    }
+    return *sent;
+}
+
+SharedPool::Place SharedPool::receive(const Sent& sent, bool read_only) {
+    require_open();
+    std::byte* const base = read_only ? region_.read_only_data() : region_.data();
+    if (base == nullptr) throw Exhausted{title() + ": no addresses for a read-only mapping"};
+    if (!part_.receive(sent)) {
+        throw Stale{title() +
+                    ": this array was received already, or its sender ended and nobody "
+                    "received it for a minute: a message leads to its array once; send "
+                    "the array again"};
+    }
+    uses_.fetch_add(1);
+    const std::byte* const start = part_.units().address(sent.block);
+    return {base + (start - region_.data()), part_.units().block_bytes(sent.block)};
+}
+
+std::size_t SharedPool::reap(std::uint64_t milliseconds) {
+    require_open();
+    return part_.reap(milliseconds);
+}
+
+void SharedPool::resume_after_fork() noexcept {
+    if (std::exchange(in_child_, false)) {
+        part_.after_fork_in_child();
+    } else {
+        part_.after_fork_in_parent();
+    }
+}
+
+PoolFigures SharedPool::figures() const {
+    const RegionFigures region = part_.figures();
+    PoolFigures figures;
+    figures.requested = region.in_use;
+    figures.in_use = region.in_use;
+    figures.peak = region.in_use;
+    figures.cached = region.committed - std::min(region.committed, region.in_use);
+    figures.committed = region.committed;
+    figures.peak_committed = figures.committed;
+    figures.mapped = capacity();
+    figures.limit = capacity();
+    figures.blocks = region.blocks;
+    figures.requests = part_.requests();
+    figures.failures = part_.failures();
+    return figures;
+}
+
+}  // namespace numpool::processes

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <string>
+
+#include "processes/pool/participant.hpp"
+#include "threads/lifecycle/byte_source.hpp"
+#include "threads/lifecycle/pool_handle.hpp"
+#include "threads/lifecycle/pool_lifecycle.hpp"
+
+namespace numpool::processes {
+
+struct SharedPoolOptions {
+    std::size_t capacity = 0;
+    /// Zero every block when nobody holds it any more.
+    bool wipe = false;
+    std::string name;
+};
+
+/// Blocks of any size in memory that processes share, for any number of threads in each.
+///
+/// The memory lives while any process has it. A block lives while any process holds it, or a
+/// message that leads to it is on its way.
+class SharedPool final : public threads::PoolLifecycle, public threads::ByteSource {
+  public:
+    /// New memory. Throws Exhausted where the machine refuses it, BadArgument for its size.
+    static threads::PoolHandle<SharedPool> create(const SharedPoolOptions& options);
+    /// The memory behind a descriptor, which is copied. Throws BadArgument where it is none of a
+    /// SharedPool's, Exhausted where too many processes use it.
+    static threads::PoolHandle<SharedPool> attach(int fd, std::string name);
+
+    /// A block. Throws Exhausted, which says what was asked and what there is; Closed.
+    std::byte* acquire(std::size_t bytes);
+    std::byte* try_acquire(std::size_t bytes) noexcept override;
+    std::byte* try_acquire_zeroed(std::size_t bytes) noexcept override;
+    bool try_release(void* block, std::size_t bytes) noexcept override;
+    /// In place where the block is large enough, or by a copy.
+    std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override;
+    std::size_t usable_size(const void* block) const noexcept override;
+    bool leaves_to_others(std::size_t) const noexcept override { return closed(); }
+    std::string refusal(std::size_t bytes) const override;
+    void release(std::byte* block, std::size_t bytes = 0) noexcept override;
+
+    /// The live block around this address, of any mapping: where it begins there, and its bytes.
+    struct Place {
+        std::byte* start = nullptr;
+        std::size_t bytes = 0;
+    };
+    std::optional<Place> place_of(const std::byte* address) const noexcept;
+
+    /// A message that leads to the block around this address, of which this process holds a use.
+    /// Throws Exhausted where too many are on their way; Closed.
+    Sent send(const std::byte* address);
+    /// Holds the block once more, in memory that cannot be written with `read_only`. Throws Stale
+    /// where the message was received before, expired, or never was sent; Closed.
+    Place receive(const Sent& sent, bool read_only);
+
+    /// Gives back what ended processes held, and their messages older than so many milliseconds.
+    std::size_t reap(std::uint64_t milliseconds);
+
+    threads::PoolFigures figures() const override;
+    RegionFigures region_figures() const { return part_.figures(); }
+    std::size_t trim() override { return part_.trim(); }
+    /// Peaks are not kept: other processes allocate unseen.
+    void reset_peak() noexcept override {}
+    void check() const override { part_.check(); }
+
+    std::size_t capacity() const noexcept { return region_.bytes(); }
+    bool wipes() const noexcept { return region_.header().wipe != 0; }
+    int fd() const noexcept { return region_.fd(); }
+    std::array<std::uint64_t, 2> id() const noexcept { return region_.header().id; }
+
+  private:
+    SharedPool(std::uint32_t units, bool wipe, std::string name);
+    SharedPool(int fd, std::string name);
+    ~SharedPool() override = default;
+
+    bool contains(const std::byte* address) const noexcept override;
+    bool has_live_blocks() const noexcept override { return uses_.load() != 0; }
+    void end_memory() noexcept override { part_.trim(); }
+    void pause_for_fork() noexcept override { part_.prepare_fork(); }
+    void forget_other_threads() noexcept override { in_child_ = true; }
+    void resume_after_fork() noexcept override;
+
+    std::byte* take(std::size_t bytes, bool zeroed) noexcept;
+    std::optional<BlockId> block_around(const std::byte* address) const noexcept;
+
+    SharedRegion region_;
+    Participant part_;
+    /// Uses of blocks by this process.
+    std::atomic<std::size_t> uses_ = 0;
+    bool in_child_ = false;
+};
+
+}  // namespace numpool::processes

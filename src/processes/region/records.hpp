@@ -1,0 +1,65 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "processes/region/words.hpp"
+
+/// How shared memory is laid out: records first, then a gap that nobody may touch, then the data.
+namespace numpool::processes {
+
+inline constexpr std::size_t unit_bytes = std::size_t{64} << 10;
+inline constexpr std::size_t smallest_block = 256;
+inline constexpr std::uint32_t most_blocks_in_slab = 1U << most_blocks_in_slab_bits;
+static_assert(smallest_block * most_blocks_in_slab == unit_bytes);
+inline constexpr std::uint32_t most_units = 1U << 26;
+inline constexpr std::uint32_t most_tickets = 1U << 18;
+
+/// Sizes of small blocks are powers of two, so that each divides a granule.
+inline constexpr std::uint32_t small_classes = 8;
+constexpr std::size_t small_size(std::uint32_t number) noexcept {
+    return smallest_block << number;
+}
+
+struct Slot {
+    /// Raised when a process takes the slot; odd while one has it.
+    std::atomic<std::uint32_t> generation;
+    std::atomic<std::uint32_t> pid;
+};
+
+struct Header {
+    std::uint64_t magic;
+    std::uint32_t layout;
+    std::uint32_t units;
+    std::array<std::uint64_t, 2> id;
+    std::uint32_t wipe;
+    /// How many of the records have memory behind them; they only grow.
+    std::atomic<std::uint32_t> covered_units;
+    std::atomic<std::uint32_t> covered_tickets;
+    /// Raised by who needs memory that others may keep.
+    std::atomic<std::uint32_t> reaps;
+    std::atomic<std::uint64_t> requests;
+    std::array<Slot, most_processes> slots;
+};
+
+inline constexpr std::uint64_t magic = 0x6c6f6f706d756e01;
+/// Changes when a record changes its meaning: another version is refused.
+inline constexpr std::uint32_t layout = 1;
+
+struct Unit {
+    Shared<UnitWord> word;
+    /// A span's. Those of small blocks are elsewhere.
+    Shared<BlockWord> block;
+};
+
+struct Ticket {
+    Shared<TicketWord> word;
+    /// When it was made, in milliseconds of the machine's monotonic clock.
+    std::atomic<std::uint64_t> made;
+};
+
+using SlabWords = std::array<Shared<BlockWord>, most_blocks_in_slab>;
+
+}  // namespace numpool::processes

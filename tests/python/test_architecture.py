@@ -177,3 +177,17 @@ def test_every_public_thing_is_listed() -> None:
         if not name.startswith("_") and not inspect.ismodule(getattr(numpool, name))
     }
     assert public == set(numpool.__all__) - {"__version__"}
+
+
+def test_the_map_shows_functions_that_are_there() -> None:
+    text = (SRC / "README.md").read_text()
+    hops = set(re.findall(r"\b([A-Z]\w+)::(\w+)", text[text.index("## The way of an array") :]))
+    assert len(hops) > 15
+    for cls, function in sorted(hops):
+        [header] = [path for path in SRC.rglob("*.hpp") if f"class {cls} " in path.read_text()]
+        assert re.search(rf"\b{function}\(", header.read_text()), f"{header}: no {function}"
+
+
+def test_the_vocabulary_is_short() -> None:
+    table = (SRC / "README.md").read_text().partition("| word | meaning |\n| --- | --- |\n")[2]
+    assert 10 < len(table.strip().splitlines()) <= 25

@@ -12,7 +12,7 @@
 namespace numpool::processes {
 
 Participant::Participant(SharedRegion& region)
-    : region_{region}, lock_{region.fd()}, units_{region, self_}, tickets_{region, self_} {
+    : region_{region}, lock_{region.fd()}, granules_{region, self_}, messages_{region, self_} {
     if (!lock_.opened()) {
         throw Exhausted{"SharedPool: no file descriptor is left, or /proc is not mounted"};
     }
@@ -38,7 +38,7 @@ std::optional<Member> Participant::take_slot(SlotLock& lock) noexcept {
             const std::uint32_t next = generation + ((generation & 1) != 0 ? 2 : 1);
             one.generation.store(next, std::memory_order_release);
             one.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
-            return Member{slot, next & UnitWord::generations};
+            return Member{slot, next & GranuleWord::generations};
         }
     }
     return {};
@@ -56,12 +56,12 @@ Participant::Acquired Participant::try_acquire(std::size_t bytes) noexcept {
     const bool small = bytes <= small_size(small_classes - 1);
     const auto small_class = static_cast<std::uint32_t>(
         std::bit_width((std::max(bytes, smallest_block) - 1) / smallest_block));
-    const auto units = static_cast<std::uint32_t>((bytes + unit_bytes - 1) / unit_bytes);
+    const auto granules = static_cast<std::uint32_t>((bytes + granule_bytes - 1) / granule_bytes);
     // First with what there is, then with what ended processes and caches give back.
     for (int attempt = 0; attempt < 3 && !block; ++attempt) {
         if (attempt == 1 && reap_dead() + free_cached(false) == 0) continue;
         if (attempt == 2 && free_cached(true) == 0) break;
-        block = small ? acquire_small(small_class, got.zeroed) : acquire_span(units, got.zeroed);
+        block = small ? acquire_small(small_class, got.zeroed) : acquire_span(granules, got.zeroed);
     }
     if (!block) {
         ++failures_;
@@ -69,12 +69,12 @@ Participant::Acquired Participant::try_acquire(std::size_t bytes) noexcept {
     }
     ++requests_;
     got.block = *block;
-    got.start = units_.address(*block);
+    got.start = granules_.address(*block);
     return got;
 }
 
 bool Participant::use_cached(BlockId block) noexcept {
-    Shared<BlockWord>& word = units_.block(block);
+    Shared<BlockWord>& word = granules_.block(block);
     const BlockWord before = word.load();
     return before.cached() && before.held_only_by(self_.slot) &&
            word.move(before, before.as_held_only_by(self_.slot));
@@ -89,8 +89,9 @@ std::optional<BlockId> Participant::acquire_small(std::uint32_t small_class,
             const BlockId block = kept.back();
             kept.pop_back();
             if (!use_cached(block)) continue;
-            const UnitWord unit = units_.word(unit_of(block));
-            if (unit.kind() == UnitWord::Kind::slab && unit.number() == small_class) return block;
+            const GranuleWord granule = granules_.word(granule_of(block));
+            if (granule.kind() == GranuleWord::Kind::slab && granule.number() == small_class)
+                return block;
             // Taken by another process, cut anew, and kept by this one again: it is listed there.
             keep(block);
         }
@@ -98,21 +99,21 @@ std::optional<BlockId> Participant::acquire_small(std::uint32_t small_class,
     return {};
 }
 
-std::size_t Participant::take_unused(std::uint32_t unit, std::size_t most) noexcept {
-    const UnitWord slab = units_.word(unit);
+std::size_t Participant::take_unused(std::uint32_t granule, std::size_t most) noexcept {
+    const GranuleWord slab = granules_.word(granule);
     const std::uint32_t small_class = slab.number() % small_classes;
-    const auto blocks = static_cast<std::uint32_t>(unit_bytes / small_size(small_class));
+    const auto blocks = static_cast<std::uint32_t>(granule_bytes / small_size(small_class));
     std::size_t taken = 0;
     for (std::uint32_t i = 0; i < blocks && taken < most; ++i) {
-        Shared<BlockWord>& word = region_.slabs()[unit][i];
+        Shared<BlockWord>& word = region_.slabs()[granule][i];
         const BlockWord before = word.load();
         if (!before.unused() || !word.move(before, before.as_held_only_by(self_.slot))) continue;
-        if (units_.word(unit) != slab) {
+        if (granules_.word(granule) != slab) {
             // It was cut anew in between: give the word back.
             word.store(word.load().as_unused());
             break;
         }
-        keep(block_id(unit, i));
+        keep(block_id(granule, i));
         ++taken;
     }
     return taken;
@@ -120,57 +121,59 @@ std::size_t Participant::take_unused(std::uint32_t unit, std::size_t most) noexc
 
 bool Participant::refill(std::uint32_t small_class) noexcept {
     constexpr std::size_t batch = 32;
-    const auto is_ours = [&](std::uint32_t unit) {
-        const UnitWord word = units_.word(unit);
-        return word.kind() == UnitWord::Kind::slab && word.number() == small_class;
+    const auto is_ours = [&](std::uint32_t granule) {
+        const GranuleWord word = granules_.word(granule);
+        return word.kind() == GranuleWord::Kind::slab && word.number() == small_class;
     };
-    const std::uint32_t covered = units_.covered();
+    const std::uint32_t covered = granules_.covered();
     const std::uint32_t last = last_slab_[small_class];
     if (last < covered && is_ours(last) && take_unused(last, batch) != 0) return true;
-    for (std::uint32_t unit = 0; unit < covered;) {
-        if (is_ours(unit) && unit != last && take_unused(unit, batch) != 0) {
-            last_slab_[small_class] = unit;
+    for (std::uint32_t granule = 0; granule < covered;) {
+        if (is_ours(granule) && granule != last && take_unused(granule, batch) != 0) {
+            last_slab_[small_class] = granule;
             return true;
         }
-        unit += units_.word(unit).kind() == UnitWord::Kind::span ? units_.span_units(unit) : 1;
+        granule += granules_.word(granule).kind() == GranuleWord::Kind::span
+                       ? granules_.span_granules(granule)
+                       : 1;
     }
-    const std::optional<std::uint32_t> fresh = units_.claim(1);
+    const std::optional<std::uint32_t> fresh = granules_.claim(1);
     if (!fresh) return false;
-    if (!units_.publish_slab(*fresh, small_class)) {
-        units_.free_claimed(*fresh, units_.word(*fresh));
+    if (!granules_.publish_slab(*fresh, small_class)) {
+        granules_.free_claimed(*fresh, granules_.word(*fresh));
         return false;
     }
     last_slab_[small_class] = *fresh;
     return take_unused(*fresh, batch) != 0;
 }
 
-std::optional<BlockId> Participant::acquire_span(std::uint32_t units, bool& zeroed) noexcept {
+std::optional<BlockId> Participant::acquire_span(std::uint32_t granules, bool& zeroed) noexcept {
     zeroed = false;
     // The best fit of at most an eighth more.
-    for (auto fit = spans_.lower_bound(units);
-         fit != spans_.end() && fit->first <= units + units / 8; ++fit) {
+    for (auto fit = spans_.lower_bound(granules);
+         fit != spans_.end() && fit->first <= granules + granules / 8; ++fit) {
         while (!fit->second.empty()) {
             const BlockId block = fit->second.back();
             fit->second.pop_back();
-            kept_units_ -= std::min<std::size_t>(kept_units_, fit->first);
+            kept_granules_ -= std::min<std::size_t>(kept_granules_, fit->first);
             if (!use_cached(block)) continue;
-            const UnitWord word = units_.word(unit_of(block));
-            if (word.kind() == UnitWord::Kind::span && word.number() == fit->first) return block;
+            const GranuleWord word = granules_.word(granule_of(block));
+            if (word.kind() == GranuleWord::Kind::span && word.number() == fit->first) return block;
             keep(block);
         }
     }
-    const std::optional<std::uint32_t> first = units_.claim(units);
+    const std::optional<std::uint32_t> first = granules_.claim(granules);
     if (!first) return {};
-    units_.publish_span(*first, units);
+    granules_.publish_span(*first, granules);
     zeroed = true;
     return block_id(*first, 0);
 }
 
 /// A quarter of the pool at most stays with one process, which may not need it again: the newest.
-bool Participant::make_room_to_keep(std::uint32_t units) noexcept {
+bool Participant::make_room_to_keep(std::uint32_t granules) noexcept {
     const std::size_t most = region_.count() / 4;
-    if (units > most) return false;
-    while (kept_units_ + units > most && !spans_.empty()) {
+    if (granules > most) return false;
+    while (kept_granules_ + granules > most && !spans_.empty()) {
         const auto largest = std::prev(spans_.end());
         if (largest->second.empty()) {
             spans_.erase(largest);
@@ -178,27 +181,27 @@ bool Participant::make_room_to_keep(std::uint32_t units) noexcept {
         }
         const BlockId oldest = largest->second.front();
         largest->second.erase(largest->second.begin());
-        kept_units_ -= std::min<std::size_t>(kept_units_, largest->first);
-        if (use_cached(oldest)) units_.free_span(unit_of(oldest));
+        kept_granules_ -= std::min<std::size_t>(kept_granules_, largest->first);
+        if (use_cached(oldest)) granules_.free_span(granule_of(oldest));
     }
     return true;
 }
 
 /// Keeps a block that this process alone holds for its next request, or frees it.
 void Participant::keep(BlockId block) noexcept {
-    Shared<BlockWord>& word = units_.block(block);
-    const UnitWord unit = units_.word(unit_of(block));
-    const bool small = unit.kind() == UnitWord::Kind::slab;
-    if (!small && !make_room_to_keep(unit.number())) {
-        units_.free_span(unit_of(block));
+    Shared<BlockWord>& word = granules_.block(block);
+    const GranuleWord granule = granules_.word(granule_of(block));
+    const bool small = granule.kind() == GranuleWord::Kind::slab;
+    if (!small && !make_room_to_keep(granule.number())) {
+        granules_.free_span(granule_of(block));
         return;
     }
     try {
         if (small) {
-            small_[unit.number() % small_classes].push_back(block);
+            small_[granule.number() % small_classes].push_back(block);
         } else {
-            spans_[unit.number()].push_back(block);
-            kept_units_ += unit.number();
+            spans_[granule.number()].push_back(block);
+            kept_granules_ += granule.number();
         }
     } catch (...) {  // No memory for the list: whoever needs it finds the block without.
     }
@@ -217,12 +220,12 @@ void Participant::drop(BlockId block) noexcept {
 }
 
 void Participant::drop_last(BlockId block) noexcept {
-    Shared<BlockWord>& word = units_.block(block);
+    Shared<BlockWord>& word = granules_.block(block);
     for (;;) {
         const BlockWord before = word.load();
         if (!before.held_by(self_.slot) || before.cached()) return;
-        if (before.held_only_by(self_.slot) && !(before.in_transit() && tickets_.lead_to(block))) {
-            // Nobody else can hold it now: only a holder or a ticket could let them.
+        if (before.held_only_by(self_.slot) && !(before.in_transit() && messages_.lead_to(block))) {
+            // Nobody else can hold it now: only a holder or a message could let them.
             wipe(block);
             keep(block);
             return;
@@ -236,9 +239,9 @@ void Participant::drop_last(BlockId block) noexcept {
 
 /// Ends a block to which only messages could lead, if there are none any more.
 void Participant::settle_transit(BlockId block) noexcept {
-    Shared<BlockWord>& word = units_.block(block);
+    Shared<BlockWord>& word = granules_.block(block);
     const BlockWord before = word.load();
-    if (!before.only_in_transit() || tickets_.lead_to(block)) return;
+    if (!before.only_in_transit() || messages_.lead_to(block)) return;
     if (!word.move(before, before.as_held_only_by(self_.slot))) return;
     wipe(block);
     keep(block);
@@ -246,26 +249,27 @@ void Participant::settle_transit(BlockId block) noexcept {
 
 void Participant::wipe(BlockId block) noexcept {
     if (region_.header().wipe != 0)
-        std::memset(units_.address(block), 0, units_.block_bytes(block));
+        std::memset(granules_.address(block), 0, granules_.block_bytes(block));
 }
 
 std::optional<Sent> Participant::send(BlockId block) noexcept {
     const Lock lock{mutex_};
     if (outside_) return {};
-    const std::optional<Sent> sent = tickets_.make(block);
+    const std::optional<Sent> sent = messages_.make(block);
     if (!sent) return {};
-    Shared<BlockWord>& word = units_.block(block);
+    Shared<BlockWord>& word = granules_.block(block);
     for (BlockWord before = word.load(); !before.in_transit(); before = word.load()) {
         word.move(before, before.with_transit());
     }
-    tickets_.send(*sent);
+    messages_.send(*sent);
     return sent;
 }
 
 bool Participant::receive(const Sent& sent) noexcept {
     const Lock lock{mutex_};
-    if (outside_ || !tickets_.valid(sent) || unit_of(sent.block) >= units_.covered()) return false;
-    Shared<BlockWord>& word = units_.block(sent.block);
+    if (outside_ || !messages_.valid(sent) || granule_of(sent.block) >= granules_.covered())
+        return false;
+    Shared<BlockWord>& word = granules_.block(sent.block);
     for (;;) {
         const BlockWord before = word.load();
         if (!before.in_transit() || before.cached()) return false;
@@ -279,7 +283,7 @@ bool Participant::receive(const Sent& sent) noexcept {
         }
         if (word.move(before, before.with_holder(self_.slot))) break;
     }
-    if (tickets_.take(sent)) return true;
+    if (messages_.take(sent)) return true;
     const auto more = more_uses_.find(sent.block);
     if (more == more_uses_.end()) {
         drop_last(sent.block);
@@ -290,7 +294,7 @@ bool Participant::receive(const Sent& sent) noexcept {
 }
 
 bool Participant::holds(BlockId block) const noexcept {
-    const BlockWord word = units_.block(block).load();
+    const BlockWord word = granules_.block(block).load();
     return word.held_by(self_.slot) && !word.cached();
 }
 

@@ -11,8 +11,8 @@
 
 #include "processes/region/shared_region.hpp"
 #include "processes/region/slot_lock.hpp"
-#include "processes/tables/ticket_table.hpp"
-#include "processes/tables/unit_table.hpp"
+#include "processes/tables/granule_table.hpp"
+#include "processes/tables/message_table.hpp"
 
 namespace numpool::processes {
 
@@ -67,7 +67,7 @@ class Participant {
 
     /// Whether this process holds the block.
     bool holds(BlockId block) const noexcept;
-    const UnitTable& units() const noexcept { return units_; }
+    const GranuleTable& granules() const noexcept { return granules_; }
 
     /// Gives back what ended processes held, and messages of theirs that are older than so many
     /// milliseconds. The bytes that became free.
@@ -96,13 +96,13 @@ class Participant {
 
     std::optional<Member> take_slot(SlotLock& lock) noexcept;
     std::optional<BlockId> acquire_small(std::uint32_t small_class, bool& zeroed) noexcept;
-    std::optional<BlockId> acquire_span(std::uint32_t units, bool& zeroed) noexcept;
+    std::optional<BlockId> acquire_span(std::uint32_t granules, bool& zeroed) noexcept;
     bool refill(std::uint32_t small_class) noexcept;
-    std::size_t take_unused(std::uint32_t unit, std::size_t most) noexcept;
+    std::size_t take_unused(std::uint32_t granule, std::size_t most) noexcept;
     /// Makes a block that this process keeps a held one; false where another process took it.
     bool use_cached(BlockId block) noexcept;
     void drop_last(BlockId block) noexcept;
-    bool make_room_to_keep(std::uint32_t units) noexcept;
+    bool make_room_to_keep(std::uint32_t granules) noexcept;
     void keep(BlockId block) noexcept;
     void settle_transit(BlockId block) noexcept;
     void wipe(BlockId block) noexcept;
@@ -118,14 +118,14 @@ class Participant {
     std::mutex mutex_;
     SlotLock lock_;
     Member self_;
-    UnitTable units_;
-    TicketTable tickets_;
+    GranuleTable granules_;
+    MessageTable messages_;
     bool outside_ = false;
 
     /// Blocks cached by this process, as far as it remembers: another may have taken some.
     std::array<std::vector<BlockId>, small_classes> small_;
     std::map<std::uint32_t, std::vector<BlockId>> spans_;
-    std::size_t kept_units_ = 0;
+    std::size_t kept_granules_ = 0;
     std::array<std::uint32_t, small_classes> last_slab_{};
     /// Uses beyond the first of blocks that were received more than once.
     std::unordered_map<BlockId, std::uint32_t> more_uses_;

@@ -12,21 +12,21 @@ namespace numpool::processes {
 
 template <class Visit>
 void Participant::for_each_block(Visit visit) const {
-    const std::uint32_t covered = units_.covered();
-    for (std::uint32_t unit = 0; unit < covered;) {
-        const UnitWord word = units_.word(unit);
+    const std::uint32_t covered = granules_.covered();
+    for (std::uint32_t granule = 0; granule < covered;) {
+        const GranuleWord word = granules_.word(granule);
         std::uint32_t step = 1;
-        if (word.kind() == UnitWord::Kind::span) {
-            step = units_.span_units(unit);
-            visit(block_id(unit, 0), region_.units()[unit].block.load());
-        } else if (word.kind() == UnitWord::Kind::slab) {
-            const auto blocks =
-                static_cast<std::uint32_t>(unit_bytes / small_size(word.number() % small_classes));
+        if (word.kind() == GranuleWord::Kind::span) {
+            step = granules_.span_granules(granule);
+            visit(block_id(granule, 0), region_.granules()[granule].block.load());
+        } else if (word.kind() == GranuleWord::Kind::slab) {
+            const auto blocks = static_cast<std::uint32_t>(
+                granule_bytes / small_size(word.number() % small_classes));
             for (std::uint32_t i = 0; i < blocks; ++i) {
-                visit(block_id(unit, i), region_.slabs()[unit][i].load());
+                visit(block_id(granule, i), region_.slabs()[granule][i].load());
             }
         }
-        unit += step;
+        granule += step;
     }
 }
 
@@ -49,7 +49,7 @@ std::size_t Participant::reap(std::uint64_t older_than) noexcept {
     if (outside_) return 0;
     const std::size_t before = region_.committed();
     reap_dead();
-    tickets_.expire(older_than, [&](BlockId block) { settle_transit(block); });
+    messages_.expire(older_than, [&](BlockId block) { settle_transit(block); });
     const std::size_t after = region_.committed();
     return before - std::min(before, after);
 }
@@ -74,32 +74,32 @@ std::size_t Participant::reap_dead() noexcept {
 
 /// Subtracts what an ended process held. It may be repeated: whoever does this may be killed, too.
 void Participant::clean_up_after(unsigned slot) noexcept {
-    tickets_.disown(slot, [&](BlockId block) { settle_transit(block); });
-    const std::uint32_t covered = units_.covered();
-    for (std::uint32_t unit = 0; unit < covered;) {
-        const UnitWord word = units_.word(unit);
+    messages_.disown(slot, [&](BlockId block) { settle_transit(block); });
+    const std::uint32_t covered = granules_.covered();
+    for (std::uint32_t granule = 0; granule < covered;) {
+        const GranuleWord word = granules_.word(granule);
         std::uint32_t step = 1;
-        if (word.kind() == UnitWord::Kind::claimed) {
+        if (word.kind() == GranuleWord::Kind::claimed) {
             const bool mine = slot == self_.slot && word.generation() == self_.generation;
-            if (word.slot() == slot && !mine) units_.free_claimed(unit, word);
-        } else if (word.kind() == UnitWord::Kind::span) {
-            step = units_.span_units(unit);
-            release_dead(block_id(unit, 0), slot);
-        } else if (word.kind() == UnitWord::Kind::slab) {
-            const auto blocks =
-                static_cast<std::uint32_t>(unit_bytes / small_size(word.number() % small_classes));
-            for (std::uint32_t i = 0; i < blocks; ++i) release_dead(block_id(unit, i), slot);
+            if (word.slot() == slot && !mine) granules_.free_claimed(granule, word);
+        } else if (word.kind() == GranuleWord::Kind::span) {
+            step = granules_.span_granules(granule);
+            release_dead(block_id(granule, 0), slot);
+        } else if (word.kind() == GranuleWord::Kind::slab) {
+            const auto blocks = static_cast<std::uint32_t>(
+                granule_bytes / small_size(word.number() % small_classes));
+            for (std::uint32_t i = 0; i < blocks; ++i) release_dead(block_id(granule, i), slot);
         }
-        unit += step;
+        granule += step;
     }
 }
 
 void Participant::release_dead(BlockId block, unsigned slot) noexcept {
-    Shared<BlockWord>& word = units_.block(block);
+    Shared<BlockWord>& word = granules_.block(block);
     for (;;) {
         const BlockWord before = word.load();
         if (!before.held_by(slot)) {
-            // It may have ended between its last word and its look at the tickets.
+            // It may have ended between its last word and its look at the messages.
             settle_transit(block);
             return;
         }
@@ -113,8 +113,8 @@ void Participant::release_dead(BlockId block, unsigned slot) noexcept {
             return;
         }
         wipe(block);
-        if (units_.word(unit_of(block)).kind() == UnitWord::Kind::span) {
-            units_.free_span(unit_of(block));
+        if (granules_.word(granule_of(block)).kind() == GranuleWord::Kind::span) {
+            granules_.free_span(granule_of(block));
         } else {
             keep(block);
         }
@@ -122,29 +122,30 @@ void Participant::release_dead(BlockId block, unsigned slot) noexcept {
     }
 }
 
-/// The units that it freed.
+/// The granules that it freed.
 std::size_t Participant::free_cached(bool of_others) noexcept {
     std::size_t freed = 0;
-    const std::uint32_t covered = units_.covered();
-    for (std::uint32_t unit = 0; unit < covered;) {
-        const UnitWord word = units_.word(unit);
-        const bool span = word.kind() == UnitWord::Kind::span;
-        const std::uint32_t step = span ? units_.span_units(unit) : 1;
+    const std::uint32_t covered = granules_.covered();
+    for (std::uint32_t granule = 0; granule < covered;) {
+        const GranuleWord word = granules_.word(granule);
+        const bool span = word.kind() == GranuleWord::Kind::span;
+        const std::uint32_t step = span ? granules_.span_granules(granule) : 1;
         if (span) {
-            Shared<BlockWord>& block = region_.units()[unit].block;
+            Shared<BlockWord>& block = region_.granules()[granule].block;
             const BlockWord before = block.load();
             if (before.cached() && (of_others || before.held_only_by(self_.slot)) &&
                 block.move(before, before.as_held_only_by(self_.slot))) {
-                units_.free_span(unit);
+                granules_.free_span(granule);
                 freed += step;
             }
-        } else if (word.kind() == UnitWord::Kind::slab && units_.free_slab(unit, of_others)) {
+        } else if (word.kind() == GranuleWord::Kind::slab &&
+                   granules_.free_slab(granule, of_others)) {
             ++freed;
         }
-        unit += step;
+        granule += step;
     }
     spans_.clear();
-    kept_units_ = 0;
+    kept_granules_ = 0;
     for (auto& kept : small_) kept.clear();
     // What stayed in slabs that are in use is listed again.
     for_each_block([&](BlockId block, BlockWord word) {
@@ -168,7 +169,7 @@ RegionFigures Participant::figures() const {
     std::array<ProcessFigures, most_processes> by_slot{};
     for_each_block([&](BlockId block, BlockWord word) {
         if (word.unused()) return;
-        const std::size_t bytes = units_.block_bytes(block);
+        const std::size_t bytes = granules_.block_bytes(block);
         if (word.cached()) {
             figures.cached += bytes;
             return;
@@ -189,36 +190,37 @@ RegionFigures Participant::figures() const {
         figures.processes.push_back(by_slot[slot]);
     }
     figures.committed = region_.committed();
-    figures.in_transit = tickets_.count();
+    figures.in_transit = messages_.count();
     return figures;
 }
 
 void Participant::check() const {
-    const auto fail = [](std::uint32_t unit, const std::string& what) {
-        throw Corrupted{"SharedPool: granule " + std::to_string(unit) + " " + what};
+    const auto fail = [](std::uint32_t granule, const std::string& what) {
+        throw Corrupted{"SharedPool: granule " + std::to_string(granule) + " " + what};
     };
-    const std::uint32_t covered = units_.covered();
-    for (std::uint32_t unit = 0; unit < covered;) {
-        const UnitWord word = units_.word(unit);
+    const std::uint32_t covered = granules_.covered();
+    for (std::uint32_t granule = 0; granule < covered;) {
+        const GranuleWord word = granules_.word(granule);
         std::uint32_t step = 1;
-        if (word.kind() == UnitWord::Kind::span) {
+        if (word.kind() == GranuleWord::Kind::span) {
             step = word.number();
-            if (step == 0 || step > covered - unit) fail(unit, "begins a span beyond the pool");
+            if (step == 0 || step > covered - granule)
+                fail(granule, "begins a span beyond the pool");
             for (std::uint32_t i = 1; i < step; ++i) {
                 // A span may end while this looks: then its first word has changed.
-                if (units_.word(unit + i).kind() != UnitWord::Kind::claimed &&
-                    units_.word(unit) == word) {
-                    fail(unit + i, "is in a span and not claimed for it");
+                if (granules_.word(granule + i).kind() != GranuleWord::Kind::claimed &&
+                    granules_.word(granule) == word) {
+                    fail(granule + i, "is in a span and not claimed for it");
                 }
             }
-            const BlockWord block = region_.units()[unit].block.load();
-            if (block.unused() && units_.word(unit) == word) {
-                fail(unit, "begins a span that nobody holds");
+            const BlockWord block = region_.granules()[granule].block.load();
+            if (block.unused() && granules_.word(granule) == word) {
+                fail(granule, "begins a span that nobody holds");
             }
-        } else if (word.kind() == UnitWord::Kind::slab && word.number() >= small_classes) {
-            fail(unit, "is a slab of no size class");
+        } else if (word.kind() == GranuleWord::Kind::slab && word.number() >= small_classes) {
+            fail(granule, "is a slab of no size class");
         }
-        unit += step;
+        granule += step;
     }
 }
 
@@ -231,7 +233,7 @@ void Participant::prepare_fork() noexcept {
     if (child_) clean_up_after(child_->slot);
     for_each_block([&](BlockId id, BlockWord word) {
         if (!word.held_by(self_.slot) || word.cached()) return;
-        Shared<BlockWord>& block = units_.block(id);
+        Shared<BlockWord>& block = granules_.block(id);
         for (;;) {
             const BlockWord before = block.load();
             // Without a slot the child could not say when it is done with it.
@@ -260,7 +262,7 @@ void Participant::after_fork_in_child() noexcept {
     // What the parent keeps for itself stays its own.
     spans_.clear();
     for (auto& kept : small_) kept.clear();
-    kept_units_ = 0;
+    kept_granules_ = 0;
     mutex_.unlock();
 }
 

@@ -15,22 +15,23 @@ using threads::PoolFigures;
 using threads::PoolHandle;
 
 PoolHandle<SharedPool> SharedPool::create(const SharedPoolOptions& options) {
-    const std::size_t units = options.capacity / unit_bytes + (options.capacity % unit_bytes != 0);
-    if (units == 0 || units > most_units) {
+    const std::size_t granules =
+        options.capacity / granule_bytes + (options.capacity % granule_bytes != 0);
+    if (granules == 0 || granules > most_granules) {
         throw BadArgument{"a SharedPool holds 1 byte to " +
-                          size_to_text(std::size_t{most_units} * unit_bytes) + ", not " +
+                          size_to_text(std::size_t{most_granules} * granule_bytes) + ", not " +
                           size_to_text(options.capacity)};
     }
     return PoolHandle{
-        new SharedPool{static_cast<std::uint32_t>(units), options.wipe, options.name}};
+        new SharedPool{static_cast<std::uint32_t>(granules), options.wipe, options.name}};
 }
 
 PoolHandle<SharedPool> SharedPool::attach(int fd, std::string name) {
     return PoolHandle{new SharedPool{fd, std::move(name)}};
 }
 
-SharedPool::SharedPool(std::uint32_t units, bool wipe, std::string name)
-    : PoolLifecycle{"SharedPool", std::move(name)}, region_{units, wipe}, part_{region_} {}
+SharedPool::SharedPool(std::uint32_t granules, bool wipe, std::string name)
+    : PoolLifecycle{"SharedPool", std::move(name)}, region_{granules, wipe}, part_{region_} {}
 
 SharedPool::SharedPool(int fd, std::string name)
     : PoolLifecycle{"SharedPool", std::move(name)}, region_{fd}, part_{region_} {}
@@ -112,7 +113,7 @@ std::size_t SharedPool::usable_size(const void* block) const noexcept {
 std::optional<BlockId> SharedPool::block_around(const std::byte* address) const noexcept {
     const std::optional<std::size_t> offset = region_.offset_of(address);
     if (!offset) return {};
-    return part_.units().block_at(*offset);
+    return part_.granules().block_at(*offset);
 }
 
 std::optional<SharedPool::Place> SharedPool::place_of(const std::byte* address) const noexcept {
@@ -120,8 +121,8 @@ std::optional<SharedPool::Place> SharedPool::place_of(const std::byte* address) 
     if (!id || !part_.holds(*id)) return {};
     // In the mapping that the address is in.
     const std::size_t at = *region_.offset_of(address);
-    const auto start = static_cast<std::size_t>(part_.units().address(*id) - region_.data());
-    return Place{const_cast<std::byte*>(address) - (at - start), part_.units().block_bytes(*id)};
+    const auto start = static_cast<std::size_t>(part_.granules().address(*id) - region_.data());
+    return Place{const_cast<std::byte*>(address) - (at - start), part_.granules().block_bytes(*id)};
 }
 
 bool SharedPool::contains(const std::byte* address) const noexcept {
@@ -136,7 +137,7 @@ Sent SharedPool::send(const std::byte* address) {
     }
     const std::optional<Sent> sent = part_.send(*id);
     if (!sent) {
-        throw Exhausted{title() + ": " + std::to_string(most_tickets) +
+        throw Exhausted{title() + ": " + std::to_string(most_messages) +
                         " messages are on their way already, or the machine has no memory: let "
                         "the receivers catch up"};
     }
@@ -154,8 +155,8 @@ SharedPool::Place SharedPool::receive(const Sent& sent, bool read_only) {
                     "the array again"};
     }
     uses_.fetch_add(1);
-    const std::byte* const start = part_.units().address(sent.block);
-    return {base + (start - region_.data()), part_.units().block_bytes(sent.block)};
+    const std::byte* const start = part_.granules().address(sent.block);
+    return {base + (start - region_.data()), part_.granules().block_bytes(sent.block)};
 }
 
 std::size_t SharedPool::reap(std::uint64_t milliseconds) {

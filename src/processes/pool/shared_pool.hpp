@@ -72,7 +72,7 @@ class SharedPool final : public threads::PoolLifecycle, public threads::ByteSour
     std::array<std::uint64_t, 2> id() const noexcept { return region_.header().id; }
 
   private:
-    SharedPool(std::uint32_t units, bool wipe, std::string name);
+    SharedPool(std::uint32_t granules, bool wipe, std::string name);
     SharedPool(int fd, std::string name);
     ~SharedPool() override = default;
 

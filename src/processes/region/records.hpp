@@ -10,12 +10,12 @@
 /// How shared memory is laid out: records first, then a gap that nobody may touch, then the data.
 namespace numpool::processes {
 
-inline constexpr std::size_t unit_bytes = std::size_t{64} << 10;
+inline constexpr std::size_t granule_bytes = std::size_t{64} << 10;
 inline constexpr std::size_t smallest_block = 256;
 inline constexpr std::uint32_t most_blocks_in_slab = 1U << most_blocks_in_slab_bits;
-static_assert(smallest_block * most_blocks_in_slab == unit_bytes);
-inline constexpr std::uint32_t most_units = 1U << 26;
-inline constexpr std::uint32_t most_tickets = 1U << 18;
+static_assert(smallest_block * most_blocks_in_slab == granule_bytes);
+inline constexpr std::uint32_t most_granules = 1U << 26;
+inline constexpr std::uint32_t most_messages = 1U << 18;
 
 /// Sizes of small blocks are powers of two, so that each divides a granule.
 inline constexpr std::uint32_t small_classes = 8;
@@ -32,12 +32,12 @@ struct Slot {
 struct Header {
     std::uint64_t magic;
     std::uint32_t layout;
-    std::uint32_t units;
+    std::uint32_t granules;
     std::array<std::uint64_t, 2> id;
     std::uint32_t wipe;
     /// How many of the records have memory behind them; they only grow.
-    std::atomic<std::uint32_t> covered_units;
-    std::atomic<std::uint32_t> covered_tickets;
+    std::atomic<std::uint32_t> covered_granules;
+    std::atomic<std::uint32_t> covered_messages;
     /// Raised by who needs memory that others may keep.
     std::atomic<std::uint32_t> reaps;
     std::atomic<std::uint64_t> requests;
@@ -48,14 +48,14 @@ inline constexpr std::uint64_t magic = 0x6c6f6f706d756e01;
 /// Changes when a record changes its meaning: another version is refused.
 inline constexpr std::uint32_t layout = 1;
 
-struct Unit {
-    Shared<UnitWord> word;
+struct Granule {
+    Shared<GranuleWord> word;
     /// A span's. Those of small blocks are elsewhere.
     Shared<BlockWord> block;
 };
 
-struct Ticket {
-    Shared<TicketWord> word;
+struct Message {
+    Shared<MessageWord> word;
     /// When it was made, in milliseconds of the machine's monotonic clock.
     std::atomic<std::uint64_t> made;
 };

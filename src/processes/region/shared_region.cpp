@@ -34,28 +34,28 @@ std::size_t room_for(std::size_t bytes) noexcept {
 
 }  // namespace
 
-std::size_t SharedRegion::tickets_at() noexcept {
+std::size_t SharedRegion::messages_at() noexcept {
     return round_up(sizeof(Header), page);
 }
-std::size_t SharedRegion::units_at() noexcept {
-    return tickets_at() + round_up(most_tickets * sizeof(Ticket), page);
+std::size_t SharedRegion::granules_at() noexcept {
+    return messages_at() + round_up(most_messages * sizeof(Message), page);
 }
-std::size_t SharedRegion::slabs_at(std::uint32_t units) noexcept {
-    return units_at() + round_up(units * sizeof(Unit), page);
+std::size_t SharedRegion::slabs_at(std::uint32_t granules) noexcept {
+    return granules_at() + round_up(granules * sizeof(Granule), page);
 }
-std::size_t SharedRegion::data_at(std::uint32_t units) noexcept {
-    return round_up(slabs_at(units) + units * sizeof(SlabWords), huge);
+std::size_t SharedRegion::data_at(std::uint32_t granules) noexcept {
+    return round_up(slabs_at(granules) + granules * sizeof(SlabWords), huge);
 }
 
-SharedRegion::SharedRegion(std::uint32_t units, bool wipe) : count_{units} {
-    if (units == 0 || units > most_units) {
+SharedRegion::SharedRegion(std::uint32_t granules, bool wipe) : count_{granules} {
+    if (granules == 0 || granules > most_granules) {
         throw BadArgument{"a shared pool holds 64 KiB to " +
-                          size_to_text(std::size_t{most_units} * unit_bytes)};
+                          size_to_text(std::size_t{most_granules} * granule_bytes)};
     }
     fd_ = memfd_create("numpool", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd_ < 0) refuse("memfd_create", bytes());
     try {
-        if (ftruncate(fd_, static_cast<off_t>(data_at(units) + bytes())) != 0) {
+        if (ftruncate(fd_, static_cast<off_t>(data_at(granules) + bytes())) != 0) {
             refuse("ftruncate", bytes());
         }
         if (fcntl(fd_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
@@ -69,7 +69,7 @@ SharedRegion::SharedRegion(std::uint32_t units, bool wipe) : count_{units} {
     }
     Header& made = header();
     made.layout = layout;
-    made.units = units;
+    made.granules = granules;
     made.wipe = wipe ? 1 : 0;
     if (getrandom(made.id.data(), sizeof made.id, 0) != sizeof made.id) made.id[0] = getpid();
     made.magic = magic;
@@ -90,12 +90,13 @@ SharedRegion::SharedRegion(int fd) {
             "; use one version in all processes"};
     }
     const int seals = fcntl(fd, F_GET_SEALS);
-    if (read.units == 0 || read.units > most_units || seals < 0 || (seals & F_SEAL_SHRINK) == 0 ||
+    if (read.granules == 0 || read.granules > most_granules || seals < 0 ||
+        (seals & F_SEAL_SHRINK) == 0 ||
         static_cast<std::size_t>(facts.st_size) !=
-            data_at(read.units) + std::size_t{read.units} * unit_bytes) {
+            data_at(read.granules) + std::size_t{read.granules} * granule_bytes) {
         throw BadArgument{"the memory of this SharedPool is damaged: its size is not what it says"};
     }
-    count_ = read.units;
+    count_ = read.granules;
     fd_ = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (fd_ < 0) refuse("no file descriptor is left", bytes());
     try {
@@ -165,26 +166,26 @@ bool SharedRegion::reserve(std::size_t offset, std::size_t bytes) noexcept {
     return done == 0;
 }
 
-bool SharedRegion::reserve_units(std::uint32_t first, std::uint32_t end) noexcept {
-    return reserve(units_at() + first * sizeof(Unit), (end - first) * sizeof(Unit));
+bool SharedRegion::reserve_granules(std::uint32_t first, std::uint32_t end) noexcept {
+    return reserve(granules_at() + first * sizeof(Granule), (end - first) * sizeof(Granule));
 }
 
-bool SharedRegion::reserve_tickets(std::uint32_t first, std::uint32_t end) noexcept {
-    return reserve(tickets_at() + first * sizeof(Ticket), (end - first) * sizeof(Ticket));
+bool SharedRegion::reserve_messages(std::uint32_t first, std::uint32_t end) noexcept {
+    return reserve(messages_at() + first * sizeof(Message), (end - first) * sizeof(Message));
 }
 
-bool SharedRegion::reserve_slab_words(std::uint32_t unit) noexcept {
-    return reserve(slabs_at(count_) + unit * sizeof(SlabWords), sizeof(SlabWords));
+bool SharedRegion::reserve_slab_words(std::uint32_t granule) noexcept {
+    return reserve(slabs_at(count_) + granule * sizeof(SlabWords), sizeof(SlabWords));
 }
 
 bool SharedRegion::reserve_data(std::uint32_t first, std::uint32_t count) noexcept {
-    return reserve(data_at(count_) + first * unit_bytes, count * unit_bytes);
+    return reserve(data_at(count_) + first * granule_bytes, count * granule_bytes);
 }
 
 void SharedRegion::give_back_data(std::uint32_t first, std::uint32_t count) noexcept {
     fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-              static_cast<off_t>(data_at(count_) + first * unit_bytes),
-              static_cast<off_t>(count * unit_bytes));
+              static_cast<off_t>(data_at(count_) + first * granule_bytes),
+              static_cast<off_t>(count * granule_bytes));
 }
 
 std::size_t SharedRegion::committed() const noexcept {

@@ -14,8 +14,8 @@ namespace numpool::processes {
 /// name. Memory is reserved before it is used, so a full machine is an error here and never SIGBUS.
 class SharedRegion {
   public:
-    /// A new one for so many granules. Throws Exhausted, or BadArgument above `most_units`.
-    SharedRegion(std::uint32_t units, bool wipe);
+    /// A new one for so many granules. Throws Exhausted, or BadArgument above `most_granules`.
+    SharedRegion(std::uint32_t granules, bool wipe);
     /// Maps what another process made; `fd` is copied. Throws BadArgument where it is no region, or
     /// another version's.
     explicit SharedRegion(int fd);
@@ -25,14 +25,18 @@ class SharedRegion {
 
     int fd() const noexcept { return fd_; }
     Header& header() const noexcept { return *reinterpret_cast<Header*>(records_); }
-    Unit* units() const noexcept { return reinterpret_cast<Unit*>(records_ + units_at()); }
-    Ticket* tickets() const noexcept { return reinterpret_cast<Ticket*>(records_ + tickets_at()); }
+    Granule* granules() const noexcept {
+        return reinterpret_cast<Granule*>(records_ + granules_at());
+    }
+    Message* messages() const noexcept {
+        return reinterpret_cast<Message*>(records_ + messages_at());
+    }
     SlabWords* slabs() const noexcept {
         return reinterpret_cast<SlabWords*>(records_ + slabs_at(count_));
     }
     std::byte* data() const noexcept { return written_.data; }
     std::uint32_t count() const noexcept { return count_; }
-    std::size_t bytes() const noexcept { return std::size_t{count_} * unit_bytes; }
+    std::size_t bytes() const noexcept { return std::size_t{count_} * granule_bytes; }
 
     /// Where in the data an address of either mapping lies.
     std::optional<std::size_t> offset_of(const std::byte* address) const noexcept;
@@ -41,9 +45,9 @@ class SharedRegion {
     std::byte* read_only_data() noexcept;
 
     /// Puts memory behind records. False where the machine has none.
-    bool reserve_units(std::uint32_t first, std::uint32_t end) noexcept;
-    bool reserve_tickets(std::uint32_t first, std::uint32_t end) noexcept;
-    bool reserve_slab_words(std::uint32_t unit) noexcept;
+    bool reserve_granules(std::uint32_t first, std::uint32_t end) noexcept;
+    bool reserve_messages(std::uint32_t first, std::uint32_t end) noexcept;
+    bool reserve_slab_words(std::uint32_t granule) noexcept;
     /// The same for data; what had none before reads as zero.
     bool reserve_data(std::uint32_t first, std::uint32_t count) noexcept;
     /// Gives data back to the machine.
@@ -63,10 +67,10 @@ class SharedRegion {
     bool map_data(Room& room, int protection) noexcept;
     void end() noexcept;
     bool reserve(std::size_t offset, std::size_t bytes) noexcept;
-    static std::size_t tickets_at() noexcept;
-    static std::size_t units_at() noexcept;
-    static std::size_t slabs_at(std::uint32_t units) noexcept;
-    static std::size_t data_at(std::uint32_t units) noexcept;
+    static std::size_t messages_at() noexcept;
+    static std::size_t granules_at() noexcept;
+    static std::size_t slabs_at(std::uint32_t granules) noexcept;
+    static std::size_t data_at(std::uint32_t granules) noexcept;
 
     int fd_ = -1;
     std::uint32_t count_ = 0;

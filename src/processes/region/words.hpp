@@ -21,14 +21,14 @@ struct Member {
 ///
 /// The granules of a span after its first stay claimed by the process that made the span. The first
 /// one's word decides: while it says `span`, all of them belong to the block.
-class UnitWord {
+class GranuleWord {
   public:
     enum class Kind : unsigned { free = 0, claimed = 1, span = 2, slab = 3 };
 
-    constexpr UnitWord() noexcept = default;
-    constexpr explicit UnitWord(std::uint64_t bits) noexcept : bits_{bits} {}
+    constexpr GranuleWord() noexcept = default;
+    constexpr explicit GranuleWord(std::uint64_t bits) noexcept : bits_{bits} {}
     /// `number`: a span's granules, or a slab's size class.
-    constexpr UnitWord(Kind kind, Member maker, std::uint32_t number = 0) noexcept
+    constexpr GranuleWord(Kind kind, Member maker, std::uint32_t number = 0) noexcept
         : bits_{std::uint64_t{number} | std::uint64_t{maker.generation & generations} << 32 |
                 std::uint64_t{maker.slot} << 56 |
                 std::uint64_t{static_cast<unsigned>(kind)} << 62} {}
@@ -41,7 +41,7 @@ class UnitWord {
     }
     constexpr std::uint32_t number() const noexcept { return static_cast<std::uint32_t>(bits_); }
 
-    friend constexpr bool operator==(UnitWord, UnitWord) noexcept = default;
+    friend constexpr bool operator==(GranuleWord, GranuleWord) noexcept = default;
 
     static constexpr std::uint32_t generations = (1U << 24) - 1;
 
@@ -111,10 +111,10 @@ class BlockWord {
 /// A block's number: its granule and, in a slab, its place there.
 using BlockId = std::uint64_t;
 inline constexpr unsigned most_blocks_in_slab_bits = 8;
-constexpr BlockId block_id(std::uint32_t unit, std::uint32_t index) noexcept {
-    return BlockId{unit} << most_blocks_in_slab_bits | index;
+constexpr BlockId block_id(std::uint32_t granule, std::uint32_t index) noexcept {
+    return BlockId{granule} << most_blocks_in_slab_bits | index;
 }
-constexpr std::uint32_t unit_of(BlockId block) noexcept {
+constexpr std::uint32_t granule_of(BlockId block) noexcept {
     return static_cast<std::uint32_t>(block >> most_blocks_in_slab_bits);
 }
 constexpr std::uint32_t index_of(BlockId block) noexcept {
@@ -122,7 +122,7 @@ constexpr std::uint32_t index_of(BlockId block) noexcept {
 }
 
 /// A message on its way that leads to a block. It can be received once.
-class TicketWord {
+class MessageWord {
   public:
     /// `orphan`: the sender has ended, the message may still arrive.
     enum class Kind : unsigned { free = 0, making = 1, ready = 2, orphan = 3 };
@@ -130,9 +130,9 @@ class TicketWord {
     static constexpr unsigned block_bits = 34;
     static constexpr std::uint32_t serials = (1U << 22) - 1;
 
-    constexpr TicketWord() noexcept = default;
-    constexpr explicit TicketWord(std::uint64_t bits) noexcept : bits_{bits} {}
-    constexpr TicketWord(Kind kind, unsigned slot, std::uint32_t serial, BlockId block) noexcept
+    constexpr MessageWord() noexcept = default;
+    constexpr explicit MessageWord(std::uint64_t bits) noexcept : bits_{bits} {}
+    constexpr MessageWord(Kind kind, unsigned slot, std::uint32_t serial, BlockId block) noexcept
         : bits_{block | std::uint64_t{serial & serials} << block_bits | std::uint64_t{slot} << 56 |
                 std::uint64_t{static_cast<unsigned>(kind)} << 62} {}
 
@@ -145,10 +145,10 @@ class TicketWord {
     constexpr BlockId block() const noexcept {
         return bits_ & ((std::uint64_t{1} << block_bits) - 1);
     }
-    constexpr TicketWord as(Kind kind) const noexcept { return {kind, slot(), serial(), block()}; }
-    constexpr TicketWord as_free() const noexcept { return {Kind::free, 0, serial() + 1, 0}; }
+    constexpr MessageWord as(Kind kind) const noexcept { return {kind, slot(), serial(), block()}; }
+    constexpr MessageWord as_free() const noexcept { return {Kind::free, 0, serial() + 1, 0}; }
 
-    friend constexpr bool operator==(TicketWord, TicketWord) noexcept = default;
+    friend constexpr bool operator==(MessageWord, MessageWord) noexcept = default;
 
   private:
     std::uint64_t bits_ = 0;

@@ -1,4 +1,4 @@
-#include "processes/tables/unit_table.hpp"
+#include "processes/tables/granule_table.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,98 +14,100 @@ constexpr std::uint32_t cover_step = 4096;
 
 }  // namespace
 
-Shared<BlockWord>& UnitTable::block(BlockId id) const noexcept {
-    const std::uint32_t unit = unit_of(id);
-    if (word(unit).kind() == UnitWord::Kind::slab) return region_.slabs()[unit][index_of(id)];
-    return region_.units()[unit].block;
+Shared<BlockWord>& GranuleTable::block(BlockId id) const noexcept {
+    const std::uint32_t granule = granule_of(id);
+    if (word(granule).kind() == GranuleWord::Kind::slab)
+        return region_.slabs()[granule][index_of(id)];
+    return region_.granules()[granule].block;
 }
 
-std::uint32_t UnitTable::covered() const noexcept {
-    return std::min(region_.header().covered_units.load(std::memory_order_acquire),
+std::uint32_t GranuleTable::covered() const noexcept {
+    return std::min(region_.header().covered_granules.load(std::memory_order_acquire),
                     region_.count());
 }
 
-std::uint32_t UnitTable::span_units(std::uint32_t first) const noexcept {
+std::uint32_t GranuleTable::span_granules(std::uint32_t first) const noexcept {
     return std::clamp<std::uint32_t>(word(first).number(), 1, region_.count() - first);
 }
 
-std::size_t UnitTable::block_bytes(BlockId id) const noexcept {
-    const UnitWord unit = word(unit_of(id));
-    if (unit.kind() == UnitWord::Kind::slab) return small_size(unit.number() % small_classes);
-    return std::size_t{span_units(unit_of(id))} * unit_bytes;
+std::size_t GranuleTable::block_bytes(BlockId id) const noexcept {
+    const GranuleWord granule = word(granule_of(id));
+    if (granule.kind() == GranuleWord::Kind::slab)
+        return small_size(granule.number() % small_classes);
+    return std::size_t{span_granules(granule_of(id))} * granule_bytes;
 }
 
-std::byte* UnitTable::address(BlockId id) const noexcept {
-    const UnitWord unit = word(unit_of(id));
-    std::byte* const start = region_.data() + std::size_t{unit_of(id)} * unit_bytes;
-    if (unit.kind() != UnitWord::Kind::slab) return start;
-    return start + index_of(id) * small_size(unit.number() % small_classes);
+std::byte* GranuleTable::address(BlockId id) const noexcept {
+    const GranuleWord granule = word(granule_of(id));
+    std::byte* const start = region_.data() + std::size_t{granule_of(id)} * granule_bytes;
+    if (granule.kind() != GranuleWord::Kind::slab) return start;
+    return start + index_of(id) * small_size(granule.number() % small_classes);
 }
 
-std::optional<BlockId> UnitTable::block_at(std::size_t offset) const noexcept {
-    const auto unit = static_cast<std::uint32_t>(offset / unit_bytes);
-    if (unit >= covered()) return {};
-    for (std::uint32_t first = unit + 1; first-- > 0;) {
-        const UnitWord here = word(first);
-        if (here.kind() == UnitWord::Kind::span) {
-            if (unit - first >= span_units(first)) return {};
+std::optional<BlockId> GranuleTable::block_at(std::size_t offset) const noexcept {
+    const auto granule = static_cast<std::uint32_t>(offset / granule_bytes);
+    if (granule >= covered()) return {};
+    for (std::uint32_t first = granule + 1; first-- > 0;) {
+        const GranuleWord here = word(first);
+        if (here.kind() == GranuleWord::Kind::span) {
+            if (granule - first >= span_granules(first)) return {};
             return block_id(first, 0);
         }
-        if (here.kind() == UnitWord::Kind::slab) {
-            if (first != unit) return {};
+        if (here.kind() == GranuleWord::Kind::slab) {
+            if (first != granule) return {};
             const std::size_t size = small_size(here.number() % small_classes);
-            return block_id(unit, static_cast<std::uint32_t>(offset % unit_bytes / size));
+            return block_id(granule, static_cast<std::uint32_t>(offset % granule_bytes / size));
         }
-        if (here.kind() == UnitWord::Kind::free) return {};
+        if (here.kind() == GranuleWord::Kind::free) return {};
     }
     return {};
 }
 
-bool UnitTable::cover(std::uint32_t end) noexcept {
+bool GranuleTable::cover(std::uint32_t end) noexcept {
     std::uint32_t covered = this->covered();
     while (covered < end) {
         const std::uint32_t next =
             std::min(region_.count(), covered + std::max(cover_step, end - covered));
-        if (!region_.reserve_units(covered, next)) return false;
+        if (!region_.reserve_granules(covered, next)) return false;
         // Another process may have gone further meanwhile; the count only grows.
-        region_.header().covered_units.compare_exchange_strong(covered, next);
+        region_.header().covered_granules.compare_exchange_strong(covered, next);
         covered = this->covered();
     }
     return true;
 }
 
-std::optional<std::uint32_t> UnitTable::find(std::uint32_t from, std::uint32_t end,
-                                             std::uint32_t count) noexcept {
+std::optional<std::uint32_t> GranuleTable::find(std::uint32_t from, std::uint32_t end,
+                                                std::uint32_t count) noexcept {
     std::uint32_t run = 0;
     for (std::uint32_t i = from; i < end;) {
-        const UnitWord here = word(i);
-        if (here.kind() == UnitWord::Kind::free) {
+        const GranuleWord here = word(i);
+        if (here.kind() == GranuleWord::Kind::free) {
             ++i;
             if (++run < count) continue;
             if (claim_each(i - count, count)) return i - count;
             run = 0;
         } else {
             run = 0;
-            i += here.kind() == UnitWord::Kind::span ? span_units(i) : 1;
+            i += here.kind() == GranuleWord::Kind::span ? span_granules(i) : 1;
         }
     }
     return {};
 }
 
-bool UnitTable::claim_each(std::uint32_t first, std::uint32_t count) noexcept {
+bool GranuleTable::claim_each(std::uint32_t first, std::uint32_t count) noexcept {
     for (std::uint32_t i = 0; i < count; ++i) {
-        if (region_.units()[first + i].word.move(UnitWord{}, claimed_by_self())) continue;
+        if (region_.granules()[first + i].word.move(GranuleWord{}, claimed_by_self())) continue;
         unclaim(first, i);
         return false;
     }
     return true;
 }
 
-void UnitTable::unclaim(std::uint32_t first, std::uint32_t count) noexcept {
-    for (std::uint32_t i = count; i-- > 0;) region_.units()[first + i].word.store(UnitWord{});
+void GranuleTable::unclaim(std::uint32_t first, std::uint32_t count) noexcept {
+    for (std::uint32_t i = count; i-- > 0;) region_.granules()[first + i].word.store(GranuleWord{});
 }
 
-std::optional<std::uint32_t> UnitTable::claim(std::uint32_t count) noexcept {
+std::optional<std::uint32_t> GranuleTable::claim(std::uint32_t count) noexcept {
     if (count > region_.count()) return {};
     const std::uint32_t covered = this->covered();
     std::optional<std::uint32_t> first = find(std::min(next_, covered), covered, count);
@@ -127,41 +129,41 @@ std::optional<std::uint32_t> UnitTable::claim(std::uint32_t count) noexcept {
     return first;
 }
 
-void UnitTable::publish_span(std::uint32_t first, std::uint32_t count) noexcept {
-    Unit& unit = region_.units()[first];
-    unit.block.store(unit.block.load().as_held_only_by(self_.slot));
-    unit.word.store({UnitWord::Kind::span, self_, count});
+void GranuleTable::publish_span(std::uint32_t first, std::uint32_t count) noexcept {
+    Granule& granule = region_.granules()[first];
+    granule.block.store(granule.block.load().as_held_only_by(self_.slot));
+    granule.word.store({GranuleWord::Kind::span, self_, count});
 }
 
-bool UnitTable::publish_slab(std::uint32_t unit, std::uint32_t small_class) noexcept {
-    if (!region_.reserve_slab_words(unit)) return false;
-    for (Shared<BlockWord>& word : region_.slabs()[unit]) word.store(word.load().as_unused());
-    region_.units()[unit].word.store({UnitWord::Kind::slab, self_, small_class});
+bool GranuleTable::publish_slab(std::uint32_t granule, std::uint32_t small_class) noexcept {
+    if (!region_.reserve_slab_words(granule)) return false;
+    for (Shared<BlockWord>& word : region_.slabs()[granule]) word.store(word.load().as_unused());
+    region_.granules()[granule].word.store({GranuleWord::Kind::slab, self_, small_class});
     return true;
 }
 
-void UnitTable::free_span(std::uint32_t first) noexcept {
-    const UnitWord span = word(first);
-    const std::uint32_t count = span_units(first);
+void GranuleTable::free_span(std::uint32_t first) noexcept {
+    const GranuleWord span = word(first);
+    const std::uint32_t count = span_granules(first);
     // Granules that another process claimed become this one's first: else whoever cleans up after
     // that process could free them twice.
     for (std::uint32_t i = 1; i < count; ++i) {
-        Shared<UnitWord>& one = region_.units()[first + i].word;
-        for (UnitWord before = one.load(); before != claimed_by_self(); before = one.load()) {
+        Shared<GranuleWord>& one = region_.granules()[first + i].word;
+        for (GranuleWord before = one.load(); before != claimed_by_self(); before = one.load()) {
             one.move(before, claimed_by_self());
         }
     }
-    if (!region_.units()[first].word.move(span, claimed_by_self())) return;
+    if (!region_.granules()[first].word.move(span, claimed_by_self())) return;
     region_.give_back_data(first, count);
     unclaim(first, count);
     next_ = std::min(next_, first);
 }
 
-bool UnitTable::free_slab(std::uint32_t unit, bool take) noexcept {
-    const UnitWord slab = word(unit);
-    if (slab.kind() != UnitWord::Kind::slab) return false;
-    SlabWords& words = region_.slabs()[unit];
-    const std::size_t blocks = unit_bytes / small_size(slab.number() % small_classes);
+bool GranuleTable::free_slab(std::uint32_t granule, bool take) noexcept {
+    const GranuleWord slab = word(granule);
+    if (slab.kind() != GranuleWord::Kind::slab) return false;
+    SlabWords& words = region_.slabs()[granule];
+    const std::size_t blocks = granule_bytes / small_size(slab.number() % small_classes);
     std::array<bool, most_blocks_in_slab> was_unused{};
     std::size_t taken = 0;
     for (; taken < blocks; ++taken) {
@@ -172,24 +174,24 @@ bool UnitTable::free_slab(std::uint32_t unit, bool take) noexcept {
         // Held, so that nobody takes one while this goes on.
         if (!may || !words[taken].move(before, before.as_held_only_by(self_.slot))) break;
     }
-    if (taken < blocks || word(unit) != slab) {
+    if (taken < blocks || word(granule) != slab) {
         for (std::size_t i = 0; i < taken; ++i) {
             const BlockWord held = words[i].load();
             words[i].store(was_unused[i] ? held.as_unused() : held.as_cached(self_.slot));
         }
         return false;
     }
-    region_.units()[unit].word.store(claimed_by_self());
-    region_.give_back_data(unit, 1);
-    unclaim(unit, 1);
+    region_.granules()[granule].word.store(claimed_by_self());
+    region_.give_back_data(granule, 1);
+    unclaim(granule, 1);
     return true;
 }
 
-void UnitTable::free_claimed(std::uint32_t unit, UnitWord claimed) noexcept {
+void GranuleTable::free_claimed(std::uint32_t granule, GranuleWord claimed) noexcept {
     // As this process's own: the memory must be gone before others can claim the granule.
-    if (!region_.units()[unit].word.move(claimed, claimed_by_self())) return;
-    region_.give_back_data(unit, 1);
-    unclaim(unit, 1);
+    if (!region_.granules()[granule].word.move(claimed, claimed_by_self())) return;
+    region_.give_back_data(granule, 1);
+    unclaim(granule, 1);
 }
 
 }  // namespace numpool::processes

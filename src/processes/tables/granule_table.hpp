@@ -11,9 +11,10 @@ namespace numpool::processes {
 ///
 /// A process that is killed leaves granules claimed, never half of a span: the word of a span's
 /// first granule is written last. All verbs are for the calling process, `self`.
-class UnitTable {
+class GranuleTable {
   public:
-    UnitTable(SharedRegion& region, const Member& self) noexcept : region_{region}, self_{self} {}
+    GranuleTable(SharedRegion& region, const Member& self) noexcept
+        : region_{region}, self_{self} {}
 
     /// So many granules in a row, claimed and with memory behind them that reads as zero. Nothing
     /// where there is no such row, or no memory.
@@ -23,18 +24,20 @@ class UnitTable {
     void publish_span(std::uint32_t first, std::uint32_t count) noexcept;
     /// Makes a claimed granule a slab whose blocks are all unused. False where the machine has no
     /// memory for its words: the granule is still claimed.
-    bool publish_slab(std::uint32_t unit, std::uint32_t small_class) noexcept;
+    bool publish_slab(std::uint32_t granule, std::uint32_t small_class) noexcept;
 
     /// Gives up the span at `first`, whose block `self` alone holds.
     void free_span(std::uint32_t first) noexcept;
     /// Gives up a slab if each of its blocks is unused, or cached by `self` or, with `take`, by
     /// anyone.
-    bool free_slab(std::uint32_t unit, bool take) noexcept;
+    bool free_slab(std::uint32_t granule, bool take) noexcept;
 
     /// Frees what a process that has ended had claimed and not published.
-    void free_claimed(std::uint32_t unit, UnitWord claimed) noexcept;
+    void free_claimed(std::uint32_t granule, GranuleWord claimed) noexcept;
 
-    UnitWord word(std::uint32_t unit) const noexcept { return region_.units()[unit].word.load(); }
+    GranuleWord word(std::uint32_t granule) const noexcept {
+        return region_.granules()[granule].word.load();
+    }
     Shared<BlockWord>& block(BlockId id) const noexcept;
     /// How many granules have a word.
     std::uint32_t covered() const noexcept;
@@ -42,12 +45,12 @@ class UnitTable {
     std::optional<BlockId> block_at(std::size_t offset) const noexcept;
 
     /// A span's length, never beyond the region, whatever another process wrote there.
-    std::uint32_t span_units(std::uint32_t first) const noexcept;
+    std::uint32_t span_granules(std::uint32_t first) const noexcept;
     std::size_t block_bytes(BlockId id) const noexcept;
     std::byte* address(BlockId id) const noexcept;
 
   private:
-    UnitWord claimed_by_self() const noexcept { return {UnitWord::Kind::claimed, self_}; }
+    GranuleWord claimed_by_self() const noexcept { return {GranuleWord::Kind::claimed, self_}; }
     std::optional<std::uint32_t> find(std::uint32_t from, std::uint32_t end,
                                       std::uint32_t count) noexcept;
     bool claim_each(std::uint32_t first, std::uint32_t count) noexcept;

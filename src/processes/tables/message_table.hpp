@@ -15,12 +15,13 @@ struct Sent {
 };
 
 /// The messages of a region that are on their way.
-class TicketTable {
+class MessageTable {
   public:
-    TicketTable(SharedRegion& region, const Member& self) noexcept : region_{region}, self_{self} {}
+    MessageTable(SharedRegion& region, const Member& self) noexcept
+        : region_{region}, self_{self} {}
 
-    /// A ticket that its maker still holds back; nothing where the machine has no memory, or
-    /// `most_tickets` are on their way.
+    /// A message that its maker still holds back; nothing where the machine has no memory, or
+    /// `most_messages` are on their way.
     std::optional<Sent> make(BlockId block) noexcept;
     /// Lets it go: from now on it may be received.
     void send(const Sent& sent) noexcept;
@@ -29,7 +30,7 @@ class TicketTable {
     /// Whether it can be taken now.
     bool valid(const Sent& sent) const noexcept;
 
-    /// Whether any ticket leads to the block.
+    /// Whether any message leads to the block.
     bool lead_to(BlockId block) const noexcept;
 
     /// Ends what a dead process had not sent, and marks what it had: `settle(block)` is called for
@@ -37,24 +38,24 @@ class TicketTable {
     template <class Settle>
     void disown(unsigned slot, Settle settle) noexcept {
         for (std::uint32_t i = 0; i < covered(); ++i) {
-            const TicketWord word = at(i).word.load();
-            if (word.kind() == TicketWord::Kind::free || word.slot() != slot) continue;
-            if (word.kind() == TicketWord::Kind::ready) {
-                at(i).word.move(word, word.as(TicketWord::Kind::orphan));
-            } else if (word.kind() == TicketWord::Kind::making &&
+            const MessageWord word = at(i).word.load();
+            if (word.kind() == MessageWord::Kind::free || word.slot() != slot) continue;
+            if (word.kind() == MessageWord::Kind::ready) {
+                at(i).word.move(word, word.as(MessageWord::Kind::orphan));
+            } else if (word.kind() == MessageWord::Kind::making &&
                        at(i).word.move(word, word.as_free())) {
                 settle(word.block());
             }
         }
     }
 
-    /// Ends the tickets of dead senders that are older than so many milliseconds.
+    /// Ends the messages of dead senders that are older than so many milliseconds.
     template <class Settle>
     void expire(std::uint64_t milliseconds, Settle settle) noexcept {
         const std::uint64_t now = machine_milliseconds();
         for (std::uint32_t i = 0; i < covered(); ++i) {
-            const TicketWord word = at(i).word.load();
-            if (word.kind() != TicketWord::Kind::orphan) continue;
+            const MessageWord word = at(i).word.load();
+            if (word.kind() != MessageWord::Kind::orphan) continue;
             const std::uint64_t made = at(i).made.load(std::memory_order_relaxed);
             if (now - made >= milliseconds && at(i).word.move(word, word.as_free())) {
                 settle(word.block());
@@ -66,7 +67,7 @@ class TicketTable {
     std::size_t count() const noexcept;
 
   private:
-    Ticket& at(std::uint32_t index) const noexcept { return region_.tickets()[index]; }
+    Message& at(std::uint32_t index) const noexcept { return region_.messages()[index]; }
     std::uint32_t covered() const noexcept;
     bool cover_more(std::uint32_t covered) noexcept;
     /// Of a clock that all processes of the machine share.

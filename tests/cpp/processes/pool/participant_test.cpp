@@ -17,7 +17,7 @@ using namespace numpool::processes;
 
 namespace {
 
-constexpr std::uint32_t units = 1024;  // 64 MiB
+constexpr std::uint32_t granules = 1024;  // 64 MiB
 
 /// A child process of the test that runs `body` in its own part of the pool, then ends.
 template <class Body>
@@ -49,7 +49,7 @@ std::size_t live_blocks(const Participant& part) {
 }  // namespace
 
 TEST("blocks of any size are apart, writable, and come back") {
-    SharedRegion region{units, false};
+    SharedRegion region{granules, false};
     Participant part{region};
     std::vector<Participant::Acquired> live;
     for (const std::size_t bytes :
@@ -57,7 +57,7 @@ TEST("blocks of any size are apart, writable, and come back") {
         for (int i = 0; i < 3; ++i) {
             const Participant::Acquired got = part.try_acquire(bytes);
             CHECK(got.start != nullptr);
-            CHECK(part.units().block_bytes(got.block) >= bytes);
+            CHECK(part.granules().block_bytes(got.block) >= bytes);
             std::memset(got.start, static_cast<int>(live.size()), bytes);
             live.push_back(got);
         }
@@ -75,7 +75,7 @@ TEST("blocks of any size are apart, writable, and come back") {
 }
 
 TEST("a pool that is full refuses, and serves again when a block came back") {
-    SharedRegion region{units, false};
+    SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired half = part.try_acquire(region.bytes() / 2);
     const Participant::Acquired other = part.try_acquire(region.bytes() / 2);
@@ -94,7 +94,7 @@ TEST("a pool that is full refuses, and serves again when a block came back") {
 }
 
 TEST("what was never used reads as zero") {
-    SharedRegion region{units, false};
+    SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired got = part.try_acquire(1 << 20);
     CHECK(got.zeroed);
@@ -104,7 +104,7 @@ TEST("what was never used reads as zero") {
 }
 
 TEST("a message leads to the block once") {
-    SharedRegion region{units, false};
+    SharedRegion region{granules, false};
     Participant sender{region};
     SharedRegion same{region.fd()};
     Participant receiver{same};
@@ -117,7 +117,7 @@ TEST("a message leads to the block once") {
     CHECK(receiver.receive(*sent));
     CHECK(!receiver.receive(*sent));
     CHECK(!sender.receive(*sent));
-    CHECK(receiver.units().address(got.block)[7] == std::byte{42});
+    CHECK(receiver.granules().address(got.block)[7] == std::byte{42});
     receiver.drop(got.block);
     CHECK_EQUAL(live_blocks(sender), 0U);
     CHECK(!receiver.receive(Sent{99, 1, got.block}));
@@ -126,7 +126,7 @@ TEST("a message leads to the block once") {
 }
 
 TEST("a block that was received twice is held until both uses end") {
-    SharedRegion region{units, false};
+    SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired got = part.try_acquire(4096);
     const auto first = part.send(got.block);
@@ -142,7 +142,7 @@ TEST("a block that was received twice is held until both uses end") {
 }
 
 TEST("a child holds what its parent held, from before it began") {
-    SharedRegion region{units, false};
+    SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired got = part.try_acquire(1 << 20);
     int ready[2];
@@ -166,7 +166,7 @@ TEST("a child holds what its parent held, from before it began") {
 }
 
 TEST("what a killed process held comes back by the next request that needs it") {
-    SharedRegion region{units, false};
+    SharedRegion region{granules, false};
     Participant part{region};
     int ready[2];
     CHECK(pipe(ready) == 0);
@@ -186,7 +186,7 @@ TEST("what a killed process held comes back by the next request that needs it") 
 }
 
 TEST("a message of a killed sender can still be received, and expires after its time") {
-    SharedRegion region{units, false};
+    SharedRegion region{granules, false};
     Participant part{region};
     int ready[2];
     CHECK(pipe(ready) == 0);
@@ -208,7 +208,7 @@ TEST("a message of a killed sender can still be received, and expires after its 
 }
 
 TEST("a pool that wipes hands out zeroes, also after a killed process") {
-    SharedRegion region{units, true};
+    SharedRegion region{granules, true};
     Participant part{region};
     int ready[2];
     CHECK(pipe(ready) == 0);
@@ -229,7 +229,7 @@ TEST("a pool that wipes hands out zeroes, also after a killed process") {
 }
 
 TEST("more processes than there are slots: a child keeps what it has, and may not ask for more") {
-    SharedRegion region{units, false};
+    SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired got = part.try_acquire(4096);
     int go[2];
@@ -253,7 +253,7 @@ TEST("more processes than there are slots: a child keeps what it has, and may no
 }
 
 TEST("processes that are killed at random moments lose no block and stop nobody") {
-    SharedRegion region{units, false};
+    SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired kept = part.try_acquire(100'000);
     std::memset(kept.start, 7, 100'000);

@@ -110,8 +110,8 @@ constexpr const char* doc =
 Blocks of any size, in constant time.
 
 Small blocks come from slabs of their size class, through a magazine of each thread; large ones are
-spans of pages that are cached, merged with free neighbours as soon as they are released, and moved
-to where the next one needs them: free memory serves any request that is no larger. Any thread may
+spans of pages that are cached. They merge with free neighbours, and their pages move, when another
+request needs them: free memory serves any request that is no larger. Any thread may
 use the pool, and release what another acquired.
 
 limit       the most bytes that may be in use, an int or a text like "2GiB" or "50%"; a request beyond

@@ -169,6 +169,12 @@ def main(arguments: Sequence[str]) -> NoReturn:
             f"Python's {flag} keeps numpool from getting into the program: leave it out, or call "
             "numpool.install() in the program itself"
         )
+    for name in ("limit", "wipe", "background"):
+        if given.pool == "none" and getattr(given, name):
+            options.error(
+                f"--pool none leaves NumPy its own allocator, where --{name} has no effect: leave "
+                "one of the two out"
+            )
     if given.huge_pages == "on":
         check_huge_pages(options)
     if given.tune_malloc:

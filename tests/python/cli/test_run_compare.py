@@ -167,3 +167,14 @@ def test_numpys_own_allocator_has_figures_too(numpool_run: Run) -> None:
     assert done.stdout == "None\n"
     assert "NumPy allocated as without numpool (--pool none)." in done.stderr
     assert "peak resident" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--limit=10MiB", "--background", "--wipe"])
+def test_an_option_of_the_pool_is_refused_without_a_pool(
+    capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        run.main(["--pool", "none", option, "-c", "pass"])
+    said = " ".join(capsys.readouterr().err.split())
+    name = option.partition("=")[0]
+    assert f"--pool none leaves NumPy its own allocator, where {name} has no effect" in said

@@ -41,6 +41,7 @@ std::byte* SharedPool::take(std::size_t bytes, bool zeroed) noexcept {
     const Participant::Acquired got = part_.try_acquire(bytes);
     if (got.start == nullptr) return nullptr;
     uses_.fetch_add(1);
+    asked_.fetch_add(bytes, std::memory_order_relaxed);
     if (zeroed && !got.zeroed && !wipes()) std::memset(got.start, 0, bytes);
     return got.start;
 }
@@ -63,6 +64,10 @@ std::byte* SharedPool::acquire(std::size_t bytes) {
     if (part_.outside()) {
         return title() + ": this process is one of more than " + std::to_string(most_processes) +
                " that use the pool: it keeps what it has and gets no more";
+    }
+    if (bytes > capacity()) {
+        return title() + ": " + size_to_text(bytes) +
+               " requested; that is more than its capacity of " + size_to_text(capacity());
     }
     const RegionFigures figures = part_.figures();
     return title() + ": " + size_to_text(bytes) + " requested; of " + size_to_text(capacity()) +
@@ -185,6 +190,7 @@ PoolFigures SharedPool::figures() const {
     figures.limit = capacity();
     figures.blocks = region.blocks;
     figures.requests = part_.requests();
+    figures.asked = asked_.load(std::memory_order_relaxed);
     figures.failures = part_.failures();
     return figures;
 }

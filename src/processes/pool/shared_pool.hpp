@@ -90,6 +90,8 @@ class SharedPool final : public threads::PoolLifecycle, public threads::ByteSour
     Participant part_;
     /// Uses of blocks by this process.
     std::atomic<std::size_t> uses_ = 0;
+    /// Bytes of all requests of this process.
+    std::atomic<std::size_t> asked_ = 0;
     bool in_child_ = false;
 };
 

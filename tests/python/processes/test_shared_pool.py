@@ -261,7 +261,16 @@ def test_a_pool_that_is_full_says_who_has_it(pool: numpool.SharedPool) -> None:
     assert pool.zeros(60 << 20, "u1").nbytes == 60 << 20
 
 
+def test_the_figures_tell_what_this_process_asked_for(pool: numpool.SharedPool) -> None:
+    array = pool.zeros(1000)
+    stats = pool.stats()
+    assert stats.total_blocks == stats.blocks == 1
+    assert stats.total_bytes >= array.nbytes
+
+
 def test_bad_sizes_are_refused() -> None:
+    with pytest.raises(numpool.PoolExhausted, match="2 MiB requested; that is more than its cap"):
+        numpool.SharedPool("1MiB").acquire("2MiB")
     with pytest.raises(ValueError, match="a SharedPool holds 1 byte to 4 TiB, not 0 bytes"):
         numpool.SharedPool(0)
     with pytest.raises(ValueError, match="not 5 TiB"):

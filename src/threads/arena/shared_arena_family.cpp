@@ -1,8 +1,8 @@
 /// An arena among its parent and children.
 
+#include <algorithm>
 #include <iterator>
 #include <mutex>
-#include <ranges>
 
 #include "threads/arena/shared_arena.hpp"
 
@@ -56,7 +56,9 @@ std::vector<PoolHandle<SharedArena>> SharedArena::children_since(const Mark& mar
     std::vector<PoolHandle<SharedArena>> children;
     const std::lock_guard families{families_mutex()};
     children.reserve(children_.size());
-    for (const Child& child : std::views::reverse(children_)) {
+    // Clang 14 has no views::reverse of libstdc++'s vectors.
+    for (auto newest = children_.rbegin(); newest != children_.rend(); ++newest) {
+        const Child& child = *newest;
         if (child.number <= mark.children || child.arena->closed()) continue;
         // One that is on its way to its end does not come back.
         if (!child.arena->add_handle_if_reachable()) continue;
@@ -71,8 +73,8 @@ std::vector<PoolHandle<SharedArena>> SharedArena::children_since(const Mark& mar
 template <class Visit>
 void SharedArena::for_each_of_family(const Mark& since, Visit visit) const {
     const auto add_children_of = [](const SharedArena& one, const Mark& mark, auto& left) {
-        for (auto& child : std::views::reverse(one.children_since(mark)))
-            left.push_back(std::move(child));
+        auto children = one.children_since(mark);
+        std::move(children.rbegin(), children.rend(), std::back_inserter(left));
     };
     visit(*this, since);
     std::vector<PoolHandle<SharedArena>> left;

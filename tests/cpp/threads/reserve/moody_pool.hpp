@@ -33,7 +33,7 @@ class MoodyPool final : public Pool, public ByteSource {
     }
     std::byte* try_reallocate(void*, std::size_t) noexcept override { return nullptr; }
     std::size_t usable_size(const void*) const noexcept override { return 0; }
-    std::string refusal(std::size_t) const override { return title() + " is moody"; }
+    std::string refusal(std::size_t) const override { return "MoodyPool is moody"; }
     bool leaves_to_others(std::size_t) const noexcept override { return false; }
 
     void release(std::byte* block, std::size_t) noexcept override { try_release(block, 0); }

@@ -48,16 +48,16 @@ void after_fork_in_child() {
 
 }  // namespace
 
-ForkGuarded::ForkGuarded() = default;
+ForkGuarded::ForkGuarded() : outside_{this}, entry_{outside_.begin()} {}
 ForkGuarded::~ForkGuarded() = default;
 
-void ForkGuarded::guard(Rank rank) {
+void ForkGuarded::guard(Rank rank) noexcept {
     static const int handlers =
         pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     static_cast<void>(handlers);
     const std::lock_guard lock{registry().mutex};
     std::list<ForkGuarded*>& list = registry().of(rank);
-    place_ = list.insert(rank == Rank::drawing ? list.begin() : list.end(), this);
+    list.splice(rank == Rank::drawing ? list.begin() : list.end(), outside_);
     rank_ = rank;
     guarded_ = true;
 }
@@ -65,7 +65,7 @@ void ForkGuarded::guard(Rank rank) {
 void ForkGuarded::unguard() noexcept {
     if (!guarded_) return;
     const std::lock_guard lock{registry().mutex};
-    registry().of(rank_).erase(place_);
+    outside_.splice(outside_.begin(), registry().of(rank_), entry_);
     guarded_ = false;
 }
 

@@ -25,13 +25,15 @@ class ForkGuarded {
   protected:
     ~ForkGuarded();
 
-    /// For the class that overrides the functions above: its constructor ends with `guard`, its
-    /// destructor begins with `unguard`, so that a fork finds it complete.
-    void guard(Rank rank = Rank::outer);
+    /// A fork must find a complete object: `guard` follows its construction, or ends that of its
+    /// most derived class, and `unguard` comes before its destruction, or begins it.
+    void guard(Rank rank = Rank::outer) noexcept;
     void unguard() noexcept;
 
   private:
-    std::list<ForkGuarded*>::iterator place_;
+    /// Holds this one's entry, which is in the list of its rank while it is guarded.
+    std::list<ForkGuarded*> outside_;
+    std::list<ForkGuarded*>::iterator entry_;
     Rank rank_ = Rank::outer;
     bool guarded_ = false;
 };

@@ -7,15 +7,13 @@
 namespace numpool::threads {
 
 PoolLifecycle::PoolLifecycle(const char* kind, std::string name, Rank rank)
-    : kind_{kind}, name_{std::move(name)} {
-    guard(rank);
-}
+    : rank_{rank}, kind_{kind}, name_{std::move(name)} {}
 
-PoolLifecycle::~PoolLifecycle() {
-    unguard();
-}
+PoolLifecycle::~PoolLifecycle() = default;
 
 void PoolLifecycle::add_handle() noexcept {
+    // The first one, of a pool that nobody else knows yet: from now on a fork finds it complete.
+    if (!reachable_) guard(rank_);
     const Lock lock{mutex_};
     ++handles_;
     reachable_ = true;
@@ -87,6 +85,7 @@ void PoolLifecycle::end() noexcept {
     deleting = true;
     while (PoolLifecycle* const pool = waiting) {
         waiting = pool->next_to_end_;
+        pool->unguard();
         delete pool;
     }
     deleting = false;

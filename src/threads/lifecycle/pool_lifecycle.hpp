@@ -89,6 +89,7 @@ class PoolLifecycle : public Pool, private ForkGuarded {
 
     std::size_t handles_ = 0;
     bool reachable_ = false;
+    const Rank rank_;
     const char* const kind_;
     const std::string name_;
     /// The next pool that waits for its end: see `end`.

@@ -203,7 +203,7 @@ void Participant::keep(BlockId block) noexcept {
             spans_[granule.number()].push_back(block);
             kept_granules_ += granule.number();
         }
-    } catch (...) {  // No memory for the list: whoever needs it finds the block without.
+    } catch (...) {  // No memory for the list. `free_cached` finds the block anyway.
     }
     word.store(word.load().as_cached(self_.slot));
 }

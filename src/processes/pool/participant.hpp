@@ -88,7 +88,7 @@ class Participant {
     /// A child of a fork that found no free slot: it can read and write what it has, no more.
     bool outside() const noexcept { return outside_; }
 
-    /// Messages of ended senders are kept so long for whoever receives them late.
+    /// Messages of ended senders are kept so long, since a receiver may be late.
     static constexpr std::uint64_t message_milliseconds = 60'000;
 
   private:

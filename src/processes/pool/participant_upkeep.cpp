@@ -34,7 +34,7 @@ Participant::~Participant() {
     trim();
     const Lock lock{mutex_};
     if (outside_) return;
-    // Blocks that are still held keep the slot: whoever reaps finds the lock dropped.
+    // Blocks that are still held keep the slot in use. The next reap finds its lock dropped.
     bool holds = false;
     for_each_block([&](BlockId, BlockWord word) {
         holds = holds || (word.held_by(self_.slot) && !word.cached());
@@ -72,7 +72,7 @@ std::size_t Participant::reap_dead() noexcept {
     return dead;
 }
 
-/// Subtracts what an ended process held. It may be repeated: whoever does this may be killed, too.
+/// Subtracts what an ended process held. It can be repeated: this process may be killed meanwhile.
 void Participant::clean_up_after(unsigned slot) noexcept {
     messages_.disown(slot, [&](BlockId block) { settle_transit(block); });
     const std::uint32_t covered = granules_.covered();

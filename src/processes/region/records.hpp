@@ -38,9 +38,6 @@ struct Header {
     /// How many of the records have memory behind them; they only grow.
     std::atomic<std::uint32_t> covered_granules;
     std::atomic<std::uint32_t> covered_messages;
-    /// Raised by who needs memory that others may keep.
-    std::atomic<std::uint32_t> reaps;
-    std::atomic<std::uint64_t> requests;
     std::array<Slot, most_processes> slots;
 };
 

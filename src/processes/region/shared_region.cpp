@@ -27,7 +27,7 @@ constexpr std::size_t huge = std::size_t{2} << 20;
                     std::strerror(error)};
 }
 
-/// Room of the same size for whoever maps it: closed addresses stand before and behind the data.
+/// Addresses for the data, with closed ones before and behind it.
 std::size_t room_for(std::size_t bytes) noexcept {
     return bytes + 2 * huge;
 }

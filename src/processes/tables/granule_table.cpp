@@ -145,8 +145,8 @@ bool GranuleTable::publish_slab(std::uint32_t granule, std::uint32_t small_class
 void GranuleTable::free_span(std::uint32_t first) noexcept {
     const GranuleWord span = word(first);
     const std::uint32_t count = span_granules(first);
-    // Granules that another process claimed become this one's first: else whoever cleans up after
-    // that process could free them twice.
+    // Granules that another process claimed become this one's first. Otherwise the clean-up after
+    // that process could free them a second time.
     for (std::uint32_t i = 1; i < count; ++i) {
         Shared<GranuleWord>& one = region_.granules()[first + i].word;
         for (GranuleWord before = one.load(); before != claimed_by_self(); before = one.load()) {

@@ -7,7 +7,7 @@
 
 namespace numpool::processes {
 
-/// Who has which granules of a region: claimed one by one, so no lock is held over a change.
+/// The owners of a region's granules. Granules are claimed one by one, so no lock spans a change.
 ///
 /// A process that is killed leaves granules claimed, never half of a span: the word of a span's
 /// first granule is written last. All verbs are for the calling process, `self`.

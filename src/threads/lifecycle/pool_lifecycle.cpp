@@ -12,11 +12,14 @@ PoolLifecycle::PoolLifecycle(const char* kind, std::string name, Rank rank)
 PoolLifecycle::~PoolLifecycle() = default;
 
 void PoolLifecycle::add_handle() noexcept {
-    // The first one, of a pool that nobody else knows yet: from now on a fork finds it complete.
-    if (!reachable_) guard(rank_);
+    // Read without the lock: it is written with the first handle, of a pool that nobody else knows
+    // yet, and with the end, when nobody holds the pool. From the first one on a fork finds it
+    // complete.
+    const bool first = !reachable_;
+    if (first) guard(rank_);
     const Lock lock{mutex_};
     ++handles_;
-    reachable_ = true;
+    if (first) reachable_ = true;
 }
 
 bool PoolLifecycle::add_handle_if_reachable() noexcept {

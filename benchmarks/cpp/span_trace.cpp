@@ -113,7 +113,7 @@ void run(const char* name, Acquire acquire, Release release) {
 char bank_of_trace;
 
 void run_bank(const char* name, const numpool::pools::SpanBankOptions& options) {
-    const numpool::pages::Tag owner = numpool::pages::page_map.enrol(&bank_of_trace);
+    const numpool::pages::Tag owner = numpool::pages::page_map.register_pool();
     numpool::pools::SpanBank bank{options, owner};
     numpool::pools::SpanPool pool{bank};
     run(
@@ -122,8 +122,9 @@ void run_bank(const char* name, const numpool::pools::SpanBankOptions& options) 
     if (std::getenv("SPAN_TRACE_FIGURES") != nullptr) {
         const auto figures = bank.figures();
         std::printf("    MiB: fresh %zu, moved %zu, purged %zu, cached %zu, mapped %zu\n",
-                    figures.fresh / mebibyte, figures.moved / mebibyte, figures.purged / mebibyte,
-                    figures.cached / mebibyte, figures.mapped / mebibyte);
+                    figures.acquired_cold / mebibyte, figures.moved / mebibyte,
+                    figures.purged / mebibyte, figures.cached / mebibyte,
+                    figures.mapped / mebibyte);
     }
     bank.check();
 }

@@ -9,8 +9,8 @@
 
 namespace numpool {
 
-/// A fixed number of bits, all clear at first. A large one costs nothing until it is used: calloc
-/// takes it from the operating system, whose pages are zero and untouched.
+/// A fixed number of bits, all clear at first. A large bitmap uses no memory before its bits are
+/// set: calloc maps it from the operating system, and its pages stay untouched.
 class Bitmap {
   public:
     Bitmap() noexcept = default;
@@ -20,7 +20,7 @@ class Bitmap {
 
     bool test(std::size_t bit) const noexcept { return (words_[bit / 64] >> (bit % 64) & 1) != 0; }
 
-    /// Sets the bit and says whether it was clear.
+    /// Sets the bit. Returns whether it was clear.
     bool set(std::size_t bit) noexcept {
         const std::uint64_t mask = std::uint64_t{1} << (bit % 64);
         const bool was_clear = (words_[bit / 64] & mask) == 0;

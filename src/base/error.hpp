@@ -5,12 +5,12 @@
 
 namespace numpool {
 
-/// A request that makes no sense, whatever the state of the pool.
+/// An argument that no pool in any state can accept.
 struct BadArgument : std::invalid_argument {
     using std::invalid_argument::invalid_argument;
 };
 
-/// A sound request that cannot be met now: a bound is reached, or the system refuses memory.
+/// A valid request that fails now: a limit is reached, or the system refuses memory.
 struct Exhausted : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
@@ -20,12 +20,12 @@ struct Closed : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// A request that would end memory while somebody can still reach it.
+/// A call that would end memory that is still in use.
 struct InUse : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// A handle that leads to no live block: it was freed, or never given.
+/// A handle without a live block: the block was freed, or the pool never issued this handle.
 struct Stale : std::runtime_error {
     using std::runtime_error::runtime_error;
 };

@@ -6,8 +6,8 @@
 
 namespace numpool {
 
-/// The most bytes that one request may ask for: what a 47-bit user address space can hold.
-/// Sums of two sizes below it never overflow.
+/// The most bytes of one request: a 47-bit user address space. The sum of two such sizes does not
+/// overflow.
 inline constexpr std::size_t max_size = std::size_t{1} << 47;
 
 constexpr bool is_power_of_two(std::size_t n) noexcept {
@@ -23,14 +23,14 @@ constexpr std::size_t round_down(std::size_t n, std::size_t step) noexcept {
     return n & ~(step - 1);
 }
 
-/// `a * b`, or nothing where the product exceeds `max_size`.
+/// `a * b`, or nothing if the product exceeds `max_size`.
 constexpr std::optional<std::size_t> checked_product(std::size_t a, std::size_t b) noexcept {
     if (b != 0 && a > max_size / b) return std::nullopt;
     return a * b;
 }
 
-/// Where blocks of this size start unless something else is asked for. From 64 bytes on no two of
-/// them share a cache line; below it what the widest number needs.
+/// The default alignment of blocks of this size. From 64 bytes on no two blocks share a cache line;
+/// smaller ones get the alignment of the widest number that fits.
 constexpr std::size_t usual_align(std::size_t block_size) noexcept {
     if (block_size >= 64) return 64;
     return block_size > 8 ? 16 : 8;

@@ -58,9 +58,4 @@ void SizeClasses::add_defaults_above(std::size_t size) noexcept {
     }
 }
 
-std::size_t SizeClasses::class_of(std::size_t bytes) const noexcept {
-    const auto end = sizes_.begin() + static_cast<std::ptrdiff_t>(count_);
-    return static_cast<std::size_t>(std::lower_bound(sizes_.begin(), end, bytes) - sizes_.begin());
-}
-
 }  // namespace numpool

@@ -7,37 +7,33 @@
 
 namespace numpool {
 
-/// Which block size serves which request.
+/// The block sizes of a slab pool.
 ///
 /// The default classes: 16, 32, 48, 64, 128, 192, 256, then four for each doubling, eight from
 /// 32 KiB to 64 KiB. Powers of two fit exactly. From 64 bytes up a size is a multiple of 64, so
-/// that every such block can start on a cache line of its own: what finer steps up to 128 would
-/// save (80 bytes for 128) is little, as such a block off a line's start touches two lines too.
+/// each such block starts on its own cache line. Finer steps would save little: a block of 80 bytes
+/// that does not start on a cache line touches two lines, like one of 128.
 class SizeClasses {
   public:
-    /// The largest block, in any list of classes.
+    /// The largest block size, in any list of classes.
     static constexpr std::size_t largest = std::size_t{64} << 10;
     /// The most classes that a list of sizes may name.
     static constexpr std::size_t most = 128;
-    /// The most classes that there are, with the default ones beyond those of a list.
+    /// The most classes of a pool: those of a list and the default ones above them.
     static constexpr std::size_t most_in_all = most + 64;
 
     /// The default classes.
     SizeClasses();
 
-    /// Blocks of just these sizes, in any order, each rounded up to a multiple of 16, from 64
-    /// bytes on of 64; above the largest of them the default classes follow. Throws BadArgument
-    /// where there is none, one is 0 or above `largest`, or there are more than `most`.
+    /// Blocks of these sizes, in any order. Each size is rounded up to a multiple of 16, from 64
+    /// bytes on of 64. The default classes follow above the largest of them. Throws BadArgument if
+    /// there is no size, one is 0 or above `largest`, or there are more than `most`.
     explicit SizeClasses(std::span<const std::size_t> sizes);
 
     std::size_t count() const noexcept { return count_; }
     std::size_t size(std::size_t number) const noexcept { return sizes_[number]; }
 
-    /// The class of the smallest blocks that hold `bytes`, `largest` at most: found by bisection.
-    /// `pools::ClassOffsets` is the fast way.
-    std::size_t class_of(std::size_t bytes) const noexcept;
-
-    /// The least multiple of this divides the class's size: what its blocks can be aligned to.
+    /// The alignment of a class's blocks; it divides the class's size.
     static constexpr std::size_t align_of(std::size_t size) noexcept { return size < 64 ? 16 : 64; }
 
   private:

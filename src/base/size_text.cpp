@@ -37,9 +37,9 @@ std::string trimmed_lower(std::string_view text) {
     return result;
 }
 
-/// The text as an error may show it: control characters would break the line or end it.
+/// The text for an error message, shortened and without control characters.
 std::string shown(std::string_view text) {
-    // Not in the middle of a character of several bytes.
+    // Do not cut a UTF-8 character in two.
     std::size_t end = std::min<std::size_t>(text.size(), 100);
     while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
         --end;
@@ -50,14 +50,15 @@ std::string shown(std::string_view text) {
     return text.size() > end ? result + "..." : result;
 }
 
-/// "4K" means 4096 bytes to some and 4000 to others; what each of them writes, or nothing.
+/// "4K" means 4096 bytes to some users and 4000 to others. The advice names both spellings; it is
+/// empty for other units.
 std::string unit_advice(std::string_view text, std::string_view unit) {
     if (unit.size() != 1 || std::string_view{"kmgt"}.find(unit) == std::string_view::npos)
         return {};
     const std::string number = trimmed_lower(text).substr(0, trimmed_lower(text).find(unit));
     const char letter = static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0])));
     const char thousands = letter == 'K' ? 'k' : letter;
-    // One sum of all parts makes GCC 12 suspect an overflow where it inlines this.
+    // In steps, because GCC 12 warns of an overflow if this is one sum.
     std::string advice{"'"};
     advice += shown(text) + "' may mean two sizes: write '";
     advice += number + letter + "iB' (powers of 1024) or '";

@@ -7,12 +7,12 @@
 
 namespace numpool {
 
-/// Reads "4096", "64KiB", "1.5 GiB", "2GB" or "50%": a number, then a unit, in either case of
-/// letters. `whole` says what a percentage is of; it is asked only when there is one.
-/// Throws BadArgument that names the text and what is allowed.
+/// Parses "4096", "64KiB", "1.5 GiB", "2GB" or "50%": a number, then a unit in upper or lower case.
+/// A percentage is of `whole()`, which is called only for a percentage. Throws BadArgument with the
+/// text and what is allowed.
 std::size_t size_from_text(std::string_view text, const std::function<std::size_t()>& whole);
 
-/// "1.5 GiB": the size to three digits, in the largest binary unit that it fills.
+/// Like "1.5 GiB": three digits and the largest binary unit of which there is at least one.
 std::string size_to_text(std::size_t bytes);
 
 }  // namespace numpool

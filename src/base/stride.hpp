@@ -8,10 +8,10 @@ namespace numpool {
 
 /// Divides byte offsets by a fixed stride exactly, with one multiplication.
 ///
-/// An odd number has an inverse modulo 2^64, and multiplying by it is a bijection: it takes the
-/// multiples of the stride to their quotients, and everything else to numbers beyond the largest
-/// possible quotient. So one comparison of the result with a count tells at once that an offset
-/// is a multiple of the stride and that it lies in range.
+/// An odd number has an inverse modulo 2^64, and multiplication by the inverse is a bijection. It
+/// maps the multiples of the stride to their quotients, and all other offsets to numbers above the
+/// largest quotient. So one comparison of the result with a count tells whether an offset is a
+/// multiple of the stride and in range.
 class Stride {
   public:
     constexpr explicit Stride(std::size_t bytes) noexcept
@@ -21,13 +21,13 @@ class Stride {
 
     constexpr std::size_t bytes() const noexcept { return bytes_; }
 
-    /// `offset / bytes` where that is exact; otherwise a number greater than any exact quotient.
+    /// `offset / bytes` if the division is exact; otherwise a number above every exact quotient.
     constexpr std::size_t exact_quotient(std::size_t offset) const noexcept {
         return std::rotr(std::uint64_t{offset} * inverse_, shift_);
     }
 
   private:
-    /// Newton's iteration doubles the number of right bits: 3, 6, 12, 24, 48, 96.
+    /// Each step of Newton's iteration doubles the number of correct bits: 3, 6, 12, 24, 48, 96.
     static constexpr std::uint64_t inverse_of(std::uint64_t odd) noexcept {
         std::uint64_t inverse = odd;
         for (int i = 0; i < 5; ++i) inverse *= 2 - odd * inverse;

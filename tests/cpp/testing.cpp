@@ -26,7 +26,7 @@ bool passes(const Test& test) {
     } catch (const std::exception& error) {
         problem = error.what();
     } catch (...) {
-        problem = "something that is no std::exception was thrown";
+        problem = "an exception was thrown that is no std::exception";
     }
     std::printf("%s %s: %s\n", problem.empty() ? "ok    " : "FAILED", test.file.c_str(),
                 test.sentence);
@@ -51,7 +51,7 @@ void fail(const char* file, int line, const std::string& what) {
 
 }  // namespace testing
 
-/// Runs the tests of the files named (fixed_pool_test), or all of them. No test run is a failure.
+/// Runs all tests, or those of the named files (like fixed_pool_test). It fails if no test runs.
 int main(int count, char** arguments) {
     std::size_t run = 0;
     std::size_t failed = 0;

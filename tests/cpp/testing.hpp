@@ -6,15 +6,15 @@
 #include <string>
 #include <string_view>
 
-/// The C++ tests' few words: TEST("a sentence") { CHECK(…); CHECK_THROWS(Type, "part of its text",
-/// …); } A failed check ends its test. Nothing to install: it is all the tests need.
+/// The test framework: TEST("a sentence") { CHECK(…); CHECK_THROWS(Type, "part of its text", …); }
+/// A failed check ends its test. It is small, so that the tests need no installed framework.
 namespace testing {
 
 struct Failure : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Registers a test; called by TEST before main runs.
+/// Registers a test. TEST calls it before main runs.
 bool add(const char* file, const char* sentence, void (*body)());
 
 [[noreturn]] void fail(const char* file, int line, const std::string& what);

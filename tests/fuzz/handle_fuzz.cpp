@@ -52,7 +52,7 @@ void fuzz::use(Input& input) {
         } else if (choice < 215 && !stale.empty()) {
             const Handle handle = stale[input.below(stale.size())];
             REQUIRE(!pool.find(handle) && !pool.hold(handle) && !pool.free(handle));
-            REQUIRE(pool.gave(handle));
+            REQUIRE(pool.issued(handle));
         } else if (choice < 225) {
             Handle any = 0;
             for (int i = 0; i < 8; ++i)

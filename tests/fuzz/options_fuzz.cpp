@@ -3,7 +3,7 @@
 
 #include "base/error.hpp"
 #include "live_blocks.hpp"
-#include "pages/source/budget_pages.hpp"
+#include "pages/source/fake_pages.hpp"
 #include "pools/arena/arena.hpp"
 #include "pools/buddy/buddy_pool.hpp"
 #include "pools/fixed/fixed_pool.hpp"
@@ -91,7 +91,8 @@ void fuzz::use(Input& input) {
     const std::uint8_t kind = input.byte() % 5;
     pages::PageSource* under = &pages::os_pages();
     if (kind == 4) under = &pages::range_pages();
-    pages::BudgetPages source{*under, kind == 4 ? 4 * budget : budget};
+    pages::FakePages source{*under};
+    source.limit = kind == 4 ? 4 * budget : budget;
     try {
         switch (kind) {
             case 0:
@@ -110,5 +111,5 @@ void fuzz::use(Input& input) {
     } catch (const Exhausted& error) {
         REQUIRE(error.what()[0] != '\0');
     }
-    REQUIRE(source.given() == 0);
+    REQUIRE(source.mapped == 0);
 }

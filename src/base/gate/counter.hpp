@@ -5,17 +5,17 @@
 
 namespace numpool {
 
-/// A count that one thread changes and any thread may read. A change is a load and a store, not an
-/// atomic addition, which costs twenty times as much; two threads that change it would lose counts.
+/// A count that one thread changes and any thread may read. A change is a load and a store, because
+/// an atomic addition costs twenty times as much. So only one thread may change it.
 ///
-/// `read_in_order` is an acquire load, `add_in_order` and `set_in_order` are release stores.
+/// `read_in_order` is an acquire load; `add_in_order` and `set_in_order` are release stores.
 template <class Number>
 class CounterOf {
   public:
     void add(Number n) noexcept {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-        // One instruction; compilers make three of the other branch. A block is counted several
-        // times, so that is a tenth of what it costs.
+        // One instruction, where compilers make three of the other branch. Each block changes
+        // several counts, so this saves a tenth of its time.
         if constexpr (sizeof(Number) == 8) {
             asm("addq %1, %0" : "+m"(value_) : "er"(n));
         } else {
@@ -30,7 +30,7 @@ class CounterOf {
 
     void add_in_order(Number n) noexcept {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
-        // This processor keeps the order of stores; the fence makes the compiler keep it.
+        // x86-64 keeps the order of stores. The fence makes the compiler keep it, too.
         std::atomic_signal_fence(std::memory_order_release);
         add(n);
 #else

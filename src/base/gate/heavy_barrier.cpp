@@ -19,11 +19,12 @@ bool membarrier(int command) noexcept {
 
 void heavy_barrier() noexcept {
     if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) return;
-    // Not registered yet: in this process, or since the fork that made it.
+    // The process must register first, and again in the child of a fork.
     membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
     if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED)) return;
-    // A sandbox forbids the call. No known processor keeps a store to itself for a thousandth of
-    // this time, or works for so long with what it loaded early. A signal must not cut it short.
+    // A sandbox forbids the call. On all known processors a store becomes visible within a
+    // thousandth of this time, and an early load is used within it. A signal must not end the sleep
+    // early.
     timespec left{0, barrier_sleep};
     while (nanosleep(&left, &left) != 0) {
     }

@@ -2,9 +2,9 @@
 
 namespace numpool {
 
-/// Makes each thread of the process run a full memory barrier before this returns; a thread that
-/// does not run at the moment had one when it stopped. It costs a few microseconds, and saves the
-/// other threads a barrier in each of their operations.
+/// Every thread of the process runs a full memory barrier before this returns. A thread that is not
+/// running had one when it stopped. The call takes a few microseconds; in return, the other threads
+/// need no barrier in their own operations.
 void heavy_barrier() noexcept;
 
 }  // namespace numpool

@@ -8,37 +8,37 @@
 
 namespace numpool {
 
-/// What opens a gate for steps up: a number, or an address.
+/// What opens a gate for steps up: a page map tag, or the address of a pool with equal blocks.
 using GateKey = std::uint64_t;
-/// What a shut gate has instead: nobody's key.
+/// A shut gate has this in place of a key. It is no tag and no address.
 inline constexpr GateKey shut_gate = 1;
 
-/// A pointer that one thread, the owner, raises and lowers step by step, and a gate before what
-/// belongs to it: the owner passes without a locked instruction, and another thread, now and then,
-/// can keep it out with `shut_gates`, which stops every thread of the process for a moment.
+/// Protects the top pointer of a magazine, which one thread, the owner, moves up and down step by
+/// step. The owner passes the gate without a locked instruction. Another thread can keep the owner
+/// out with `shut_gates`, which stops every thread of the process for a moment.
 ///
-/// The owner counts a step before it looks whether the gate is open, and moves the pointer when it
-/// leaves: so it is inside while the counts and the pointer disagree, and the counts tell how often
-/// the pointer was lowered. README.md beside this file has the protocol and its proof.
+/// The owner counts a step, then checks whether the gate is open, and moves the pointer when it
+/// leaves. So it is inside while the counts and the pointer disagree; and the count of steps down
+/// is the number of requests. README.md beside this file has the protocol and its proof.
 ///
-/// The gate has a lock for each direction: for steps down it says whose gate this is, for steps up
-/// it has a key. One comparison tells whether the gate is open and whether what lies behind it is
-/// what the owner needs. A gate that was never opened is nobody's, and opens for key 0 only.
+/// The gate has a lock for each direction: for steps down it is the address of the magazine's pool,
+/// for steps up a key. One comparison tells whether the gate is open and whether this is the
+/// magazine that the owner needs. A gate that was never opened opens for key 0 only.
 template <class T>
 class OwnerGate {
   public:
     constexpr OwnerGate() noexcept = default;
 
-    /// For the owner; never waits. True: it is inside until it calls one of the next two. False:
-    /// the gate is shut, or somebody else's.
-    bool enter_to_lower(const void* whose) noexcept { return enter(lowered_, whose_, whose); }
+    /// For the owner; never waits. True: the owner is inside until it calls one of the next two.
+    /// False: the gate is shut, or the magazine is another pool's.
+    bool enter_to_lower(const void* pool) noexcept { return enter(lowered_, pool_, pool); }
     void lower(T* pointer) noexcept { pointer_.store(pointer - 1, std::memory_order_release); }
-    void leave_unlowered() noexcept { take_back(lowered_); }
+    void leave_unlowered() noexcept { uncount(lowered_); }
 
-    /// For the other direction.
+    /// The same for a step up.
     bool enter_to_raise(GateKey key) noexcept { return enter(raised_, key_, key); }
     void raise(T* pointer) noexcept { pointer_.store(pointer + 1, std::memory_order_release); }
-    void leave_unraised() noexcept { take_back(raised_); }
+    void leave_unraised() noexcept { uncount(raised_); }
 
     /// For any thread.
     T* pointer() const noexcept { return pointer_.load(std::memory_order_relaxed); }
@@ -57,31 +57,31 @@ class OwnerGate {
         raised_.set_in_order(number_of(pointer) + static_cast<std::uint32_t>(lowered()));
         pointer_.store(pointer, std::memory_order_relaxed);
     }
-    /// Adds the steps down of another gate, whose owner is outside. A step that is counted and
-    /// about to be refused is not added.
+    /// Adds the steps down of another gate, whose owner is outside. A step that is only counted is
+    /// not added, because the owner is about to uncount it.
     void inherit(const OwnerGate& other) noexcept {
-        const std::int64_t taken = other.lowered() - (other.steps_ahead() == 1 ? 1 : 0);
-        lowered_.add(taken);
-        raised_.add(static_cast<std::uint32_t>(taken));
+        const std::int64_t steps = other.lowered() - (other.steps_ahead() == 1 ? 1 : 0);
+        lowered_.add(steps);
+        raised_.add(static_cast<std::uint32_t>(steps));
     }
 
-    /// For others, one at a time, under a lock: `shut_gates` calls both, with the heavy barrier
-    /// between them. `shut` alone is enough where the owner is the caller, or can't be inside.
+    /// For other threads, one at a time, under a lock. `shut_gates` calls both, with the heavy
+    /// barrier between them. `shut` alone is enough if the owner is the caller or cannot be inside.
     void shut() noexcept {
-        whose_.store(nullptr, std::memory_order_relaxed);
+        pool_.store(nullptr, std::memory_order_relaxed);
         key_.store(shut_gate, std::memory_order_relaxed);
     }
     void wait_outside() const noexcept {
         for (Backoff backoff; !is_outside();) backoff.pause();
     }
     /// An owner that enters sees what was done while the gate was shut. `key` is not 0.
-    void open(const void* whose, GateKey key) noexcept {
-        whose_.store(whose, std::memory_order_release);
+    void open(const void* pool, GateKey key) noexcept {
+        pool_.store(pool, std::memory_order_release);
         key_.store(key, std::memory_order_release);
     }
 
   private:
-    /// An owner that finds the gate shut counts, too, for a moment: then this is false once more.
+    /// May be false for a moment while the owner counts and uncounts a step at the shut gate.
     bool is_outside() const noexcept { return steps_ahead() == 0; }
     /// By how many steps down the counts are ahead of the pointer.
     std::int32_t steps_ahead() const noexcept {
@@ -95,25 +95,25 @@ class OwnerGate {
     }
     template <class Number, class Lock>
     static bool enter(CounterOf<Number>& steps, const std::atomic<Lock>& lock,
-                      Lock shown) noexcept {
+                      Lock expected) noexcept {
         steps.add_in_order(1);
-        // The compiler must keep this order; the processor need not: `heavy_barrier` is for that.
+        // This keeps the compiler from reordering; `heavy_barrier` does the same for the processor.
         std::atomic_signal_fence(std::memory_order_seq_cst);
-        if (lock.load(std::memory_order_acquire) == shown) [[likely]]
+        if (lock.load(std::memory_order_acquire) == expected) [[likely]]
             return true;
-        take_back(steps);
+        uncount(steps);
         return false;
     }
     template <class Number>
-    static void take_back(CounterOf<Number>& steps) noexcept {
+    static void uncount(CounterOf<Number>& steps) noexcept {
         steps.add_in_order(static_cast<Number>(-1));
     }
 
     std::atomic<T*> pointer_ = nullptr;
-    std::atomic<const void*> whose_ = nullptr;
+    std::atomic<const void*> pool_ = nullptr;
     std::atomic<GateKey> key_ = 0;
     Counter lowered_;
-    /// The pointer's number equals raises minus lowers.
+    /// While the owner is outside, the pointer's number equals raises minus lowers.
     CounterOf<std::uint32_t> raised_;
 };
 

@@ -4,9 +4,9 @@
 
 namespace numpool {
 
-/// Shuts gates and waits until all their owners are outside: what they did inside has happened
-/// then. `for_each_gate(visit)` calls `visit` with each gate. The caller holds the lock under which
-/// alone these gates are shut and opened, and is inside none of them.
+/// Shuts gates and waits until all their owners are outside. Then everything that the owners did
+/// inside is visible to the caller. `for_each_gate(visit)` calls `visit` with each gate. The caller
+/// is inside none of them and holds the lock under which these gates are shut and opened.
 template <class ForEachGate>
 void shut_gates(ForEachGate for_each_gate) noexcept {
     for_each_gate([](auto& gate) { gate.shut(); });

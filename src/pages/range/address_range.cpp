@@ -19,11 +19,11 @@
 namespace numpool::pages {
 namespace {
 
-/// MAP_NORESERVE and PROT_NONE: addresses only, which no accounting of the kernel counts.
+/// With PROT_NONE these are addresses only: the kernel does not count them as memory.
 constexpr int reserved = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 
 std::byte* reserve(std::size_t bytes) noexcept {
-    // Twice the alignment is asked for and the ends given back: mmap aligns to a page only.
+    // mmap aligns to a page only. So this maps one alignment more and unmaps the ends.
     void* const raw = mmap(nullptr, bytes + huge_page, PROT_NONE, reserved, -1, 0);
     if (raw == MAP_FAILED) return nullptr;
     auto* const first = static_cast<std::byte*>(raw);
@@ -35,8 +35,8 @@ std::byte* reserve(std::size_t bytes) noexcept {
     return start;
 }
 
-/// Where addresses are rationed, half of them are left to everybody else.
-std::size_t ration(std::size_t most) noexcept {
+/// If the process has a limit on addresses, the range takes at most half of it.
+std::size_t within_limit(std::size_t most) noexcept {
     rlimit limit{};
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return most;
     return std::min<std::size_t>(most, limit.rlim_cur / 2);
@@ -46,7 +46,7 @@ std::size_t ration(std::size_t most) noexcept {
 
 std::size_t AddressRange::ample() noexcept {
 #if defined(__SANITIZE_THREAD__)
-    // The thread sanitizer has shadow memory for few addresses only.
+    // The thread sanitizer has shadow memory for few addresses.
     return std::size_t{64} << 30;
 #else
     constexpr std::size_t tebibyte = std::size_t{1} << 40;
@@ -55,11 +55,11 @@ std::size_t AddressRange::ample() noexcept {
 }
 
 AddressRange::AddressRange(PageMap& map, std::size_t most) : map_{map} {
-    for (std::size_t bytes = std::bit_floor(ration(most)); bytes >= least; bytes /= 2) {
+    for (std::size_t bytes = std::bit_floor(within_limit(most)); bytes >= least; bytes /= 2) {
         const std::size_t front = PageMap::front(bytes);
         std::byte* const base = reserve(front + bytes);
         if (base == nullptr) continue;
-        if (map_.reserve(base, bytes)) {
+        if (map_.attach(base, bytes)) {
             range_ = {base + front, bytes};
             unused_ = range_.start;
             return;
@@ -71,25 +71,25 @@ AddressRange::AddressRange(PageMap& map, std::size_t most) : map_{map} {
 }
 
 AddressRange::~AddressRange() {
-    map_.dismiss();
+    map_.detach();
     const std::size_t front = PageMap::front(range_.bytes);
     munmap(range_.start - front, front + range_.bytes);
 }
 
-/// Takes the first aligned `bytes` between two addresses; null where they do not fit. What is left
-/// before and behind them goes to the returned runs.
+/// Carves the first aligned `bytes` out of the free run from `start` to `end`; null if they do not
+/// fit. The rests before and behind them stay free.
 std::byte* AddressRange::carve(std::byte* start, std::byte* end, std::size_t bytes,
                                std::size_t align) noexcept {
     auto* const aligned =
         reinterpret_cast<std::byte*>(round_up(reinterpret_cast<std::uintptr_t>(start), align));
     if (aligned > end || static_cast<std::size_t>(end - aligned) < bytes) return nullptr;
     try {
-        // The new entry first: it is the one that can fail.
-        if (aligned + bytes != end) returned_.emplace(aligned + bytes, end);
+        // The insertion first, because it can fail.
+        if (aligned + bytes != end) free_.emplace(aligned + bytes, end);
         if (aligned == start) {
-            returned_.erase(start);
+            free_.erase(start);
         } else {
-            returned_[start] = aligned;
+            free_[start] = aligned;
         }
     } catch (const std::bad_alloc&) {
         return nullptr;
@@ -97,16 +97,13 @@ std::byte* AddressRange::carve(std::byte* start, std::byte* end, std::size_t byt
     return aligned;
 }
 
-Extent AddressRange::take(std::size_t bytes, std::size_t align) noexcept {
+Extent AddressRange::allocate(std::size_t bytes, std::size_t align) noexcept {
     if (bytes == 0 || bytes > range_.bytes || align > range_.bytes) return {};
     bytes = round_up(bytes, granule);
     align = std::max(align, granule);
     const std::lock_guard lock{mutex_};
-    for (const auto& [start, end] : returned_) {
-        if (std::byte* const found = carve(start, end, bytes, align)) {
-            taken_ += bytes;
-            return {found, bytes};
-        }
+    for (const auto& [start, end] : free_) {
+        if (std::byte* const found = carve(start, end, bytes, align)) return {found, bytes};
     }
     auto* const start =
         reinterpret_cast<std::byte*>(round_up(reinterpret_cast<std::uintptr_t>(unused_), align));
@@ -114,17 +111,16 @@ Extent AddressRange::take(std::size_t bytes, std::size_t align) noexcept {
     if (!map_.cover(static_cast<std::size_t>(start + bytes - range_.start))) return {};
     if (start != unused_) {
         try {
-            returned_.emplace(unused_, start);
+            free_.emplace(unused_, start);
         } catch (const std::bad_alloc&) {
             return {};
         }
     }
     unused_ = start + bytes;
-    taken_ += bytes;
     return {start, bytes};
 }
 
-bool AddressRange::take_behind(Extent extent, std::size_t bytes) noexcept {
+bool AddressRange::extend(Extent extent, std::size_t bytes) noexcept {
     bytes = round_up(bytes, granule);
     std::byte* const start = extent.end();
     const std::lock_guard lock{mutex_};
@@ -133,47 +129,34 @@ bool AddressRange::take_behind(Extent extent, std::size_t bytes) noexcept {
         if (!map_.cover(static_cast<std::size_t>(start + bytes - range_.start))) return false;
         unused_ = start + bytes;
     } else {
-        const auto found = returned_.find(start);
-        if (found == returned_.end()) return false;
+        const auto found = free_.find(start);
+        if (found == free_.end()) return false;
         if (carve(found->first, found->second, bytes, granule) == nullptr) return false;
     }
-    taken_ += bytes;
     return true;
 }
 
-void AddressRange::give_back(Extent extent) noexcept {
+void AddressRange::release(Extent extent) noexcept {
     const std::lock_guard lock{mutex_};
-    map_.mark(extent, 0, nullptr);
+    map_.set(extent, 0, nullptr);
     std::memset(map_.warm(extent.start), 0, extent.bytes >> granule_shift);
     std::memset(map_.seam(extent.start), 0, extent.bytes >> granule_shift);
-    taken_ -= extent.bytes;
     std::byte* start = extent.start;
     std::byte* end = extent.end();
-    auto behind = returned_.lower_bound(start);
-    if (behind != returned_.end() && behind->first == end) {
+    auto behind = free_.lower_bound(start);
+    if (behind != free_.end() && behind->first == end) {
         end = behind->second;
-        behind = returned_.erase(behind);
+        behind = free_.erase(behind);
     }
-    if (behind != returned_.begin() && std::prev(behind)->second == start) {
+    if (behind != free_.begin() && std::prev(behind)->second == start) {
         std::prev(behind)->second = end;
         return;
     }
     try {
-        returned_.emplace_hint(behind, start, end);
+        free_.emplace_hint(behind, start, end);
     } catch (const std::bad_alloc&) {
-        // The addresses are never dealt out again. There are plenty.
+        // These addresses are lost until the process ends. There are plenty.
     }
-}
-
-bool AddressRange::contains(const void* address) const noexcept {
-    return reinterpret_cast<std::uintptr_t>(address) -
-               reinterpret_cast<std::uintptr_t>(range_.start) <
-           range_.bytes;
-}
-
-std::size_t AddressRange::taken() const noexcept {
-    const std::lock_guard lock{mutex_};
-    return taken_;
 }
 
 AddressRange& address_range() {

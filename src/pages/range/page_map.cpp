@@ -12,16 +12,14 @@
 namespace numpool::pages {
 namespace {
 
-constexpr std::size_t owner_slots = std::size_t{1} << 16;
-
 void* map_memory(std::size_t bytes, int protection) noexcept {
     void* const memory =
         mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return memory == MAP_FAILED ? nullptr : memory;
 }
 
-/// A gibibyte has 16384 granules, and compilers store atomic variables one by one. The processor
-/// stores many at a time, none of them in two halves.
+/// A gibibyte has 16384 granules, and compilers store atomic variables one by one. `rep stos`
+/// stores many at a time and never tears a variable.
 template <class T>
 void store_all(std::atomic<T>* first, std::size_t count, T value) noexcept {
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
@@ -39,8 +37,8 @@ void store_all(std::atomic<T>* first, std::size_t count, T value) noexcept {
     for (std::size_t i = 0; i < count; ++i) first[i].store(value, std::memory_order_relaxed);
 }
 
-/// The arrays beside the range lie one behind the other in one reservation. Each has an entry more
-/// than there are granules, for the address behind the last one; so have the tags.
+/// The arrays that do not lie in front of the range share one reservation. Each of them, and the
+/// tags too, has one entry more than there are granules: for the address behind the last one.
 struct Layout {
     explicit Layout(std::size_t granules) noexcept
         : notes{0},
@@ -56,7 +54,7 @@ struct Layout {
 
 }  // namespace
 
-std::mutex& owners_mutex() noexcept {
+std::mutex& pool_numbers_mutex() noexcept {
     static auto* const mutex = new std::mutex;
     return *mutex;
 }
@@ -66,17 +64,17 @@ constinit PageMap page_map;
 std::size_t PageMap::front(std::size_t bytes) noexcept {
     const std::size_t of_range = (bytes >> granule_shift) * sizeof(Tag);
     const std::size_t of_themselves = (of_range >> granule_shift) * sizeof(Tag);
-    // Two granules more: one for what rounding left out, one that stays inaccessible.
+    // Two granules more: one for the rounding, one that stays inaccessible.
     return round_up(of_range + of_themselves + 2 * granule, huge_page);
 }
 
-bool PageMap::reserve(std::byte* base, std::size_t bytes) noexcept {
+bool PageMap::attach(std::byte* base, std::size_t bytes) noexcept {
     const std::size_t granules = (front(bytes) + bytes) >> granule_shift;
     const Layout layout{granules};
     auto* const arrays = static_cast<std::byte*>(map_memory(layout.end, PROT_NONE));
     if (arrays == nullptr) return false;
-    // All tags of the range can be read from the start: so there is one bound to check, and it
-    // never changes. The kernel accounts for read-only memory no more than for inaccessible memory.
+    // All tags are readable from the start, so a reader has one bound to check, which never
+    // changes. The kernel does not count read-only memory as used, nor inaccessible memory.
     const std::size_t tags = round_up((granules + 1) * sizeof(Tag), page_size());
     if (mprotect(base, tags, PROT_READ) != 0) {
         munmap(arrays, layout.end);
@@ -92,7 +90,7 @@ bool PageMap::reserve(std::byte* base, std::size_t bytes) noexcept {
 }
 
 bool PageMap::cover(std::size_t bytes) noexcept {
-    // In large steps, each a few system calls; what is not touched costs nothing.
+    // In large steps, because each takes a few system calls. Untouched memory costs nothing.
     constexpr std::size_t step = std::size_t{4} << 30;
     bytes = round_up(bytes + front_, step);
     const std::size_t granules = std::min(tags_.granules_, bytes >> granule_shift);
@@ -109,53 +107,36 @@ bool PageMap::cover(std::size_t bytes) noexcept {
     return true;
 }
 
-void PageMap::dismiss() noexcept {
+void PageMap::detach() noexcept {
     if (tags_.granules_ == 0) return;
     covered_.store(0, std::memory_order_release);
     munmap(notes_, Layout{tags_.granules_}.end);
     tags_ = {};
 }
 
-void PageMap::mark(Extent extent, Tag tag, void* note) noexcept {
+void PageMap::set(Extent extent, Tag tag, void* note) noexcept {
     const std::size_t first = index_of(extent.start);
     const std::size_t last = first + (extent.bytes >> granule_shift);
     store_all(notes_ + first, last - first, note);
     store_all(tags_.first() + first, last - first, tag);
 }
 
-Tag PageMap::enrol(void* owner) {
-    const std::lock_guard lock{owners_mutex()};
-    std::atomic<void*>* owners = owners_.load(std::memory_order_relaxed);
-    if (owners == nullptr) {
-        owners = static_cast<std::atomic<void*>*>(
-            map_memory(owner_slots * sizeof *owners, PROT_READ | PROT_WRITE));
-        if (owners == nullptr) throw Exhausted{"no memory for the table of pools"};
-        owners_.store(owners, std::memory_order_release);
+Tag PageMap::register_pool() {
+    const std::lock_guard lock{pool_numbers_mutex()};
+    // In a circle, so that a number is reused as late as possible. No pool has number 0.
+    for (std::size_t tries = 0; tries < pool_numbers_.size(); ++tries) {
+        last_pool_number_ = (last_pool_number_ + 1) % pool_numbers_.size();
+        if (last_pool_number_ == 0 || pool_numbers_[last_pool_number_]) continue;
+        pool_numbers_[last_pool_number_] = true;
+        return static_cast<Tag>(last_pool_number_) << kind_bits;
     }
-    // In a circle, so that a number comes again as late as possible. 0 is nobody's.
-    for (std::size_t tries = 0; tries < owner_slots; ++tries) {
-        last_owner_ = (last_owner_ + 1) % owner_slots;
-        if (last_owner_ == 0 || owners[last_owner_].load(std::memory_order_relaxed) != nullptr) {
-            continue;
-        }
-        owners[last_owner_].store(owner, std::memory_order_release);
-        return last_owner_ << kind_bits;
-    }
-    throw Exhausted{"there are " + std::to_string(owner_slots - 1) +
-                    " pools of pages already; close some before making more"};
+    throw Exhausted{"there are " + std::to_string(pool_numbers_.size() - 1) +
+                    " slab pools already; close some before you make more"};
 }
 
-void PageMap::withdraw(Tag owner) noexcept {
-    const std::lock_guard lock{owners_mutex()};
-    owners_.load(std::memory_order_relaxed)[owner >> kind_bits].store(nullptr,
-                                                                      std::memory_order_release);
-}
-
-void* PageMap::owner(Tag tag) const noexcept {
-    const auto* const owners = owners_.load(std::memory_order_acquire);
-    const Tag number = tag >> kind_bits;
-    if (owners == nullptr || number >= owner_slots) return nullptr;
-    return owners[number].load(std::memory_order_acquire);
+void PageMap::unregister_pool(Tag pool) noexcept {
+    const std::lock_guard lock{pool_numbers_mutex()};
+    pool_numbers_[pool >> kind_bits] = false;
 }
 
 }  // namespace numpool::pages

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -9,36 +10,37 @@
 
 namespace numpool::pages {
 
-/// The unit in which the address range is dealt out, and in which the page map knows it.
+/// The address range is allocated in granules, and the page map has one entry for each.
 inline constexpr unsigned granule_shift = 16;
 inline constexpr std::size_t granule = std::size_t{1} << granule_shift;
 
-/// What the page map says of one granule: whose it is (16 bits, from `PageMap::enrol`, already
-/// shifted) and of what kind (16 bits). 0 is nobody's.
+/// What the page map has for one granule: the number of its pool (the upper 16 bits, as
+/// `PageMap::register_pool` returns it) plus its kind (the lower 16 bits). 0: no pool uses it.
 using Tag = std::uint32_t;
 inline constexpr unsigned kind_bits = 16;
 
-/// Of what kind a granule is, as its owner means it.
+/// What a pool uses a granule for. The pool defines the meaning: see `pools::slab_kind` and
+/// `pools::span_kind`.
 enum class Kind : Tag {};
 inline constexpr Kind largest_kind{(Tag{1} << kind_bits) - 1};
 
-constexpr Tag operator+(Tag owner, Kind kind) noexcept {
-    return owner + static_cast<Tag>(kind);
+constexpr Tag operator+(Tag pool, Kind kind) noexcept {
+    return pool + static_cast<Tag>(kind);
 }
-/// The kind of the granule with this tag if `owner` owns it; otherwise above `largest_kind`. One
-/// subtraction answers both questions.
-constexpr Kind kind_for(Tag tag, Tag owner) noexcept {
-    return Kind{tag - owner};
+/// The kind of a granule with this tag if it belongs to `pool`; otherwise a value above
+/// `largest_kind`. One subtraction answers both questions.
+constexpr Kind kind_for(Tag tag, Tag pool) noexcept {
+    return Kind{tag - pool};
 }
 constexpr Kind kind_of(Tag tag) noexcept {
     return Kind{tag & ((Tag{1} << kind_bits) - 1)};
 }
-constexpr Tag owner_of(Tag tag) noexcept {
+constexpr Tag pool_of(Tag tag) noexcept {
     return tag & ~((Tag{1} << kind_bits) - 1);
 }
 
-/// The tags of a reserved range, for code that reads them all the time. They lie in front of the
-/// range, where the map begins: so one base address serves the subtraction and the load.
+/// The tags of a reserved range, for the fast path of a release. They lie in front of the range,
+/// so one base address serves both the subtraction and the load.
 class Tags {
   public:
     constexpr Tags() = default;
@@ -52,7 +54,7 @@ class Tags {
         return true;
     }
 
-    /// The tag of the granule that holds this address; 0 where it is nobody's or foreign.
+    /// The tag of the granule that holds this address; 0 if no pool uses it or it is foreign.
     Tag tag(const void* address) const noexcept {
         Tag tag;
         return find(address, tag) ? tag : 0;
@@ -71,29 +73,32 @@ class Tags {
     std::size_t granules_ = 0;
 };
 
-/// Answers "whose is this address, and of what kind?" in constant time, for any address.
+/// Tells for any address, in constant time, which pool it belongs to and of what kind it is.
 ///
-/// It is a set of flat arrays over the granules of the reserved range. The tags lie in front of the
-/// range, at least one inaccessible granule away, the others elsewhere: so a write beyond a block
-/// does not reach them. Any thread may ask; only the owner of a granule's pages may mark it. An
-/// answer about a block is right as long as the caller keeps the block alive; why relaxed loads are
-/// enough for that stands in base/gate/README.md.
+/// The map is a set of flat arrays with an entry for each granule of the reserved range. The tags
+/// lie in front of the range, behind at least one inaccessible granule; the other arrays lie
+/// elsewhere. So a write past a block's end does not reach them.
+///
+/// Any thread may read. Only the pool that has a granule's pages may write its entries. An answer
+/// about a block is right while the caller keeps the block alive; base/gate/README.md proves that
+/// relaxed loads are enough for that.
 class PageMap {
   public:
     constexpr PageMap() = default;
     PageMap(const PageMap&) = delete;
     PageMap& operator=(const PageMap&) = delete;
 
-    /// The tag of the granule that holds this address; 0 where it is nobody's or foreign.
+    /// The tag of the granule that holds this address; 0 if no pool uses it or it is foreign.
     Tag tag(const void* address) const noexcept {
-        // `covered_` is 0 until the range is reserved: everything is foreign then.
+        // `covered_` is 0 until the range is reserved. Until then every address is foreign.
         const bool reserved = covered_.load(std::memory_order_acquire) != 0;
         return reserved ? tags_.tag(address) : 0;
     }
-    /// All of them, once the range is reserved.
+    /// All tags. Call it after the range is reserved.
     Tags tags() const noexcept { return tags_; }
 
-    /// What the owner noted of the granule: its span, or its slab. Null where `tag` is 0.
+    /// The record that the pool noted for the granule: its Span or its Slab. While `tag` is 0, only
+    /// the span bank that has the granule knows what this is.
     void* note(const void* address) const noexcept {
         const std::size_t index = index_of(address);
         if (index >= covered_.load(std::memory_order_acquire)) [[unlikely]]
@@ -106,39 +111,31 @@ class PageMap {
         return notes_[index_of(address)].load(std::memory_order_relaxed);
     }
 
-    /// Marks every granule of an extent.
-    void mark(Extent extent, Tag tag, void* note) noexcept;
+    /// Sets the tag and the note of every granule of an extent.
+    void set(Extent extent, Tag tag, void* note) noexcept;
 
-    /// Returns a number for an owner, shifted so that a kind can be added to it. Throws Exhausted
-    /// where 65,535 owners live already, or there is no memory for their table.
-    Tag enrol(void* owner);
+    /// A number for a pool, shifted so that a kind can be added to it. Throws Exhausted if 65,535
+    /// pools have one.
+    Tag register_pool();
 
-    /// Gives the number back. No granule may be marked with it any more.
-    void withdraw(Tag owner) noexcept;
+    /// Ends the use of a pool's number. No granule may have a tag with it.
+    void unregister_pool(Tag pool) noexcept;
 
-    /// The owner that enrolled with the number in this tag, or null.
-    void* owner(Tag tag) const noexcept;
-
-    /// The owner of this address; null where it is foreign or nobody's.
-    void* owner(const void* address) const noexcept { return owner(tag(address)); }
-
-    // For the code that deals the range out.
-
-    /// One byte a granule, for the code that maps it, like the bank: may its pages hold anything?
+    /// One byte for each granule, which its span bank reads and writes: 1 if the granule may have
+    /// pages, 0 if it has none.
     std::uint8_t* warm(const void* address) const noexcept { return warm_ + index_of(address); }
-    /// One byte a granule: may a mapping of the kernel's begin here?
+    /// One byte for each granule, with the bits of `pools::seams`.
     std::uint8_t* seam(const void* address) const noexcept { return seam_ + index_of(address); }
 
-    /// What the map of a range of so many bytes needs in front of the range, in whole huge pages.
+    /// The bytes that the map of a range of `bytes` needs in front of the range: whole huge pages.
     static std::size_t front(std::size_t bytes) noexcept;
-    /// Makes room for the map of such a range, which begins `front` bytes behind `base`. The caller
-    /// has reserved all these addresses and gives them back after `dismiss`. False where the system
-    /// refuses.
-    bool reserve(std::byte* base, std::size_t bytes) noexcept;
-    /// Makes the map usable for the first `bytes` of the range. False where the system refuses.
+    /// Attaches the map to a range that begins `front` bytes behind `base`. The caller has reserved
+    /// all these addresses and unmaps them after `detach`. False if the system refuses.
+    bool attach(std::byte* base, std::size_t bytes) noexcept;
+    /// Makes the map writable for the first `bytes` of the range. False if the system refuses.
     bool cover(std::size_t bytes) noexcept;
-    /// Ends the map; everything is foreign again.
-    void dismiss() noexcept;
+    /// Detaches the map from its range: every address is foreign again.
+    void detach() noexcept;
 
   private:
     std::size_t index_of(const void* address) const noexcept { return tags_.index_of(address); }
@@ -149,15 +146,16 @@ class PageMap {
     std::atomic<void*>* notes_ = nullptr;
     std::uint8_t* warm_ = nullptr;
     std::uint8_t* seam_ = nullptr;
-    std::atomic<std::atomic<void*>*> owners_ = nullptr;
-    Tag last_owner_ = 0;
+    /// The numbers that pools have, under `pool_numbers_mutex`.
+    std::bitset<std::size_t{1} << (32 - kind_bits)> pool_numbers_;
+    std::size_t last_pool_number_ = 0;
 };
 
 /// The map of the process's range, `address_range()`. Usable before the range is reserved, and
 /// while the process exits.
 extern PageMap page_map;
 
-/// For fork: the lock of the table of owners, held around it and taken before the address range's.
-std::mutex& owners_mutex() noexcept;
+/// The lock of the pools' numbers. Around a fork it is held, and locked before the address range's.
+std::mutex& pool_numbers_mutex() noexcept;
 
 }  // namespace numpool::pages

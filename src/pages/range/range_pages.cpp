@@ -12,17 +12,17 @@ namespace {
 
 constexpr int private_pages = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
 constexpr int usable = PROT_READ | PROT_WRITE;
-/// MREMAP_DONTUNMAP (Linux 5.7) leaves an empty mapping behind: without it the addresses would be
-/// free for anybody, and the page map would claim what is somebody else's.
+/// MREMAP_DONTUNMAP (Linux 5.7) leaves an empty mapping behind. Without it other code could map the
+/// addresses, and the page map would have wrong tags for them.
 constexpr int moving = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
 
-/// The range, or null where none can be had.
+/// The process's range, or null if none can be reserved.
 AddressRange* range() noexcept try { return &address_range(); } catch (...) {
     return nullptr;
 }
 
-/// Whether this kernel looks at the source of a move before it unmaps the target; older ones do
-/// not. Tried with a source that is two mappings, which every kernel refuses.
+/// Whether this kernel checks the source of a move before it unmaps the target. Older kernels unmap
+/// first. The trial moves a source of two mappings, which every kernel refuses.
 bool refuses_before_unmapping() noexcept {
     static const bool answer = [] {
         const std::size_t page = page_size();
@@ -45,27 +45,26 @@ bool refuses_before_unmapping() noexcept {
 Extent RangePages::map(std::size_t bytes, std::size_t align) noexcept {
     AddressRange* const addresses = range();
     if (addresses == nullptr) return {};
-    const Extent extent = addresses->take(bytes, align);
+    const Extent extent = addresses->allocate(bytes, align);
     if (!extent) return {};
     if (mprotect(extent.start, extent.bytes, usable) != 0) {
-        addresses->give_back(extent);
+        addresses->release(extent);
         return {};
     }
-    given_.fetch_add(extent.bytes, std::memory_order_relaxed);
     return extent;
 }
 
 void RangePages::unmap(Extent extent) noexcept {
-    given_.fetch_sub(extent.bytes, std::memory_order_relaxed);
-    // A new inaccessible mapping in one step: the addresses are never free for anybody else. Where
-    // even that is refused (too many mappings) the pages go, at least, and the addresses are lost.
+    // Replaces the mapping by an inaccessible one in a single step, so no other code can map the
+    // addresses. If that is refused (too many mappings), only the pages go back and the addresses
+    // are lost.
     if (mmap(extent.start, extent.bytes, PROT_NONE, private_pages | MAP_FIXED, -1, 0) ==
         MAP_FAILED) {
         madvise(extent.start, extent.bytes, MADV_DONTNEED);
-        page_map.mark(extent, 0, nullptr);
+        page_map.set(extent, 0, nullptr);
         return;
     }
-    address_range().give_back(extent);
+    address_range().release(extent);
 }
 
 bool RangePages::purge(Extent extent) noexcept {
@@ -77,22 +76,21 @@ Extent RangePages::grow(Extent extent, std::size_t bytes) noexcept {
     bytes = round_up(bytes, granule);
     if (bytes <= extent.bytes) return extent;
     const Extent more{extent.end(), bytes - extent.bytes};
-    if (!address_range().take_behind(extent, more.bytes)) return {};
+    if (!address_range().extend(extent, more.bytes)) return {};
     if (mprotect(more.start, more.bytes, usable) != 0) {
-        address_range().give_back(more);
+        address_range().release(more);
         return {};
     }
-    given_.fetch_add(more.bytes, std::memory_order_relaxed);
     return {extent.start, bytes};
 }
 
 Moved RangePages::move(Extent from, std::byte* to) noexcept {
     if (mremap(from.start, from.bytes, from.bytes, moving, to) == to) return Moved::done;
     const int reason = errno;
-    // Not known here, or not allowed: it was not even begun.
+    // The kernel does not know this call or forbids it: nothing has begun.
     if (reason == EINVAL || reason == ENOSYS || reason == EPERM) return Moved::refused;
     if (reason == EFAULT && refuses_before_unmapping()) return Moved::refused;
-    // The target may have been unmapped already. Fill the hole, if it still is one.
+    // The target may be unmapped already. Map it again, unless other code has mapped it.
     void* const hole = mmap(to, from.bytes, usable, private_pages | MAP_FIXED_NOREPLACE, -1, 0);
     if (hole == to) return Moved::refused;
     if (hole != MAP_FAILED) munmap(hole, from.bytes);

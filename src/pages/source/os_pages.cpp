@@ -20,10 +20,10 @@ std::size_t page_size() noexcept {
 Extent OsPages::map(std::size_t bytes, std::size_t align) noexcept {
     if (bytes == 0 || bytes > max_size || align > max_size) return {};
     const std::size_t size = round_up(bytes, page_size());
-    // mmap aligns to a page only; for more, take more and give the ends back.
+    // mmap aligns to a page only. For a larger alignment this maps more and unmaps the ends.
     const std::size_t slack = align > page_size() ? align - page_size() : 0;
-    // MAP_NORESERVE: a pool maps for its bound, not for its use; without it a system that counts
-    // promises refuses large pools that would never be filled.
+    // MAP_NORESERVE: a pool maps its bound, and may use little of it. Without the flag, a system
+    // that limits overcommit refuses large pools.
     void* raw = mmap(nullptr, size + slack, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (raw == MAP_FAILED) return {};
@@ -33,12 +33,10 @@ Extent OsPages::map(std::size_t bytes, std::size_t align) noexcept {
     std::byte* const last = first + size + slack;
     if (start != first) munmap(first, static_cast<std::size_t>(start - first));
     if (start + size != last) munmap(start + size, static_cast<std::size_t>(last - start) - size);
-    given_.fetch_add(size, std::memory_order_relaxed);
     return {start, size};
 }
 
 void OsPages::unmap(Extent extent) noexcept {
-    given_.fetch_sub(extent.bytes, std::memory_order_relaxed);
     munmap(extent.start, extent.bytes);
 }
 
@@ -52,7 +50,6 @@ Extent OsPages::grow(Extent extent, std::size_t bytes) noexcept {
     if (size <= extent.bytes) return extent;
     void* const moved = mremap(extent.start, extent.bytes, size, MREMAP_MAYMOVE);
     if (moved == MAP_FAILED) return {};
-    given_.fetch_add(size - extent.bytes, std::memory_order_relaxed);
     return {static_cast<std::byte*>(moved), size};
 }
 

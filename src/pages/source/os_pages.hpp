@@ -1,12 +1,10 @@
 #pragma once
 
-#include <atomic>
-
 #include "pages/source/page_source.hpp"
 
 namespace numpool::pages {
 
-/// Pages of the operating system: private, anonymous, taken from it at first touch.
+/// Private anonymous pages of the operating system.
 class OsPages final : public PageSource {
   public:
     Extent map(std::size_t bytes, std::size_t align) noexcept override;
@@ -14,17 +12,13 @@ class OsPages final : public PageSource {
     bool purge(Extent extent) noexcept override;
     Extent grow(Extent extent, std::size_t bytes) noexcept override;
     bool advise_huge(Extent extent, bool huge) noexcept override;
-    std::size_t given() const noexcept override { return given_.load(std::memory_order_relaxed); }
-
-  private:
-    std::atomic<std::size_t> given_ = 0;
 };
 
-/// The one that pools use unless they are given another. It lives for ever, so that blocks may be
-/// released while the process exits.
+/// The process's OsPages, the default source of most pools. It is never destroyed, because blocks
+/// are released while the process exits.
 OsPages& os_pages() noexcept;
 
-/// Whether this machine has transparent huge pages, at least on request. Looked up once.
+/// Whether this machine has transparent huge pages, at least on request. Read once.
 bool huge_pages_offered() noexcept;
 
 }  // namespace numpool::pages

@@ -15,7 +15,7 @@
 namespace numpool::pages {
 namespace {
 
-// From the kernel's interface; their header comes with libnuma, which is not needed otherwise.
+// From the kernel's interface. The header that has them comes with libnuma.
 constexpr int mode_bind = 2;
 constexpr unsigned most_nodes = 1024;
 
@@ -32,7 +32,7 @@ bool populate(Extent extent) noexcept {
     if (madvise(extent.start, extent.bytes, MADV_POPULATE_WRITE) == 0) return true;
     if (errno != EINVAL) return false;
 #endif
-    // Before Linux 5.14: a write to each page does the same.
+    // Before Linux 5.14: write to each page instead.
     for (std::size_t offset = 0; offset < extent.bytes; offset += page_size()) {
         static_cast<volatile std::byte*>(extent.start)[offset] = std::byte{0};
     }
@@ -65,7 +65,7 @@ PreparedPages::PreparedPages(PageSource& under, const Preparation& preparation)
 }
 
 bool PreparedPages::prepare(Extent extent) const noexcept {
-    // The node first: pages that are there already do not move.
+    // The node first: binding does not move pages that are there.
     if (preparation_.node && !bind(extent, *preparation_.node)) return false;
     if (preparation_.locked && mlock(extent.start, extent.bytes) != 0) return false;
     return !preparation_.populated || populate(extent);
@@ -87,7 +87,7 @@ Extent PreparedPages::map_advised(std::size_t bytes, std::size_t align, bool hug
 
 Extent PreparedPages::grow(Extent extent, std::size_t bytes) noexcept {
     const Extent grown = under_.grow(extent, bytes);
-    // What cannot be prepared cannot be given back either; it serves unprepared.
+    // The new part cannot be given back alone, so it serves unprepared if preparing it fails.
     if (grown) prepare(grown);
     return grown;
 }

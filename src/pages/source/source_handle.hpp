@@ -7,10 +7,10 @@
 
 namespace numpool::pages {
 
-/// A page source and, where it has to end some time, what keeps it.
+/// Refers to a page source, and keeps it alive if it is shared.
 class SourceHandle {
   public:
-    /// One that outlives the handle.
+    /// For a source that outlives the handle.
     SourceHandle(PageSource& source) noexcept : source_{&source} {}  // NOLINT: a source is one.
     explicit SourceHandle(std::shared_ptr<PageSource> source) noexcept
         : source_{source.get()}, kept_{std::move(source)} {}
@@ -18,7 +18,7 @@ class SourceHandle {
     PageSource& operator*() const noexcept { return *source_; }
     PageSource* operator->() const noexcept { return source_; }
 
-    /// Whether it is kept by its users: it may then draw on a pool of theirs.
+    /// Whether handles keep the source alive. Such a source may draw on a pool.
     bool is_kept() const noexcept { return kept_ != nullptr; }
 
   private:

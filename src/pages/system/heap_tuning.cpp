@@ -33,7 +33,7 @@ Found find(void* object, const char* function) {
     return found;
 }
 
-/// The first file behind the program's, in the loader's order, that has the function itself.
+/// The first file after the program, in the loader's order, that defines the function.
 std::string file_behind_program(const char* function) {
     void* const program = dlopen(nullptr, RTLD_LAZY);
     const link_map* map = nullptr;
@@ -42,7 +42,7 @@ std::string file_behind_program(const char* function) {
     while ((map = map->l_next) != nullptr) {
         void* const object = dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
         if (object == nullptr) continue;
-        // A library's own dependencies are looked through, too.
+        // This lookup also searches the library's dependencies.
         const Found found = find(object, function);
         dlclose(object);
         const bool its_own = found.symbol != nullptr &&
@@ -52,10 +52,10 @@ std::string file_behind_program(const char* function) {
     return {};
 }
 
-/// The file that a function of this process comes from.
+/// The file that defines a function of this process.
 ///
-/// A program linked to fixed addresses, as Debian's Python is, answers with a stub of its own for
-/// what it takes from a library.
+/// In a program that is linked to fixed addresses, like Debian's Python, the lookup finds a stub in
+/// the program for a function of a library.
 std::string file_of(const char* function) {
     const Found found = find(RTLD_DEFAULT, function);
     const bool is_stub = found.symbol != nullptr && found.symbol->st_shndx == SHN_UNDEF;
@@ -70,7 +70,7 @@ std::string file_of(const char* function) {
 #ifdef __GLIBC__
 
 void keep_heap() {
-    // A preloaded allocator replaces malloc, and leaves mallopt there to no effect.
+    // A preloaded allocator replaces malloc but not mallopt, which then has no effect.
     const std::string allocator = file_of("malloc");
     if (allocator != file_of("gnu_get_libc_version")) {
         throw BadArgument{"tune_malloc=True needs glibc's malloc; here malloc comes from " +

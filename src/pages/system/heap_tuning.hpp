@@ -2,14 +2,14 @@
 
 namespace numpool::pages {
 
-/// Tells the C library's heap to keep the memory that the program frees, instead of giving it back
-/// to the system and faulting it in again. Throws BadArgument, with nothing changed, where `malloc`
-/// is not glibc's.
+/// Makes glibc's heap keep the memory that the program frees. Otherwise it gives memory back to the
+/// system and faults it in again. Throws BadArgument, and changes nothing, if `malloc` is not
+/// glibc's.
 void keep_heap();
 
-/// Lets the heap give memory back again, and gives back what it can now. Nothing happens where it
-/// does not keep it. glibc stops adapting its thresholds once they were set, so they get the
-/// values at which it stops adapting by itself.
+/// Ends `keep_heap`, and gives back the heap's free memory. Does nothing without `keep_heap`
+/// before. glibc no longer adapts thresholds that were set once, so they get the largest values to
+/// which it adapts by itself.
 void release_heap() noexcept;
 
 }  // namespace numpool::pages

@@ -26,7 +26,7 @@ std::size_t resource_limit(decltype(RLIMIT_AS) resource) {
     return std::min<std::size_t>(limit.rlim_cur, max_size);
 }
 
-/// The number in a cgroup's file; "max", or no such file, is no limit.
+/// The number in a cgroup's file. "max", or a missing file, is no limit.
 std::size_t limit_in_file(const std::string& path) {
     const std::string text = read_system_file(path.c_str());
     std::size_t limit = 0;
@@ -36,7 +36,8 @@ std::size_t limit_in_file(const std::string& path) {
     return std::min(limit, max_size);
 }
 
-/// A limit on a cgroup holds for those below it too: the smallest on the way to the root counts.
+/// A cgroup's limit also applies to the groups below it. So this is the smallest limit on the way
+/// to the root.
 std::size_t limit_up_to_root(const std::string& root, std::string group, const char* file) {
     std::size_t limit = max_size;
     for (;;) {
@@ -47,7 +48,7 @@ std::size_t limit_up_to_root(const std::string& root, std::string group, const c
     }
 }
 
-/// Lines of /proc/self/cgroup read "id:controllers:/path"; version 2 has id 0, no controllers.
+/// The lines of /proc/self/cgroup are "id:controllers:/path". Version 2 has no controllers.
 std::size_t cgroup_limit() {
     std::size_t limit = max_size;
     const std::string groups = read_system_file("/proc/self/cgroup");
@@ -57,7 +58,7 @@ std::size_t cgroup_limit() {
         const auto first = line.find(':');
         const auto second = line.find(':', first + 1);
         if (first == std::string::npos || second == std::string::npos) continue;
-        // With a comma before and behind each.
+        // With a comma before and behind each controller.
         std::string controllers = line.substr(first, second - first + 1);
         std::replace(controllers.begin(), controllers.end(), ':', ',');
         const std::string group = line.substr(second + 1);

@@ -31,10 +31,10 @@ Arena::Tally& Arena::Tally::operator+=(const Tally& other) noexcept {
 }
 
 Arena::Arena(std::size_t chunk_size, pages::PageSource& source)
-    : largest_small_{round_up(checked_chunk_size(chunk_size), source.unit()) / 4},
+    : largest_small_{round_up(checked_chunk_size(chunk_size), source.granularity()) / 4},
       levels_(1),
       source_{source},
-      chunk_size_{round_up(chunk_size, source.unit())} {
+      chunk_size_{round_up(chunk_size, source.granularity())} {
     levels_.front().id = levels_.front().generation = ++last_id_;
 }
 
@@ -56,7 +56,7 @@ std::byte* Arena::acquire_zeroed(std::size_t bytes) noexcept {
 }
 
 std::byte* Arena::place_large(std::size_t bytes, std::uint32_t users, bool zeroed) noexcept {
-    Chunk* const chunk = add(map_large(bytes, zeroed));
+    Chunk* const chunk = add_record(map_large(bytes, zeroed));
     if (chunk == nullptr) return nullptr;
     chunk->number = ++last_number_;
     chunk->is_large = true;
@@ -105,7 +105,7 @@ void Arena::drop(std::byte* block, std::uint64_t ticket) noexcept {
     if (header.users == 0) end(chunk, header);
 }
 
-/// A block died. Its room is used again where that costs nothing.
+/// Ends a block. Its room is reused if that is cheap.
 void Arena::end(Chunk& chunk, Header& header) noexcept {
     Level& level = level_of(chunk, header);
     --level.tally.blocks;
@@ -115,19 +115,19 @@ void Arena::end(Chunk& chunk, Header& header) noexcept {
     --chunk.blocks;
     const Level& top = levels_.back();
     if (top.tally.blocks == 0) {
-        // Were it an older level's, it would lie where the newest one does not reach.
-        if (&level != &top && chunk.is_large) give_back(&chunk);
+        // A large block of an older level is not among those that `return_to` unmaps.
+        if (&level != &top && chunk.is_large) unmap(&chunk);
         Chunk* const stays = chunk_at(top);
         while (stays != nullptr && current_ != stays)
-            give_back(std::exchange(current_, current_->older));
+            unmap(std::exchange(current_, current_->older));
         return return_to(top);
     }
     if (&chunk == current_) return pop();
     const bool is_empty = chunk.is_large || (chunk.blocks == 0 && chunk.number > top.number);
-    if (is_empty && &chunk != small_.first) give_back(&chunk);
+    if (is_empty && &chunk != small_.first) unmap(&chunk);
 }
 
-/// Takes dead blocks off the top, down to the newest mark.
+/// Pops dead blocks off the top, down to the newest mark.
 void Arena::pop() noexcept {
     Chunk& chunk = *current_;
     const Level& floor = levels_.back();
@@ -145,14 +145,14 @@ std::byte* Arena::reallocate(std::byte* block, std::size_t bytes) noexcept {
     if (std::byte* const stayed = resize(chunk, header, block, bytes)) return stayed;
     const std::size_t kept = std::min(bytes, header.bytes);
     std::byte* const moved = acquire(bytes);
-    // Before it was refused, all spares went back: there may be room to grow now.
+    // Before the refusal all spare chunks went back, so there may be room to grow now.
     if (moved == nullptr) return resize(chunk, header, block, bytes);
     std::memcpy(moved, block, kept);
     end_use(block);
     return moved;
 }
 
-/// Another size without a copy; null where that can't be, or would waste what is left.
+/// Resizes a block without a copy; null if that is impossible, or would waste most of its extent.
 std::byte* Arena::resize(Chunk& chunk, Header& header, std::byte* block,
                          std::size_t bytes) noexcept {
     const std::size_t old = header.bytes;
@@ -163,7 +163,8 @@ std::byte* Arena::resize(Chunk& chunk, Header& header, std::byte* block,
         if (bytes > chunk.pages.bytes && (result = grow_large(chunk, bytes)) == nullptr)
             return nullptr;
     } else if (chunk.last == &header && &level == &levels_.back()) {
-        // A mark's place must not move, so blocks from before it stay as long as they are.
+        // Only the newest level's blocks get here: a resize of older ones would move a mark's
+        // place.
         if (rounded(bytes) > static_cast<std::size_t>(chunk.pages.end() - block)) return nullptr;
         chunk.top = block + rounded(bytes);
     } else if (rounded(bytes) > rounded(old)) {

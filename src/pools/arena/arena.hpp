@@ -13,26 +13,28 @@
 
 namespace numpool::pools {
 
-/// A region: blocks of any size by moving a pointer, and all of them ended at once; one thread at a
-/// time.
+/// A region allocator: an allocation moves a pointer, and a reset ends all blocks at once; one
+/// thread at a time.
 ///
-/// Small blocks lie one behind the other in chunks, each behind a header of 16 bytes; a request of
-/// more than a quarter of the chunk size gets an extent of its own. A block that dies early is only
-/// counted, except where that gives room back for free: the newest blocks are taken off the top,
-/// a chunk whose blocks are all dead goes back to the source, and so does a large block.
+/// Small blocks lie one behind the other in chunks, each behind a header of 16 bytes. A request of
+/// more than a quarter of the chunk size gets an extent of its own (a large block). A block that
+/// dies before a reset is only counted, with three exceptions: dead blocks on top of the current
+/// chunk are popped, a chunk whose blocks are all dead goes back to the source, and so does a large
+/// block.
 ///
-/// Chunks behind the current one are *spare*: a reset or a rewind makes them so by moving back
-/// which one is current. The next cycle takes them in turn; what a whole cycle, from one rewind to
-/// a mark to the next, did not reach goes back. A chunk that dies early does not become spare: an
-/// arena that is never reset would keep the most that there ever was.
+/// A reset, or a rewind to a mark, makes an older chunk current. The chunks behind the current one
+/// are *spare*, and are used again in their order. A cycle lasts from one rewind to a mark to the
+/// next one; spare chunks that a whole cycle did not reach go back. A chunk that dies early does
+/// not become spare, because an arena that is never reset would then keep its peak for ever.
 ///
-/// A block has users. A *use* (an array, a view) forbids the arena to end it. A *ticket* does not:
-/// its holder must ask, before each use, whether the block is still there.
+/// A block has users. While it has a *use* (an array, a view), the arena must not end it. A
+/// *ticket* does not keep it: its holder must check before each use whether the block is still
+/// there.
 class Arena {
   public:
     static constexpr std::size_t largest_chunk = std::size_t{1} << 30;
 
-    /// An idle block: not in use, kept by a ticket.
+    /// A block that is not in use, and its ticket.
     struct Idle {
         std::byte* start = nullptr;
         std::uint64_t ticket = 0;
@@ -46,10 +48,10 @@ class Arena {
     struct Used {
         const std::byte* start = nullptr;
         std::size_t bytes = 0;
-        /// Somebody else may still use it later.
+        /// A ticket is held, so it may be used again later.
         bool has_ticket = false;
     };
-    /// Of live blocks. Bytes as asked for, and as rounded, headers included.
+    /// Counts of live blocks: `requested` bytes, and `in_use` bytes as rounded, with headers.
     struct Tally {
         std::size_t uses = 0;
         std::size_t blocks = 0;
@@ -60,18 +62,18 @@ class Arena {
         bool operator==(const Tally&) const noexcept = default;
     };
 
-    /// Takes no memory yet. Throws BadArgument.
+    /// Maps no memory yet. Throws BadArgument.
     explicit Arena(std::size_t chunk_size, pages::PageSource& source = pages::os_pages());
     Arena(const Arena&) = delete;
     Arena& operator=(const Arena&) = delete;
     ~Arena();
 
-    /// A block in use once; null, and nothing has changed, where memory is refused. Its start is a
+    /// A block with one use; null, and nothing has changed, if memory is refused. Its start is a
     /// multiple of 16, from 1 KiB on of 64.
     std::byte* acquire(std::size_t bytes) noexcept { return place(bytes, 1); }
     /// Like `acquire`, but zeroed.
     std::byte* acquire_zeroed(std::size_t bytes) noexcept;
-    /// A block for a ticket; an empty one where memory is refused.
+    /// A block with a ticket; an empty one if memory is refused.
     Idle acquire_idle(std::size_t bytes) noexcept {
         std::byte* const block = place(bytes, ticket_held);
         return {block, block == nullptr ? 0 : levels_.back().generation};
@@ -79,53 +81,53 @@ class Arena {
 
     /// Whether the block of this ticket is still there.
     bool is_current(std::uint64_t ticket) const noexcept;
-    /// One more use of an idle block. False where the block is not there any more.
+    /// Adds a use to the block of a ticket. False if the block is not there any more.
     bool begin_use(std::byte* block, std::uint64_t ticket) noexcept;
-    /// How many uses the block of the ticket has; 0 where it is not there any more.
+    /// How many uses the block of a ticket has; 0 if it is not there any more.
     std::size_t uses_of(const std::byte* block, std::uint64_t ticket) const noexcept;
-    /// One use ends, and with the last the block, unless a ticket keeps it. The block must be in
+    /// Ends a use. The last one also ends the block, unless a ticket is held. The block must be in
     /// use.
     void end_use(std::byte* block) noexcept;
-    /// The ticket ends, and the block where nobody uses it. Nothing happens where the block is not
-    /// there any more.
+    /// Ends the ticket, and the block if it has no use. Does nothing if the block is not there any
+    /// more.
     void drop(std::byte* block, std::uint64_t ticket) noexcept;
 
-    /// The block with another size, moved where it must be; it is in use once, and by no ticket.
-    /// Null, and nothing has changed, where memory is refused.
+    /// Changes the size of a block, which may move. The block must have one use and no ticket.
+    /// Null, and nothing has changed, if memory is refused.
     std::byte* reallocate(std::byte* block, std::size_t bytes) noexcept;
 
-    /// Of the live block that starts here, the bytes asked for; 0 where it is not in the arena.
+    /// The bytes requested for the live block that starts here; 0 if it is not in the arena.
     std::size_t size_of(const std::byte* block) const noexcept;
-    /// What fits into that block without moving it: at least 16 where it is in the arena.
+    /// What fits into that block without moving it: at least 16; 0 if it is not in the arena.
     std::size_t usable_size(const std::byte* block) const noexcept;
     bool owns(const std::byte* address) const noexcept { return find(address) != nullptr; }
 
-    /// Notes the place up to which blocks exist now. Throws std::bad_alloc.
+    /// Marks the place up to which there are blocks now. Throws std::bad_alloc.
     Mark mark();
-    /// False once the arena was rewound to an older mark, or reset.
+    /// Whether the mark is valid: the arena was neither rewound to an older mark nor reset.
     bool knows(const Mark& mark) const noexcept;
     /// The place before all blocks.
     Mark beginning() const noexcept { return {0, levels_.front().id}; }
-    /// How many blocks since the mark are in use. The first of them fill `first`, by the ages of
-    /// their extents and then their own; it becomes as short as they are few. It looks at every
-    /// block: for errors.
+    /// How many blocks since the mark are in use. The oldest of them are written to `first`, which
+    /// becomes shorter if they are fewer. This walks all blocks, so it is for errors only.
     std::size_t used_since(const Mark& mark, std::span<Used>& first) const noexcept;
-    /// Ends every block since the mark, which none may use, and forgets later marks.
+    /// Ends every block since the mark and forgets later marks. None of the blocks may be in use.
     void rewind(const Mark& mark) noexcept;
-    /// Ends all blocks and forgets all marks: a rewind to the beginning.
+    /// Rewinds to the beginning and forgets all marks.
     void reset() noexcept;
-    /// How often something is in use since the mark.
+    /// The uses of all blocks since the mark.
     std::size_t uses_since(const Mark& mark) const noexcept;
 
-    /// Gives all spare chunks back, and the first one where no block lives and no mark stands.
+    /// Unmaps all spare chunks, and the first chunk if there is no live block and no mark. Returns
+    /// their bytes.
     std::size_t trim() noexcept;
 
-    /// Throws Corrupted where the records contradict each other. It walks every block.
+    /// Throws Corrupted if the records contradict each other. It walks every block.
     void check() const;
 
     Tally tally() const noexcept;
     std::size_t chunk_size() const noexcept { return chunk_size_; }
-    /// Of live blocks, the most there were.
+    /// The most bytes of live blocks at once.
     std::size_t peak() const noexcept { return peak_; }
     std::size_t mapped() const noexcept { return mapped_; }
     std::size_t peak_mapped() const noexcept { return peak_mapped_; }
@@ -133,8 +135,9 @@ class Arena {
         peak_ = in_use_;
         peak_mapped_ = mapped_;
     }
-    /// How often it took an extent.
+    /// How many extents it has mapped so far.
     std::size_t growths() const noexcept { return growths_; }
+    /// How many extents it has now.
     std::size_t extents() const noexcept { return chunks_.size(); }
 
   private:
@@ -144,18 +147,19 @@ class Arena {
     static constexpr std::uint32_t ticket_held = std::uint32_t{1} << 31;
     static constexpr std::size_t header_bytes = sizeof(Header);
 
-    /// What was made since a mark, up to the next one; the first began with the arena.
+    /// The blocks from one mark to the next. The first level begins with the arena.
     struct Level {
         std::uint64_t id = 0;
-        std::uint64_t generation = 0;  ///< new at each rewind: the tickets of its blocks
-        /// The newest extent's number when it began: what is newer belongs to it, and so do the
-        /// blocks from `top` on in the chunk that was current.
+        /// The ticket of its blocks. Each rewind changes it.
+        std::uint64_t generation = 0;
+        /// The number of the newest extent when the level began. Its blocks are those of newer
+        /// extents, and those from `top` on in `chunk`, which was current then.
         std::uint64_t number = 0;
         Chunk* chunk = nullptr;
         std::byte* top = nullptr;
         Header* last = nullptr;
-        /// The furthest position in use since it began or was rewound to; newer levels may know
-        /// more.
+        /// The highest position of a chunk used since the level began or was rewound to. Newer
+        /// levels may have a higher one.
         std::uint64_t reach = 0;
         bool was_rewound = false;
         Tally tally;
@@ -164,7 +168,7 @@ class Arena {
     static std::size_t rounded(std::size_t bytes) noexcept {
         return round_up(std::max<std::size_t>(bytes, 1), header_bytes);
     }
-    /// What a block of so many bytes takes.
+    /// The bytes that a block takes in its chunk.
     static std::size_t cost(std::size_t bytes) noexcept { return rounded(bytes) + header_bytes; }
     static std::byte* start_of(const Header* header) noexcept {
         return const_cast<std::byte*>(reinterpret_cast<const std::byte*>(header)) + header_bytes;
@@ -185,7 +189,7 @@ class Arena {
         std::byte* const block = bytes <= largest_small_ ? put(bytes, users) : nullptr;
         return block != nullptr ? block : place_slowly(bytes, users, false);
     }
-    /// A block on top of the current chunk, or null where it has no room.
+    /// A block on top of the current chunk, or null if there is no room.
     std::byte* put(std::size_t bytes, std::uint32_t users) noexcept {
         Chunk& chunk = *current_;
         const auto top = reinterpret_cast<std::uintptr_t>(chunk.top);
@@ -223,10 +227,10 @@ class Arena {
     pages::Extent map_large(std::size_t bytes, bool zeroed) noexcept;
     bool add_chunk() noexcept;
     Chunk* map_chunk() noexcept;
-    Chunk* add(pages::Extent extent) noexcept;
-    void give_back(Chunk* chunk) noexcept;
+    Chunk* add_record(pages::Extent extent) noexcept;
+    void unmap(Chunk* chunk) noexcept;
     bool is_spare(const Chunk& chunk) const noexcept { return chunk.position > current_->position; }
-    std::size_t give_back_spares(std::uint64_t reach) noexcept;
+    std::size_t unmap_spares(std::uint64_t reach) noexcept;
     void note_mapped(std::size_t bytes) noexcept {
         mapped_ += bytes;
         peak_mapped_ = std::max(peak_mapped_, mapped_);
@@ -252,21 +256,22 @@ class Arena {
     std::vector<Level> levels_;
     std::size_t in_use_ = 0;
     std::size_t peak_ = 0;
+    /// What all extents come from.
     pages::PageSource& source_;
     std::size_t chunk_size_;
-    /// By where they start.
+    /// All extents, by their starts.
     std::map<const std::byte*, Chunk> chunks_;
-    /// Chunks by position, spares last; its first one stays until a trim.
+    /// The chunks by position, spare ones last. The first one stays until a trim.
     Chain small_;
-    /// Large blocks by number.
+    /// The large blocks by number.
     Chain large_;
-    /// For extents, and for the ids and generations of levels.
+    /// The last number of an extent, position of a chunk, and id or generation of a level.
     std::uint64_t last_number_ = 0;
     std::uint64_t last_position_ = 0;
     std::uint64_t last_id_ = 0;
     std::size_t mapped_ = 0;
     std::size_t peak_mapped_ = 0;
-    /// Of chunks, spare ones too.
+    /// The bytes of all chunks, spare ones too.
     std::size_t chunk_bytes_ = 0;
     std::size_t growths_ = 0;
 };

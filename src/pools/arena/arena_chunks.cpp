@@ -1,4 +1,4 @@
-/// An arena's extents: where they come from, which are spare, and how they go back.
+/// An arena's extents: how they are mapped, found and unmapped.
 
 #include <new>
 #include <utility>
@@ -8,7 +8,7 @@
 namespace numpool::pools {
 namespace {
 
-/// Chunks double up to here, so that a large region has few of them.
+/// Chunks double up to this size, so that a large region has few of them.
 constexpr std::size_t doubling_ends = std::size_t{64} << 20;
 constexpr std::size_t chunk_align = 64;
 
@@ -25,7 +25,7 @@ void ArenaChain::remove(ArenaChunk& chunk) noexcept {
     (chunk.older != nullptr ? chunk.older->newer : first) = chunk.newer;
 }
 
-/// Takes the next spare chunk into use, or a new one.
+/// Makes the next spare chunk current, or a new one.
 bool Arena::add_chunk() noexcept {
     Chunk* const chunk = current_->newer != nullptr ? current_->newer : map_chunk();
     if (chunk == nullptr) return false;
@@ -38,14 +38,14 @@ bool Arena::add_chunk() noexcept {
     return true;
 }
 
-/// Takes a chunk as large as all there are, or, where that is refused, an ordinary one. There is no
-/// spare one that could go back for it.
+/// Maps a chunk as large as all chunks together. If that is refused, maps one of `chunk_size`.
+/// There is no spare chunk then that could go back first.
 Arena::Chunk* Arena::map_chunk() noexcept {
     const std::size_t most = std::max(chunk_size_, doubling_ends);
     const std::size_t wanted = std::clamp(chunk_bytes_, chunk_size_, most);
-    Chunk* chunk = add(source_.map_any(wanted, chunk_align));
+    Chunk* chunk = add_record(source_.map_any(wanted, chunk_align));
     if (chunk == nullptr && wanted > chunk_size_)
-        chunk = add(source_.map_any(chunk_size_, chunk_align));
+        chunk = add_record(source_.map_any(chunk_size_, chunk_align));
     if (chunk == nullptr) return nullptr;
     chunk->position = ++last_position_;
     chunk_bytes_ += chunk->pages.bytes;
@@ -53,17 +53,17 @@ Arena::Chunk* Arena::map_chunk() noexcept {
     return chunk;
 }
 
-/// Where that is refused, it tries again without spare chunks.
+/// If that is refused, unmaps all spare chunks and tries again.
 pages::Extent Arena::map_large(std::size_t bytes, bool zeroed) noexcept {
     const auto map = [&] {
         return zeroed ? source_.map(bytes, chunk_align) : source_.map_any(bytes, chunk_align);
     };
     const pages::Extent extent = map();
-    return extent || give_back_spares(0) == 0 ? extent : map();
+    return extent || unmap_spares(0) == 0 ? extent : map();
 }
 
-/// Makes a record of an extent, or ends the extent.
-Arena::Chunk* Arena::add(pages::Extent extent) noexcept {
+/// Makes a record of an extent. If there is no memory for it, unmaps the extent.
+Arena::Chunk* Arena::add_record(pages::Extent extent) noexcept {
     if (!extent) return nullptr;
     Chunk* chunk = nullptr;
     try {
@@ -92,7 +92,7 @@ std::byte* Arena::grow_large(Chunk& chunk, std::size_t bytes) noexcept {
     return grown.start;
 }
 
-void Arena::give_back(Chunk* chunk) noexcept {
+void Arena::unmap(Chunk* chunk) noexcept {
     (chunk->is_large ? large_ : small_).remove(*chunk);
     const pages::Extent extent = chunk->pages;
     if (!chunk->is_large) chunk_bytes_ -= extent.bytes;
@@ -101,21 +101,21 @@ void Arena::give_back(Chunk* chunk) noexcept {
     source_.unmap(extent);
 }
 
-/// Gives the spare chunks beyond that position back.
-std::size_t Arena::give_back_spares(std::uint64_t reach) noexcept {
+/// Unmaps the spare chunks beyond a position. Returns their bytes.
+std::size_t Arena::unmap_spares(std::uint64_t reach) noexcept {
     const std::size_t before = mapped_;
     while (small_.last != nullptr && is_spare(*small_.last) && small_.last->position > reach)
-        give_back(small_.last);
+        unmap(small_.last);
     return before - mapped_;
 }
 
 std::size_t Arena::trim() noexcept {
-    std::size_t bytes = give_back_spares(0);
+    std::size_t bytes = unmap_spares(0);
     if (small_.first == nullptr || levels_.size() > 1 || levels_.front().tally.blocks != 0)
         return bytes;
     bytes += small_.first->pages.bytes;
     current_ = &none_;
-    give_back(small_.first);
+    unmap(small_.first);
     return bytes;
 }
 

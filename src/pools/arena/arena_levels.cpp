@@ -1,4 +1,4 @@
-/// An arena's marks, and the end of everything since one.
+/// An arena's marks and levels, and rewinding.
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 namespace numpool::pools {
 
 Arena::Mark Arena::mark() {
-    // A level that holds no block yet is the place itself.
+    // A level without blocks begins at this place already.
     if (levels_.back().tally.blocks != 0) {
         Level level;
         level.id = level.generation = ++last_id_;
@@ -25,7 +25,7 @@ bool Arena::knows(const Mark& mark) const noexcept {
     return mark.level < levels_.size() && levels_[mark.level].id == mark.id;
 }
 
-/// Generations grow with the levels: whatever gets a new one has no newer level above it.
+/// Generations grow with the levels, because only the newest level gets a new one.
 bool Arena::is_current(std::uint64_t ticket) const noexcept {
     return levels_.back().generation == ticket ||
            std::ranges::binary_search(levels_, ticket, {}, &Level::generation);
@@ -37,7 +37,7 @@ Arena::Level& Arena::level_of(const Chunk& chunk, const Header& header) noexcept
                (&chunk == level.chunk && start_of(&header) > level.top);
     };
     if (levels_.size() == 1) return levels_.front();
-    // The levels that reach so far come first: from the oldest up to its own.
+    // The levels that begin before the block come first, and the last of them is its own.
     return *std::prev(std::partition_point(levels_.begin(), levels_.end(), begins_before));
 }
 
@@ -64,7 +64,7 @@ void Arena::rewind(const Mark& mark) noexcept {
     level.tally = {};
     level.generation = ++last_id_;
     return_to(level);
-    if (level.was_rewound) give_back_spares(reach);
+    if (level.was_rewound) unmap_spares(reach);
     level.was_rewound = true;
     level.reach = current_->position;
     if (mark.level == 0) return;
@@ -77,9 +77,9 @@ void Arena::reset() noexcept {
     levels_.front().id = ++last_id_;
 }
 
-/// Makes the newest level's beginning the top again: none of its blocks lives.
+/// Makes the beginning of the newest level the top again. None of its blocks may be live.
 void Arena::return_to(const Level& level) noexcept {
-    while (large_.last != nullptr && large_.last->number > level.number) give_back(large_.last);
+    while (large_.last != nullptr && large_.last->number > level.number) unmap(large_.last);
     Chunk* const stays = chunk_at(level);
     if (stays == nullptr) return;
     current_ = stays;

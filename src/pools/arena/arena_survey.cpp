@@ -1,4 +1,4 @@
-/// What an arena finds when it walks itself: for errors and for `check`.
+/// Walks over all blocks of an arena, for errors and for `check`.
 
 #include <string>
 
@@ -7,7 +7,7 @@
 
 namespace numpool::pools {
 
-/// Calls `visit(chunk, header)` for every block, live or dead, the newest extent's newest first.
+/// Calls `visit(chunk, header)` for every block, live or dead, from the newest to the oldest.
 template <class Visit>
 void Arena::for_each_block(Visit visit) const {
     Chunk* small = current_;
@@ -30,7 +30,7 @@ std::size_t Arena::used_since(const Mark& mark, std::span<Used>& first) const no
         if ((header.users & ~ticket_held) == 0) return;
         const auto& level = const_cast<Arena*>(this)->level_of(chunk, header);
         if (&level < &levels_[mark.level]) return;
-        // They come newest first, so the last ones to be written are the oldest.
+        // The newest blocks come first, so the last ones written are the oldest.
         if (!first.empty()) {
             const std::byte* const start = chunk.is_large ? chunk.pages.start : start_of(&header);
             first[used % first.size()] = {start, header.bytes, (header.users & ticket_held) != 0};
@@ -50,14 +50,14 @@ std::size_t Arena::used_since(const Mark& mark, std::span<Used>& first) const no
 
 [[gnu::cold]] void Arena::check_chunk(const Chunk& chunk) const {
     if (chunk.top < chunk.pages.start || chunk.top > chunk.pages.end())
-        throw Corrupted{"a chunk's top lies outside of it"};
+        throw Corrupted{"a chunk's top lies outside of the chunk"};
     const std::byte* limit = chunk.top;
     std::size_t live = 0;
     for (const Header* header = chunk.last; header != nullptr; header = before(header)) {
         const std::byte* const start = start_of(header);
         if (start - header_bytes < chunk.pages.start || header->bytes > chunk.pages.bytes ||
             end_of(header) > limit) {
-            throw Corrupted{"a header's figures do not fit where it is"};
+            throw Corrupted{"a header does not fit into its place"};
         }
         limit = start - header_bytes;
         if (header->users != 0) ++live;
@@ -96,7 +96,7 @@ std::size_t Arena::used_since(const Mark& mark, std::span<Used>& first) const no
             throw Corrupted{"large blocks are out of order"};
         larges += chunk->pages.bytes;
     }
-    if (!is_current_there) throw Corrupted{"the chunk at hand is lost"};
+    if (!is_current_there) throw Corrupted{"the current chunk is not in the list"};
     if (chunks != chunk_bytes_ || chunks + larges != mapped_ || count != chunks_.size())
         throw Corrupted{"the number of extents or of their bytes is wrong"};
 }
@@ -112,14 +112,14 @@ std::size_t Arena::used_since(const Mark& mark, std::span<Used>& first) const no
     });
     std::size_t in_use = 0;
     for (std::size_t i = 0; i < levels_.size(); ++i) {
-        if (found[i] != levels_[i].tally)
-            throw Corrupted{"what is counted of live blocks is not what there is"};
+        if (found[i] != levels_[i].tally) throw Corrupted{"the counts of live blocks are wrong"};
         in_use += found[i].in_use;
     }
     if (in_use != in_use_ || in_use_ > peak_) throw Corrupted{"the bytes in use are wrong"};
     std::uint64_t reach = 0;
     for (const Level& level : levels_) reach = std::max(reach, level.reach);
-    if (current_->position > reach) throw Corrupted{"the chunk at hand is beyond all reach"};
+    if (current_->position > reach)
+        throw Corrupted{"the current chunk lies beyond the reach of all levels"};
 }
 
 }  // namespace numpool::pools

@@ -27,7 +27,7 @@ std::uint32_t checked_cells(std::size_t capacity, std::size_t min_block) {
         throw BadArgument{"capacity is " + std::to_string(capacity) +
                           ", less than one min_block of " + std::to_string(min_block)};
     }
-    // A whole number of smallest blocks, as many as one 32-bit number tells apart.
+    // A whole number of cells, which a 32-bit number can count.
     const std::size_t cells = capacity / min_block;
     if (cells >= std::size_t{1} << 31) {
         throw BadArgument{"capacity is " + std::to_string(capacity) + ": with a min_block of " +
@@ -50,7 +50,7 @@ BuddyPool::BuddyPool(std::size_t capacity, std::size_t min_block, pages::PageSou
     : source_{source},
       cell_shift_{checked_shift(min_block)},
       cells_{checked_cells(capacity, min_block)} {
-    // A block of a page or more lies on whole pages.
+    // So blocks of a page or more lie on whole pages.
     pages_ =
         source_.map(this->capacity(),
                     this->capacity() < pages::page_size() ? std::size_t{64} : pages::page_size());
@@ -59,7 +59,7 @@ BuddyPool::BuddyPool(std::size_t capacity, std::size_t min_block, pages::PageSou
                         " for a buddy pool" + source_.refusal_clause()};
     }
     try {
-        // After the pages: a source that refuses them costs no memory for records.
+        // After the pages, so that no records are made if the source refuses the pages.
         states_.reset(zeroed_array<std::uint8_t>(cells_));
         links_.reset(zeroed_array<Link>(cells_));
     } catch (const std::bad_alloc&) {
@@ -73,12 +73,12 @@ BuddyPool::~BuddyPool() {
     source_.unmap(pages_);
 }
 
-/// The largest aligned blocks that fit, from the front: a capacity's binary digits.
+/// The largest aligned blocks that fit, from the front: one for each 1 bit of the capacity.
 void BuddyPool::make_first_blocks() noexcept {
     largest_order_ = static_cast<unsigned>(std::bit_width(cells_) - 1);
     for (std::uint32_t cell = 0; cell < cells_;) {
         const auto order = static_cast<unsigned>(std::bit_width(cells_ - cell) - 1);
-        push(cell, order, false);
+        link(cell, order, false);
         cell += cells_of(order);
     }
 }
@@ -88,7 +88,7 @@ unsigned BuddyPool::order_for(std::size_t bytes) const noexcept {
     return static_cast<unsigned>(std::bit_width(cells - 1));
 }
 
-void BuddyPool::push(std::uint32_t cell, unsigned order, bool dirty) noexcept {
+void BuddyPool::link(std::uint32_t cell, unsigned order, bool dirty) noexcept {
     List& list = free_[order];
     states_[cell] =
         static_cast<std::uint8_t>(State::head | State::free | order | (dirty ? State::dirty : 0));
@@ -100,7 +100,7 @@ void BuddyPool::push(std::uint32_t cell, unsigned order, bool dirty) noexcept {
     if (dirty) dirty_bytes_ += bytes_of(order);
 }
 
-bool BuddyPool::take(std::uint32_t cell, unsigned order) noexcept {
+bool BuddyPool::unlink(std::uint32_t cell, unsigned order) noexcept {
     List& list = free_[order];
     const auto link = links_[cell].list;
     if (link.previous != no_cell) {
@@ -136,12 +136,12 @@ void BuddyPool::forget_live(std::uint32_t cell, unsigned order) noexcept {
     requested_ -= bytes;
 }
 
-/// Splits a block that is in no list until `smaller` is left of its front; the rears become free.
-void BuddyPool::give_rear(std::uint32_t cell, unsigned order, unsigned smaller,
-                          bool dirty) noexcept {
+/// Splits a block that is in no list down to its front of the order `smaller`. The rears become
+/// free.
+void BuddyPool::split(std::uint32_t cell, unsigned order, unsigned smaller, bool dirty) noexcept {
     while (order > smaller) {
         --order;
-        push(cell + cells_of(order), order, dirty);
+        link(cell + cells_of(order), order, dirty);
     }
 }
 
@@ -153,8 +153,8 @@ BuddyPool::Block BuddyPool::acquire(std::size_t bytes) noexcept {
     if (large_enough == 0) return {};
     const auto order = static_cast<unsigned>(std::countr_zero(large_enough));
     const std::uint32_t cell = free_[order].first;
-    const bool dirty = take(cell, order);
-    give_rear(cell, order, wanted, dirty);
+    const bool dirty = unlink(cell, order);
+    split(cell, order, wanted, dirty);
     note_live(cell, wanted, bytes);
     ++live_[wanted].requests;
     live_[wanted].asked += bytes;
@@ -183,10 +183,10 @@ void BuddyPool::merge(std::uint32_t cell, unsigned order, bool dirty) noexcept {
     for (; order < largest_order_; ++order) {
         const std::uint32_t buddy = cell ^ cells_of(order);
         if (!is_free(buddy, order)) break;
-        dirty |= take(buddy, order);
+        dirty |= unlink(buddy, order);
         cell = std::min(cell, buddy);
     }
-    push(cell, order, dirty);
+    link(cell, order, dirty);
 }
 
 bool BuddyPool::resize(const std::byte* block, std::size_t bytes) noexcept {
@@ -199,8 +199,8 @@ bool BuddyPool::resize(const std::byte* block, std::size_t bytes) noexcept {
         if (!is_front || !is_free(cell + cells_of(at), at)) return false;
     }
     forget_live(cell, order);
-    for (unsigned at = order; at < wanted; ++at) take(cell + cells_of(at), at);
-    give_rear(cell, order, wanted, true);
+    for (unsigned at = order; at < wanted; ++at) unlink(cell + cells_of(at), at);
+    split(cell, order, wanted, true);
     note_live(cell, wanted, bytes);
     return true;
 }

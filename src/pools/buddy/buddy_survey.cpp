@@ -1,4 +1,4 @@
-// What a buddy pool's `check` looks at.
+// A buddy pool's `check`.
 #include <array>
 #include <string>
 
@@ -17,7 +17,7 @@ namespace numpool::pools {
         const std::string here = "cell " + std::to_string(cell);
         if ((state & State::head) == 0) throw Corrupted{here + " begins no block"};
         if ((cell & (cells_of(order) - 1)) != 0 || cells_ - cell < cells_of(order))
-            throw Corrupted{here + " begins a block where none of its order can be"};
+            throw Corrupted{here + " begins a block of an order that cannot begin there"};
         if ((state & State::free) != 0) {
             ++free[order].count;
             if ((state & State::dirty) != 0) dirty += bytes_of(order);
@@ -29,7 +29,7 @@ namespace numpool::pools {
         }
         for (std::uint32_t inside = 1; inside < cells_of(order); ++inside) {
             if (states_[cell + inside] != 0)
-                throw Corrupted{here + " begins a block that others lie in"};
+                throw Corrupted{here + " begins a block with other blocks inside"};
         }
         cell += cells_of(order);
     }
@@ -60,7 +60,7 @@ namespace numpool::pools {
     }
     if (total.blocks != blocks_ || total.requested != requested_ || in_use != in_use_ ||
         dirty != dirty_bytes_) {
-        throw Corrupted{"what is counted of blocks is not what there is"};
+        throw Corrupted{"the counts of blocks are wrong"};
     }
 }
 

@@ -72,7 +72,7 @@ FixedPool::~FixedPool() {
     for (const Chunk& chunk : chunks_) source_.unmap(chunk.pages);
 }
 
-/// What lies neither on the free list nor in the range of fresh blocks in use.
+/// A block that is neither in the free list nor in the range of fresh blocks in use.
 FixedPool::Block FixedPool::acquire_rest() noexcept {
     if (unconstructed_ != nullptr) {
         std::byte* const block = unconstructed_;
@@ -88,7 +88,7 @@ FixedPool::Block FixedPool::acquire_rest() noexcept {
     return {block, false, true};
 }
 
-/// Doubles the pool, or adds half of that where the system refuses it.
+/// Doubles the pool. If the system refuses that, adds half as much.
 bool FixedPool::grow() {
     const std::size_t room = max_blocks_ - blocks_;
     const std::size_t wanted = std::min(blocks_, room);
@@ -113,13 +113,13 @@ bool FixedPool::add_chunk(std::size_t blocks) try {
     fresh_ = extent.start;
     fresh_end_ = extent.start + *bytes;
     return true;
-} catch (const std::bad_alloc&) {  // For its records, before its pages.
+} catch (const std::bad_alloc&) {  // Of the records, before the pages are mapped.
     return false;
 }
 
 void FixedPool::note_newest() noexcept {
     const Chunk& newest = chunks_.back();
-    newest_ = {newest.pages.start, newest.blocks, newest.ledger.marks()};
+    newest_ = {newest.pages.start, newest.blocks, newest.ledger.entries()};
 }
 
 bool FixedPool::owns(const std::byte* address) const noexcept {

@@ -16,37 +16,37 @@ namespace numpool::pools {
 
 /// Equal blocks from chunks of pages, in constant time; one thread at a time.
 ///
-/// A released block's own bytes hold the link to the next one, so a block has no header and a
-/// live one no overhead. Blocks never used are not linked at all: they are ranges, so creating a
-/// pool and growing it touch no page. The last block released is the next one acquired. Blocks of
-/// a huge page's size and more lie in such where the source has them.
+/// The free list's links lie in the released blocks themselves, so a block has no header. Fresh
+/// blocks, which were never used, are ranges and not linked. So no page is touched when a pool is
+/// created or grows. The block released last is the next one acquired. Blocks of a huge page's size
+/// and more lie in huge pages if the source has them.
 class FixedPool {
   public:
     struct Block {
         std::byte* start = nullptr;
-        /// It was brought to use before, and no trim has taken its bytes since.
+        /// It was used before, and no trim has purged a part of it since.
         bool constructed = false;
-        /// Its pages came from the source and nobody has written to them.
+        /// It is fresh, so it reads as zero.
         bool zero = false;
 
         explicit operator bool() const noexcept { return start != nullptr; }
     };
 
-    /// Where a block is: its chunk, and its number in it.
+    /// A block's chunk, and its number in the chunk.
     struct Place {
         std::size_t chunk;
         std::size_t index;
     };
 
-    /// Throws BadArgument where the options make no sense, Exhausted where the pages are refused.
-    /// If it throws, nothing stays mapped.
+    /// Throws BadArgument if the options are invalid, Exhausted if the pages are refused. Then
+    /// nothing stays mapped.
     explicit FixedPool(const FixedPoolOptions& options,
                        pages::PageSource& source = pages::os_pages());
     FixedPool(const FixedPool&) = delete;
     FixedPool& operator=(const FixedPool&) = delete;
     ~FixedPool();
 
-    /// An unused block, or an empty one where the bound is reached or the pages are refused.
+    /// An unused block; an empty one if `max_blocks` is reached or the pages are refused.
     Block acquire() {
         const Block block = acquire_without_growing();
         if (block) [[likely]]
@@ -54,7 +54,7 @@ class FixedPool {
         return grow() ? acquire_without_growing() : Block{};
     }
 
-    /// Like `acquire`, but empty where the pool would have to grow.
+    /// Like `acquire`, but the pool does not grow: then the result is empty.
     Block acquire_without_growing() {
         if (free_ != nullptr) [[likely]] {
             std::byte* const block = free_;
@@ -69,8 +69,8 @@ class FixedPool {
         return acquire_rest();
     }
 
-    /// Takes a block back. False, and nothing has changed, where the address is no block's start.
-    /// The caller must know that the block is live; `release_recorded` checks it.
+    /// Takes a block back. False, and nothing has changed, if no block starts at the address. The
+    /// block must be live; `release_recorded` checks that.
     bool release(std::byte* block) noexcept {
         if (index_in_newest(block) >= newest_.blocks && !place_of(block)) [[unlikely]]
             return false;
@@ -78,80 +78,82 @@ class FixedPool {
         return true;
     }
 
-    /// A block's mark in the ledger; null where the address is no block's start. This and the other
-    /// functions of the ledger need `options.ledger`.
-    Ledger::Mark* mark_of(const std::byte* block) const noexcept {
+    /// A block's entry in the ledger; null if no block starts at the address. This and all
+    /// functions below that use the ledger need `options.ledger`.
+    Ledger::Entry* entry_of(const std::byte* block) const noexcept {
         std::size_t index = 0;
         const Chunk* const chunk = find(block, index);
-        return chunk == nullptr ? nullptr : &chunk->ledger.marks()[index];
+        return chunk == nullptr ? nullptr : &chunk->ledger.entries()[index];
     }
-    /// Strikes a block of the newest chunk, as a rule as large as all before it, out of the ledger.
-    /// False, and nothing has changed, where no live block starts there.
-    bool strike_in_newest(std::byte* block, RecordedBlock& struck_out) const noexcept {
+    /// Records in the ledger that a block of the newest chunk becomes unused. False, and nothing
+    /// has changed, if no live block of that chunk starts at the address. The newest chunk usually
+    /// has half of all blocks.
+    bool record_release_in_newest(std::byte* block, RecordedBlock& released) const noexcept {
         const std::size_t index = index_in_newest(block);
         if (index >= newest_.blocks) [[unlikely]]
             return false;
-        struck_out = {block, &newest_.marks[index]};
-        return struck_out.mark->strike();
+        released = {block, &newest_.entries[index]};
+        return released.entry->record_release();
     }
 
-    /// Takes up to `most` constructed blocks, the one released last first, and returns how many.
-    /// They are not in the ledger. The last has no mark where a write after a release broke the
-    /// free list.
-    std::size_t take(RecordedBlock* blocks, std::size_t most) noexcept {
-        std::size_t taken = 0;
-        while (taken < most && free_ != nullptr) {
-            blocks[taken] = {free_, mark_of(free_)};
-            if (blocks[taken++].mark == nullptr) [[unlikely]]
+    /// Writes up to `most` constructed blocks to `blocks`, the one released last first. Returns how
+    /// many. They are not recorded as live. The last one has no entry if a write after a release
+    /// broke the free list.
+    std::size_t acquire_batch(RecordedBlock* blocks, std::size_t most) noexcept {
+        std::size_t acquired = 0;
+        while (acquired < most && free_ != nullptr) {
+            blocks[acquired] = {free_, entry_of(free_)};
+            if (blocks[acquired++].entry == nullptr) [[unlikely]]
                 break;
             free_ = next_of(free_);
         }
-        return taken;
+        return acquired;
     }
 
-    /// Takes such blocks back.
-    void give(const RecordedBlock* blocks, std::size_t count) noexcept {
+    /// Takes back blocks from `acquire_batch` that were not recorded as live.
+    void release_batch(const RecordedBlock* blocks, std::size_t count) noexcept {
         for (std::size_t i = 0; i < count; ++i) push(blocks[i].start);
     }
 
     bool is_live(const std::byte* block) const noexcept {
-        const Ledger::Mark* const mark = mark_of(block);
-        return mark != nullptr && mark->is_live();
+        const Ledger::Entry* const entry = entry_of(block);
+        return entry != nullptr && entry->is_live();
     }
 
-    /// Strikes a block out of the ledger. False, and nothing has changed, where the address is no
-    /// live block's start.
-    bool strike(const std::byte* block) noexcept {
-        Ledger::Mark* const mark = mark_of(block);
-        return mark != nullptr && mark->strike();
+    /// Records in the ledger that a block becomes unused. False, and nothing has changed, if no
+    /// live block starts at the address.
+    bool record_release(const std::byte* block) noexcept {
+        Ledger::Entry* const entry = entry_of(block);
+        return entry != nullptr && entry->record_release();
     }
 
-    /// `acquire` that enters the block in the ledger.
+    /// Like `acquire`, and records the block as live.
     Block acquire_recorded() {
         const Block block = acquire();
-        Ledger::Mark* const mark = block ? mark_of(block.start) : nullptr;
-        if (mark != nullptr) mark->enter();
+        Ledger::Entry* const entry = block ? entry_of(block.start) : nullptr;
+        if (entry != nullptr) entry->record_acquire();
         return block;
     }
 
-    /// `release` that also refuses a block that is not live: a double free changes nothing.
+    /// Like `release`, but refuses a block that is not live: a double free changes nothing.
     bool release_recorded(std::byte* block) noexcept {
-        if (!strike(block)) [[unlikely]]
+        if (!record_release(block)) [[unlikely]]
             return false;
         push(block);
         return true;
     }
 
-    /// Takes back a block that was not constructed: its next user will have to construct it.
+    /// Like `release_recorded`, for a block that was not constructed: `constructed` will be false
+    /// again.
     bool release_unused(std::byte* block) noexcept {
-        if (!strike(block)) [[unlikely]]
+        if (!record_release(block)) [[unlikely]]
             return false;
         set_next(block, unconstructed_);
         unconstructed_ = block;
         return true;
     }
 
-    /// Where the block at this address is; nothing where no block starts there.
+    /// The place of the block that starts at the address; nothing if none does.
     std::optional<Place> place_of(const std::byte* address) const noexcept {
         std::size_t index = 0;
         const Chunk* const chunk = find(address, index);
@@ -163,14 +165,14 @@ class FixedPool {
     /// Whether the address lies in a block of this pool, at its start or inside.
     bool owns(const std::byte* address) const noexcept;
 
-    /// Gives back every page that holds nothing but unused blocks, and unmaps the chunks, except
-    /// the first, that hold nothing else. Returns the bytes that blocks had used there. Throws
-    /// std::bad_alloc before anything has changed.
+    /// Purges every page that has only unused blocks. Unmaps the chunks that have only unused
+    /// blocks, except the first one. Returns the bytes of those pages that had been used. If it
+    /// throws std::bad_alloc, nothing has changed.
     std::size_t trim();
 
-    /// Throws Corrupted where the pool's records contradict each other; `at_hand` are blocks that
-    /// were taken and not used. Returns how many blocks are in use.
-    std::size_t check(std::span<const RecordedBlock> at_hand = {}) const;
+    /// Throws Corrupted if the pool's records contradict each other. `in_magazines` are the blocks
+    /// that were acquired in batches and are unused. Returns how many blocks are in use.
+    std::size_t check(std::span<const RecordedBlock> in_magazines = {}) const;
 
     std::size_t block_size() const noexcept { return block_size_; }
     /// The distance from one block to the next.
@@ -179,10 +181,10 @@ class FixedPool {
     std::size_t blocks() const noexcept { return blocks_; }
     std::size_t max_blocks() const noexcept { return max_blocks_; }
     std::size_t chunks() const noexcept { return chunks_.size(); }
-    /// How often it took another chunk.
+    /// How often it has grown by a chunk.
     std::size_t growths() const noexcept { return growths_; }
     std::size_t mapped() const noexcept;
-    /// Blocks never acquired since their pages came.
+    /// The number of fresh blocks.
     std::size_t fresh_blocks() const noexcept;
 
   private:
@@ -192,45 +194,30 @@ class FixedPool {
         Ledger ledger;
     };
 
-    /// What of the newest chunk is looked at again and again.
+    /// The fields of the newest chunk that the fast paths use.
     struct Newest {
         std::byte* start = nullptr;
         std::size_t blocks = 0;
-        Ledger::Marks marks;
+        Ledger::Entries entries;
     };
 
-    /// Blocks from `start` up to `end` that were never used.
+    /// Fresh blocks from `start` to `end`.
     struct FreshRange {
         std::byte* start;
         std::byte* end;
     };
 
-    /// One bit a block for each chunk.
+    /// A bitmap for each chunk, with a bit for each block.
     using BlockSet = std::vector<Bitmap>;
 
-    /// The blocks not in use, by what is known of them.
-    struct Survey {
-        BlockSet constructed;
-        BlockSet unconstructed;
-        BlockSet fresh;
+    /// For `check` and `trim`, in fixed_pool_survey.cpp: all unused blocks, and a run of them.
+    struct Survey;
+    struct Run;
 
-        bool unused(Place at) const noexcept { return free(at) || fresh[at.chunk].test(at.index); }
-        bool free(Place at) const noexcept {
-            return constructed[at.chunk].test(at.index) || unconstructed[at.chunk].test(at.index);
-        }
-    };
-
-    /// Blocks `first` up to `end` of a chunk, all unused, and the pages to purge in them.
-    struct Run {
-        std::size_t chunk;
-        std::size_t first;
-        std::size_t end;
-        pages::Extent pages;
-    };
-
-    /// The chunk with a block that starts at the address, and its number there; null where none is.
+    /// The chunk with a block that starts at the address, and the block's number; null if there is
+    /// none.
     const Chunk* find(const std::byte* address, std::size_t& index) const noexcept {
-        // The newest chunk is, as a rule, as large as all before it, so this loop ends early.
+        // The newest chunk usually has half of all blocks, so this loop ends early.
         for (const Chunk* chunk = chunks_.data() + chunks_.size(); chunk != chunks_.data();) {
             --chunk;
             index = stride_.exact_quotient(static_cast<std::size_t>(address - chunk->pages.start));
@@ -241,7 +228,7 @@ class FixedPool {
     }
 
     void note_newest() noexcept;
-    /// The block's number, or one that is too large.
+    /// The block's number in the newest chunk; not below `newest_.blocks` if it is not there.
     std::size_t index_in_newest(const std::byte* block) const noexcept {
         return stride_.exact_quotient(static_cast<std::size_t>(block - newest_.start));
     }
@@ -271,7 +258,7 @@ class FixedPool {
     BlockSet empty_set() const;
     void add_list(BlockSet& set, const std::byte* list) const;
     void add_fresh(BlockSet& set) const;
-    BlockSet set_of(std::span<const RecordedBlock> at_hand) const;
+    BlockSet set_of(std::span<const RecordedBlock> in_magazines) const;
     Survey survey() const;
     std::vector<Run> plan_trim(const Survey& survey) const;
     bool loses_bytes(const Run& run, std::size_t index) const noexcept;
@@ -280,7 +267,9 @@ class FixedPool {
     void relist(const Run& run, const Survey& survey, bool purged) noexcept;
     void collect_fresh(const Survey& survey, const std::vector<Run>& purged);
 
+    /// The free list of constructed blocks.
     std::byte* free_ = nullptr;
+    /// The range of fresh blocks in use.
     std::byte* fresh_ = nullptr;
     std::byte* fresh_end_ = nullptr;
     Stride stride_;
@@ -288,10 +277,11 @@ class FixedPool {
     std::vector<Chunk> chunks_;
     std::size_t link_offset_;
 
-    /// Free blocks whose bytes may be anything and that no constructor has seen.
+    /// The free list of blocks that are neither constructed nor fresh.
     std::byte* unconstructed_ = nullptr;
-    /// Further ranges, besides the one at hand.
+    /// The other ranges of fresh blocks.
     std::vector<FreshRange> fresh_ranges_;
+    /// What the chunks come from.
     pages::PageSource& source_;
     std::size_t block_size_;
     std::size_t align_;

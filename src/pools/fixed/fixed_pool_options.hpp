@@ -5,21 +5,21 @@
 
 namespace numpool::pools {
 
-/// How a fixed pool is made.
+/// The options of a fixed pool.
 struct FixedPoolOptions {
     static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
 
     std::size_t block_size = 0;
     std::size_t blocks = 0;
-    /// The most blocks that it may grow to, `blocks` or more.
+    /// The most blocks that it may grow to; not below `blocks`.
     std::size_t max_blocks = 0;
-    /// Where blocks start; 0 lets the pool choose by the size, 64 at most.
+    /// The alignment of blocks; 0: the pool chooses one by the size, at most 64.
     std::size_t align = 0;
-    /// Bytes of a released block stay as they are: the free list's link then lies behind them.
+    /// Keep the bytes of a released block: the free list's link then lies behind them.
     bool keep_contents = false;
-    /// Keep a byte for each block that says whether it is live, for the functions of the ledger.
+    /// Record which blocks are live, for the functions that need a ledger.
     bool ledger = false;
-    /// Ask for huge pages if a block is as large as one or larger.
+    /// Ask for huge pages if a block is at least as large as one.
     bool huge_pages = true;
 };
 

@@ -1,4 +1,4 @@
-/// What a fixed pool finds when it walks itself: for `check` and `trim`, which may take their time.
+/// A fixed pool's `check` and `trim`: both walk all unused blocks.
 
 #include <algorithm>
 #include <string>
@@ -8,6 +8,27 @@
 #include "pools/fixed/fixed_pool.hpp"
 
 namespace numpool::pools {
+
+/// The unused blocks, by their state. Those that are not fresh are *free*: in one of the free
+/// lists.
+struct FixedPool::Survey {
+    BlockSet constructed;
+    BlockSet unconstructed;
+    BlockSet fresh;
+
+    bool unused(Place at) const noexcept { return free(at) || fresh[at.chunk].test(at.index); }
+    bool free(Place at) const noexcept {
+        return constructed[at.chunk].test(at.index) || unconstructed[at.chunk].test(at.index);
+    }
+};
+
+/// The blocks from `first` to `end` of a chunk, all unused, and the pages to purge in them.
+struct FixedPool::Run {
+    std::size_t chunk;
+    std::size_t first;
+    std::size_t end;
+    pages::Extent pages;
+};
 
 FixedPool::BlockSet FixedPool::empty_set() const {
     BlockSet set;
@@ -21,7 +42,7 @@ void FixedPool::add_list(BlockSet& set, const std::byte* list) const {
         const auto place = place_of(list);
         if (!place) throw Corrupted{"the free list leads to an address that is no block"};
         if (!set[place->chunk].set(place->index)) {
-            throw Corrupted{"the free list comes to block " + std::to_string(place->index) +
+            throw Corrupted{"the free list has block " + std::to_string(place->index) +
                             " of chunk " + std::to_string(place->chunk) + " twice"};
         }
     }
@@ -48,13 +69,13 @@ FixedPool::Survey FixedPool::survey() const {
     return survey;
 }
 
-FixedPool::BlockSet FixedPool::set_of(std::span<const RecordedBlock> at_hand) const {
+FixedPool::BlockSet FixedPool::set_of(std::span<const RecordedBlock> in_magazines) const {
     BlockSet set = empty_set();
-    for (const RecordedBlock& block : at_hand) {
+    for (const RecordedBlock& block : in_magazines) {
         const auto place = place_of(block.start);
         if (!place) throw Corrupted{"a magazine holds an address that is no block"};
-        if (block.mark != mark_of(block.start)) {
-            throw Corrupted{"a magazine has another block's mark for block " +
+        if (block.entry != entry_of(block.start)) {
+            throw Corrupted{"a magazine has another block's entry for block " +
                             std::to_string(place->index) + " of chunk " +
                             std::to_string(place->chunk)};
         }
@@ -66,19 +87,19 @@ FixedPool::BlockSet FixedPool::set_of(std::span<const RecordedBlock> at_hand) co
     return set;
 }
 
-std::size_t FixedPool::check(std::span<const RecordedBlock> at_hand) const {
+std::size_t FixedPool::check(std::span<const RecordedBlock> in_magazines) const {
     const Survey survey = this->survey();
-    const BlockSet in_magazines = set_of(at_hand);
+    const BlockSet magazine_blocks = set_of(in_magazines);
     std::size_t blocks = 0;
     std::size_t in_use = 0;
     for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
         blocks += chunks_[chunk].blocks;
         for (std::size_t index = 0; index < chunks_[chunk].blocks; ++index) {
-            const bool live = ledger_ && chunks_[chunk].ledger.marks()[index].is_live();
+            const bool live = ledger_ && chunks_[chunk].ledger.entries()[index].is_live();
             const int free = int{survey.constructed[chunk].test(index)} +
                              int{survey.unconstructed[chunk].test(index)} +
                              int{survey.fresh[chunk].test(index)} +
-                             int{in_magazines[chunk].test(index)};
+                             int{magazine_blocks[chunk].test(index)};
             if (free == 0) ++in_use;
             const int records = free + int{live};
             if (records == 1 || (records == 0 && !ledger_)) continue;
@@ -96,12 +117,12 @@ std::size_t FixedPool::trim() {
     const Survey survey = this->survey();
     const std::vector<Run> runs = plan_trim(survey);
     if (runs.empty()) return 0;
-    // Everything that may throw comes first.
+    // First everything that may throw.
     std::vector<Run> purged;
     purged.reserve(runs.size());
     fresh_ranges_.reserve(fresh_ranges_.size() + 1 + runs.size());
 
-    // Purging wipes links out, so the lists are mended before it.
+    // A purge erases links, so these blocks leave the lists first.
     free_ = without(free_, runs);
     unconstructed_ = without(unconstructed_, runs);
     std::size_t bytes = 0;
@@ -124,7 +145,7 @@ std::size_t FixedPool::trim() {
     return bytes;
 }
 
-/// The runs of unused blocks that hold pages to give back, in the order of their addresses.
+/// The runs of unused blocks with pages to give back, ordered by chunk and block.
 std::vector<FixedPool::Run> FixedPool::plan_trim(const Survey& survey) const {
     std::vector<Run> runs;
     for (std::size_t chunk = 0; chunk < chunks_.size(); ++chunk) {
@@ -141,9 +162,9 @@ std::vector<FixedPool::Run> FixedPool::plan_trim(const Survey& survey) const {
             }
             Run run{chunk, first, end, {}};
             if (first_free < blocks) {
-                // Pages that fresh blocks alone lie in hold nothing; those that live blocks share
-                // stay. A chunk's last page may reach beyond its last block: no other block shares
-                // it.
+                // Pages with fresh blocks only need no purge, and pages with a part of a live block
+                // stay. The last page of a chunk may reach beyond the last block, which no other
+                // block shares.
                 std::byte* const base = chunks_[chunk].pages.start;
                 const std::size_t page = pages::page_size();
                 const std::size_t begin = std::max(round_up(first * stride(), page),
@@ -161,18 +182,19 @@ std::vector<FixedPool::Run> FixedPool::plan_trim(const Survey& survey) const {
     return runs;
 }
 
-/// The first chunk stays: it is what the pool was created with.
+/// Whether the run is a chunk that goes back. The first chunk, which the pool was created with,
+/// stays.
 bool FixedPool::whole_chunk(const Run& run) const noexcept {
     return run.chunk != 0 && run.first == 0 && run.end == chunks_[run.chunk].blocks;
 }
 
-/// Whether a free block of the run loses bytes to its purge, all of them or some.
+/// Whether a block of the run loses some or all of its bytes if the run is purged.
 bool FixedPool::loses_bytes(const Run& run, std::size_t index) const noexcept {
     const std::byte* const block = address_of({run.chunk, index});
     return whole_chunk(run) || (block + stride() > run.pages.start && block < run.pages.end());
 }
 
-/// The list without the blocks that the runs' purges will hit; the others keep their order.
+/// The list without the blocks that the purges will change. The others keep their order.
 std::byte* FixedPool::without(std::byte* list, const std::vector<Run>& runs) const noexcept {
     std::byte* first = nullptr;
     std::byte* last = nullptr;
@@ -198,8 +220,8 @@ std::byte* FixedPool::without(std::byte* list, const std::vector<Run>& runs) con
     return first;
 }
 
-/// Puts the free blocks that `without` took out, and that did not become fresh, on a list again:
-/// all of them where the purge was refused, otherwise those that lost a part of their bytes.
+/// Puts free blocks that `without` removed into a list again: all of them if the purge was refused,
+/// otherwise those that lost only a part of their bytes. The others are fresh now.
 void FixedPool::relist(const Run& run, const Survey& survey, bool purged) noexcept {
     if (whole_chunk(run)) return;
     for (std::size_t index = run.first; index < run.end; ++index) {
@@ -215,7 +237,7 @@ void FixedPool::relist(const Run& run, const Survey& survey, bool purged) noexce
     }
 }
 
-/// The ranges of fresh blocks after the purges: those there were, and the blocks purged whole.
+/// Collects the ranges of fresh blocks after the purges: the old ones and the blocks purged whole.
 void FixedPool::collect_fresh(const Survey& survey, const std::vector<Run>& purged) {
     fresh_ranges_.clear();
     fresh_ = fresh_end_ = nullptr;
@@ -242,7 +264,7 @@ void FixedPool::collect_fresh(const Survey& survey, const std::vector<Run>& purg
             }
         }
     }
-    // The last range is used first: let that be the lowest, so that later chunks empty.
+    // The last range is used first. It should be the lowest one, so that later chunks become empty.
     std::reverse(fresh_ranges_.begin(), fresh_ranges_.end());
 }
 

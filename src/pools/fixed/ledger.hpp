@@ -11,44 +11,45 @@
 
 namespace numpool::pools {
 
-/// Which of a chunk's blocks are live: a byte each, so that a thread marks its block without a lock
-/// and without a locked instruction, while other threads mark theirs.
+/// Which of a chunk's blocks are live. Each block has an entry of one byte, so a thread changes its
+/// block's entry without a lock and without a locked instruction, while other threads change
+/// theirs.
 ///
-/// Neighbours' bytes lie in different cache lines: two threads with a block each, as like as not
-/// neighbours, would otherwise take the line from each other with every operation. Within each
-/// 4096 the number of the byte's line is that of the block modulo 64, combined with its quotient.
+/// The entries of neighbours lie in different cache lines. Two threads often have neighbouring
+/// blocks, and would otherwise take the line from each other at each operation. In each group of
+/// 4096 blocks, bits 0 to 5 of the block's number are XORed into bits 6 to 11.
 class Ledger {
   public:
     Ledger() noexcept = default;
 
-    /// All unused. Memory for blocks never used is never touched: calloc takes much of it from the
-    /// operating system. Throws std::bad_alloc.
+    /// All blocks are unused. The entries of blocks that are never used are never touched: calloc
+    /// maps large memory from the operating system. Throws std::bad_alloc.
     explicit Ledger(std::size_t blocks)
         : memory_{std::calloc(round_up(blocks, shuffled) + 2 * line, 1)} {
         if (memory_ == nullptr) throw std::bad_alloc{};
-        // A whole line away from whatever else is on the heap.
+        // At least one cache line away from other memory of the heap.
         const auto start = reinterpret_cast<std::uintptr_t>(memory_.get());
-        marks_.first_ = reinterpret_cast<Mark*>(round_up(start + line, line));
+        entries_.first_ = reinterpret_cast<Entry*>(round_up(start + line, line));
     }
 
-    /// One block's byte: 0 where it is unused, all ones where it is live. Only the thread that has
-    /// the block may change it.
+    /// One block's byte: 0 if it is unused, 0xff if it is live. Only the thread that has the block
+    /// may change it.
     ///
-    /// Counting down from 0, or up from all ones, carries, and from nowhere else: one instruction
-    /// changes a mark and tells whether it was the right one. One that was not is put back.
-    class Mark {
+    /// Subtracting 1 carries only from 0, and adding 1 only from 0xff. So one instruction changes
+    /// the byte and tells whether it had the expected value. If it had not, the byte is restored.
+    class Entry {
       public:
         bool is_live() const noexcept { return value_.load(std::memory_order_relaxed) == live; }
 
-        /// Enters the block as live. False, and nothing has changed, where it is live already.
-        bool enter() noexcept {
+        /// The block becomes live. False, and nothing has changed, if it is live already.
+        bool record_acquire() noexcept {
             if (count_down()) [[likely]]
                 return true;
             value_.store(live, std::memory_order_relaxed);
             return false;
         }
-        /// Strikes the block out. False, and nothing has changed, where it is not live.
-        bool strike() noexcept {
+        /// The block becomes unused. False, and nothing has changed, if it is not live.
+        bool record_release() noexcept {
             if (count_up()) [[likely]]
                 return true;
             value_.store(0, std::memory_order_relaxed);
@@ -58,7 +59,7 @@ class Ledger {
       private:
         static constexpr std::uint8_t live = 0xff;
 
-        /// These say whether it carried.
+        /// These return whether the byte carried.
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
         bool count_down() noexcept {
             bool carried;
@@ -86,21 +87,21 @@ class Ledger {
         std::atomic<std::uint8_t> value_;
     };
 
-    /// All of them, by the blocks' numbers.
-    class Marks {
+    /// The entries of all blocks of a chunk, by their numbers.
+    class Entries {
       public:
-        Mark& operator[](std::size_t block) const noexcept {
+        Entry& operator[](std::size_t block) const noexcept {
             return first_[block ^ (block % 64) << 6];
         }
 
       private:
         friend class Ledger;
-        Mark* first_ = nullptr;
+        Entry* first_ = nullptr;
     };
-    Marks marks() const noexcept { return marks_; }
+    Entries entries() const noexcept { return entries_; }
 
   private:
-    static_assert(sizeof(Mark) == 1 && std::atomic<std::uint8_t>::is_always_lock_free);
+    static_assert(sizeof(Entry) == 1 && std::atomic<std::uint8_t>::is_always_lock_free);
 
     static constexpr std::size_t line = 64;
     static constexpr std::size_t shuffled = 64 * line;
@@ -110,14 +111,14 @@ class Ledger {
     };
 
     std::unique_ptr<void, Free> memory_;
-    Marks marks_;
+    Entries entries_;
 };
 
-/// An unused block of a pool with a ledger, on its way to a user or back, with its mark: nobody
-/// has to look for that again.
+/// An unused block of a pool with a ledger, in a magazine or in a batch, and its entry, which need
+/// not be searched again.
 struct RecordedBlock {
     std::byte* start = nullptr;
-    Ledger::Mark* mark = nullptr;
+    Ledger::Entry* entry = nullptr;
 
     explicit operator bool() const noexcept { return start != nullptr; }
 };

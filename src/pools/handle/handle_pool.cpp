@@ -68,9 +68,9 @@ bool HandlePool::free(Handle handle) noexcept {
     return true;
 }
 
-bool HandlePool::gave(Handle handle) const noexcept {
+bool HandlePool::issued(Handle handle) const noexcept {
     const HandleTable* const table = table_of(handle);
-    return table != nullptr && table->gave(handle);
+    return table != nullptr && table->issued(handle);
 }
 
 bool HandlePool::owns(const std::byte* address) const noexcept {

@@ -8,41 +8,41 @@
 
 namespace numpool::pools {
 
-/// Blocks of several sizes that are known by handles; one thread at a time. A request gets a block
-/// of the smallest size that fits and has one left.
+/// Blocks of several sizes that users know by handles; one thread at a time. A request gets a block
+/// of the smallest size that fits and has an unused block.
 class HandlePool {
   public:
     using Block = HandleTable::Block;
 
-    /// So many blocks of a size, whose handles will be `first` or greater.
+    /// The blocks of one size. Their handles are not below `first`.
     struct Size {
         std::size_t block_size = 0;
         std::size_t blocks = 0;
         Handle first = 0;
     };
 
-    /// No two sizes may have the same number in `first`. Throws BadArgument where there is no size,
-    /// or one twice, and what HandleTable throws.
+    /// No two sizes may have the same number in `first`. Throws BadArgument if there is no size, or
+    /// one twice, and what HandleTable throws.
     explicit HandlePool(std::vector<Size> sizes, pages::PageSource& source = pages::os_pages());
 
-    /// 0 where no block of the size or of any larger one is left, or none is so large.
+    /// A new handle; 0 if no block that is large enough is unused.
     Handle acquire(std::size_t bytes) noexcept;
 
-    // As those of HandleTable.
+    // Like those of HandleTable.
     Block find(Handle handle) const noexcept;
     Block hold(Handle handle) noexcept;
     void unhold(const std::byte* start) noexcept;
     std::size_t holds(Handle handle) const noexcept;
     bool free(Handle handle) noexcept;
-    bool gave(Handle handle) const noexcept;
+    bool issued(Handle handle) const noexcept;
     bool owns(const std::byte* address) const noexcept;
     std::size_t trim() noexcept;
     void check() const;
 
-    /// Live blocks, as they are rounded.
+    /// The bytes of live blocks, as rounded.
     std::size_t in_use() const noexcept { return in_use_; }
     std::size_t live_blocks() const noexcept;
-    /// What may hold pages, and the most that it has been.
+    /// The bytes of blocks that may have pages, and their peak.
     std::size_t committed() const noexcept { return committed_; }
     std::size_t peak_committed() const noexcept { return peak_committed_; }
     void reset_peak_committed() noexcept { peak_committed_ = committed_; }

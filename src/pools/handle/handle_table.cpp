@@ -47,7 +47,7 @@ HandleTable::HandleTable(std::size_t block_size, std::size_t blocks, Handle firs
         throw Exhausted{"the system refused memory for " + std::to_string(blocks) + " blocks of " +
                         size_to_text(stride())};
     }
-    // Records are zero, as their pages are.
+    // Pages read as zero, so all records are zero.
     records_ = reinterpret_cast<Record*>(pages_.start);
     blocks_start_ = pages_.start + record_bytes;
 }
@@ -60,7 +60,7 @@ HandleTable::Record* HandleTable::record_of(Handle handle) const noexcept {
     if (number_of(handle) != number()) return nullptr;
     const auto parts = static_cast<std::uint64_t>(handle % handle_versions);
     const std::uint64_t index = parts & ((std::uint64_t{1} << index_bits_) - 1);
-    if (index >= fresh_) return nullptr;
+    if (index >= ever_used_) return nullptr;
     Record& record = records_[index];
     return record.next == live && record.version == parts >> index_bits_ ? &record : nullptr;
 }
@@ -79,8 +79,8 @@ Handle HandleTable::acquire(std::size_t bytes) noexcept {
         ++hits_;
         if (record.bytes == 0) --cold_;
     } else {
-        if (fresh_ == blocks_) return 0;
-        index = fresh_++;
+        if (ever_used_ == blocks_) return 0;
+        index = ever_used_++;
         records_[index].version = first_version_;
     }
     Record& record = records_[index];
@@ -133,12 +133,12 @@ bool HandleTable::free(Handle handle) noexcept {
     return true;
 }
 
-bool HandleTable::gave(Handle handle) const noexcept {
+bool HandleTable::issued(Handle handle) const noexcept {
     if (number_of(handle) != number()) return false;
     const auto parts = static_cast<std::uint64_t>(handle % handle_versions);
     const std::uint64_t index = parts & ((std::uint64_t{1} << index_bits_) - 1);
     const std::uint64_t version = parts >> index_bits_;
-    return index < fresh_ && version >= first_version_ && version <= records_[index].version;
+    return index < ever_used_ && version >= first_version_ && version <= records_[index].version;
 }
 
 Handle HandleTable::beyond() const noexcept {
@@ -147,16 +147,16 @@ Handle HandleTable::beyond() const noexcept {
     return number() * handle_versions + static_cast<Handle>(parts);
 }
 
-/// Purges the pages that lie in unused blocks alone, those from `begin` up to `end`.
+/// Purges the pages that have no other blocks than those from `begin` to `end`, which are unused.
 std::size_t HandleTable::purge(std::uint32_t begin, std::uint32_t end) noexcept {
     const bool warm = std::any_of(records_ + begin, records_ + end,
                                   [](const Record& record) { return record.bytes != 0; });
     if (!warm) return 0;
     const std::size_t page = pages::page_size();
     const std::size_t from = round_up(begin * stride(), page);
-    // No block shares the last page with those that were never used.
+    // Fresh blocks on the last page do not need it.
     const std::size_t to =
-        end == fresh_ ? round_up(end * stride(), page) : round_down(end * stride(), page);
+        end == ever_used_ ? round_up(end * stride(), page) : round_down(end * stride(), page);
     if (from >= to || !source_.purge({blocks_start_ + from, to - from})) return 0;
     for (std::uint32_t index = begin; index < end; ++index) {
         if (std::exchange(records_[index].bytes, 0) != 0) ++cold_;
@@ -167,8 +167,8 @@ std::size_t HandleTable::purge(std::uint32_t begin, std::uint32_t end) noexcept 
 std::size_t HandleTable::trim() noexcept {
     std::size_t bytes = 0;
     std::uint32_t begin = 0;
-    for (std::uint32_t index = 0; index <= fresh_; ++index) {
-        if (index != fresh_ && records_[index].next != live) continue;
+    for (std::uint32_t index = 0; index <= ever_used_; ++index) {
+        if (index != ever_used_ && records_[index].next != live) continue;
         if (begin < index) bytes += purge(begin, index);
         begin = index + 1;
     }
@@ -183,28 +183,28 @@ std::size_t HandleTable::trim() noexcept {
     };
     std::size_t free = 0;
     for (std::uint32_t index = free_; index != none; index = records_[index].next) {
-        require(index < fresh_, "the free list leads to a block that was never used");
-        require(++free <= fresh_, "the free list goes in a circle");
+        require(index < ever_used_, "the free list leads to a block that was never used");
+        require(++free <= ever_used_, "the free list has a cycle");
     }
     std::size_t live_blocks = 0;
     std::size_t retired = 0;
     std::size_t cold = 0;
     std::size_t requested = 0;
-    for (std::uint32_t index = 0; index < fresh_; ++index) {
+    for (std::uint32_t index = 0; index < ever_used_; ++index) {
         const Record& record = records_[index];
         require(record.version >= first_version_ && record.version <= newest_version_,
                 "a version is out of bounds");
         if (record.next == live) {
             ++live_blocks;
             requested += record.bytes;
-            require(record.bytes <= block_size_, "a live block is longer than it can be");
+            require(record.bytes <= block_size_, "a live block has more bytes than its size");
         } else {
             if (record.next == gone) ++retired;
             if (record.bytes == 0) ++cold;
-            require(record.holds == 0, "a block is held that is not live");
+            require(record.holds == 0, "a block is held but not live");
         }
     }
-    require(free + live_blocks + retired == fresh_, "a block is neither live nor free");
+    require(free + live_blocks + retired == ever_used_, "a block is neither live nor free");
     require(live_blocks == live_ && retired == retired_ && cold == cold_, "the counts are wrong");
     require(requested == requested_, "the number of live bytes is wrong");
 }

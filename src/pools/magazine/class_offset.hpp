@@ -11,8 +11,8 @@
 
 namespace numpool::pools {
 
-/// How far a size class's magazine lies behind the first one: so it is found by a sum, without a
-/// multiplication. The class's number times the size of a magazine.
+/// The distance in bytes from the first magazine to a size class's magazine: the class's number
+/// times `sizeof(Magazine)`. So one addition finds the magazine.
 enum class ClassOffset : std::size_t {};
 
 constexpr ClassOffset offset_of_class(std::size_t number) noexcept {
@@ -30,25 +30,25 @@ MagazineOf<Block>& magazine_at(MagazineOf<Block>* first, ClassOffset offset) noe
                                                  static_cast<std::size_t>(offset));
 }
 
-/// What the page map says of the class's slabs: its offset is their kind, so that a tag, less its
-/// owner, tells the class by one comparison.
+/// The kind of the class's slabs in the page map is the class's offset. So a tag minus the pool's
+/// number gives the class.
 constexpr pages::Kind slab_kind(ClassOffset offset) noexcept {
     return pages::Kind{static_cast<pages::Tag>(offset)};
 }
-/// The class of slabs of this kind, if it is one of slabs.
+/// The class of slabs of this kind. At or above `ClassOffsets::end()` it is no slab's kind.
 constexpr ClassOffset offset_of_kind(pages::Kind kind) noexcept {
     return ClassOffset{static_cast<std::size_t>(kind)};
 }
 
-/// What opens the gate of the class's magazine, in a pool whose first magazine's opens for `first`.
-/// Where that is the pool's number in the page map, it is the tag of the class's slabs: what is
-/// released brings the key along.
+/// The key of the gate of the class's magazine; `first` is the key of the pool's first magazine. If
+/// `first` is the pool's number in the page map, the key is the tag of the class's slabs. Then a
+/// release reads the key from the page map.
 constexpr GateKey gate_key(GateKey first, ClassOffset offset) noexcept {
     return first + static_cast<std::size_t>(offset);
 }
 
-/// The offset of the class that serves a request, in constant time: one load from a table with an
-/// entry for each 16 bytes, without a branch, so that mixed sizes mispredict nothing.
+/// The offset of the class that serves a request: one load from a table with an entry for each 16
+/// bytes. There is no branch that mixed sizes could mispredict.
 class ClassOffsets {
   public:
     explicit ClassOffsets(const SizeClasses& classes) noexcept
@@ -60,11 +60,11 @@ class ClassOffsets {
         }
     }
 
-    /// For so many bytes, `SizeClasses::largest` at most.
+    /// The class for `bytes`, which are at most `SizeClasses::largest`.
     ClassOffset of(std::size_t bytes) const noexcept {
         return ClassOffset{offsets_[(bytes + 15) / 16]};
     }
-    /// The offset behind the last class's.
+    /// The offset behind that of the last class.
     ClassOffset end() const noexcept { return end_; }
 
   private:

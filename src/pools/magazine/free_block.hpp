@@ -5,8 +5,8 @@
 
 namespace numpool::pools {
 
-/// An unused block, on its way between a slab and a user. The lowest bit of a block's address is
-/// always 0, so it can say whether the block is fresh: untouched since its pages came, so zero.
+/// An unused block in a magazine or in a batch. The lowest bit of a block's address is always 0, so
+/// here it tells whether the block is fresh: untouched since its pages came, so it reads as zero.
 class FreeBlock {
   public:
     FreeBlock() noexcept = default;

@@ -14,18 +14,19 @@
 
 namespace numpool::pools {
 
-/// What one magazine is for: the size of its blocks, and how many of them at first and at most.
+/// The size of a magazine's blocks, its first capacity and its largest one.
 struct MagazineBounds {
     std::size_t block_size;
     std::size_t at_first;
     std::size_t widest;
 };
 
-/// A magazine for each of a pool's sizes, bounded in blocks and in bytes. The caller says where the
-/// magazines lie.
+/// A magazine for each of a pool's sizes, bounded in blocks and in bytes. The caller provides the
+/// memory of the magazines themselves.
 ///
-/// A full magazine is made wider, as long as all of them together stay within a number of bytes;
-/// only then is it flushed: a program that releases many blocks at once will acquire as many again.
+/// A full magazine first grows, as long as all magazines together stay within `most_bytes_wide`.
+/// Only after that it is flushed. The reason: a program that releases many blocks at once will
+/// probably acquire as many again.
 template <class Block>
 class MagazinesOf {
   public:
@@ -34,13 +35,14 @@ class MagazinesOf {
     static constexpr std::size_t most_bytes = std::size_t{256} << 10;
     static constexpr std::size_t most_bytes_wide = std::size_t{4} << 20;
 
-    /// `bounds` outlives this; `magazines` is room for one each. Throws std::bad_alloc.
+    /// `bounds` must outlive this; `magazines` has room for one magazine for each of them. Throws
+    /// std::bad_alloc.
     MagazinesOf(std::span<const MagazineBounds> bounds, MagazineOf<Block>* magazines)
         : bounds_{bounds}, magazines_{magazines} {
         std::size_t total = 0;
         for (const MagazineBounds& one : bounds) total += one.widest + 1;
-        // On cache lines of their own: another thread might use the rest of a shared one. A zero is
-        // "no block", and costs no memory before a magazine is used.
+        // On whole cache lines, so that no other thread shares one. Zero is "no block", and memory
+        // from calloc stays untouched until a magazine is used.
         total = round_up(total, line / sizeof(Block)) + line / sizeof(Block);
         places_.reset(std::calloc(total, sizeof(Block)));
         if (places_ == nullptr) throw std::bad_alloc{};
@@ -52,7 +54,7 @@ class MagazinesOf {
         }
     }
 
-    /// For blocks of any size: a magazine for each class.
+    /// The bounds for a magazine for each size class.
     static std::vector<MagazineBounds> bounds_for(const SizeClasses& classes) {
         const auto capacity = [](std::size_t bytes, std::size_t block_size) {
             return std::clamp<std::size_t>(bytes / block_size, 2, most_blocks);
@@ -71,29 +73,29 @@ class MagazinesOf {
     }
     std::size_t size() const noexcept { return bounds_.size(); }
 
-    /// Makes room in a full one: a batch of it may go to `give(blocks, count)`.
-    template <class Give>
-    void make_room(std::size_t number, Give give) noexcept {
+    /// Makes room in a full magazine. `release(blocks, count)` gets a batch if that is necessary.
+    template <class Release>
+    void make_room(std::size_t number, Release release) noexcept {
         MagazineOf<Block>& magazine = magazines_[number];
-        if (!magazine.close_up() && !widen(number)) magazine.flush(give);
+        if (!magazine.close_up() && !widen(number)) magazine.flush(release);
     }
 
-    /// Whether any is wider than they all begin.
+    /// Whether any magazine is wider than at first.
     bool wide() const noexcept { return spare_bytes_ != most_bytes_wide; }
 
-    /// Makes all as narrow as they began: blocks that then do not fit go to
-    /// `give(number, blocks, count)`.
-    template <class Give>
-    void make_narrow(Give give) noexcept {
-        for (std::size_t i = 0; i < size(); ++i) shrink(i, bounds_[i].at_first, give);
+    /// Makes all magazines as narrow as at first. `release(number, blocks, count)` gets the blocks
+    /// that do not fit any more.
+    template <class Release>
+    void make_narrow(Release release) noexcept {
+        for (std::size_t i = 0; i < size(); ++i) shrink(i, bounds_[i].at_first, release);
         spare_bytes_ = most_bytes_wide;
     }
 
-    /// Like `make_narrow`, and empties all.
-    template <class Give>
-    void empty(Give give) noexcept {
-        for (std::size_t i = 0; i < size(); ++i) shrink(i, 0, give);
-        make_narrow(give);
+    /// Like `make_narrow`, and empties all magazines.
+    template <class Release>
+    void empty(Release release) noexcept {
+        for (std::size_t i = 0; i < size(); ++i) shrink(i, 0, release);
+        make_narrow(release);
     }
 
   private:
@@ -103,13 +105,14 @@ class MagazinesOf {
         void operator()(void* memory) const noexcept { std::free(memory); }
     };
 
-    template <class Give>
-    void shrink(std::size_t number, std::size_t capacity, Give give) noexcept {
-        magazines_[number].narrow(
-            capacity, [&](const Block* blocks, std::size_t count) { give(number, blocks, count); });
+    template <class Release>
+    void shrink(std::size_t number, std::size_t capacity, Release release) noexcept {
+        magazines_[number].narrow(capacity, [&](const Block* blocks, std::size_t count) {
+            release(number, blocks, count);
+        });
     }
 
-    /// False where it is as wide as it may be.
+    /// False if the magazine is as wide as it may be.
     bool widen(std::size_t number) noexcept {
         const std::size_t before = magazines_[number].capacity();
         const std::size_t after = std::min(2 * before, bounds_[number].widest);

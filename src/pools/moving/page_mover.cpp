@@ -39,7 +39,7 @@ bool PageMover::may_move_free() noexcept {
     return has_room() && free_.warm() != 0;
 }
 
-/// Smooths the seams in a part of a free span where no pages are.
+/// Removes the seams in the units of a free span that have no pages.
 void PageMover::smooth(std::byte* start, std::size_t granules) noexcept {
     std::byte* const last = unit_to(start + (granules << pages::granule_shift));
     for (std::byte* unit = unit_from(start); unit < last; unit += huge_page) {

@@ -6,27 +6,28 @@
 
 namespace numpool::pools {
 
-/// Moves pages between a bank's addresses, and keeps what is known of them right.
+/// Moves pages between a bank's addresses and updates the page map.
 ///
-/// Every move leaves seams, places where a mapping of the kernel's may begin. A process may have
-/// 65530 mappings, so seams are counted, smoothed where nothing is, and limited.
+/// Every move leaves seams: places where a mapping of the kernel may begin. A process may have
+/// 65530 mappings. So seams are counted and limited, and removed where there are no pages.
 class PageMover {
   public:
     static constexpr std::size_t most_seams = 16384;
 
     PageMover(pages::PageSource& source, FreeSpans& free) noexcept : source_{source}, free_{free} {}
 
-    /// Moves granules that lie in one mapping to cold ones.
+    /// Moves granules that lie in one mapping to cold granules.
     pages::Moved move(std::byte* from, std::byte* to, std::size_t granules) noexcept;
 
-    /// Notes that units were refused. They may be two mappings, for reasons of the user's: they are
-    /// not tried again, and a kernel that refuses too often is not asked any more.
+    /// Notes that the kernel refused to move a unit. It may be two mappings, because the user
+    /// changed a part of it. It gets a seam and is not tried again; after too many refusals no page
+    /// moves.
     void note_refused(std::byte* unit) noexcept;
 
     bool moves() const noexcept { return moves_; }
-    /// Whether pages move and there is room for more seams.
+    /// Whether pages still move, and there may be more seams.
     bool has_room() const noexcept;
-    /// The same for pages of free spans: smooths seams before they are too many.
+    /// The same for pages of free spans. If there are many seams, it first removes some.
     bool may_move_free() noexcept;
 
     std::size_t moved_bytes() const noexcept { return moved_ << pages::granule_shift; }
@@ -36,6 +37,7 @@ class PageMover {
 
     void smooth(std::byte* start, std::size_t granules) noexcept;
 
+    /// The bank's page source.
     pages::PageSource& source_;
     FreeSpans& free_;
     bool moves_ = true;

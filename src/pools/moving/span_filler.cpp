@@ -15,9 +15,9 @@ using pages::page_map;
 
 namespace {
 
-/// Free spans looked through for pages to move.
+/// `find_units` searches at most this many free spans.
 constexpr std::size_t spans_looked_at = 256;
-/// A unit with fewer warm granules is not worth a move.
+/// Units with fewer warm granules do not move.
 constexpr std::size_t half_unit = unit_granules / 2;
 
 std::byte* at(std::byte* start, std::size_t granules) noexcept {
@@ -30,8 +30,8 @@ std::size_t granules_between(const std::byte* start, const std::byte* end) noexc
 
 }  // namespace
 
-/// The free span idle for longest that has whole units with pages, as many as are wanted and lie in
-/// one mapping.
+/// Finds up to `units` adjacent units in one mapping, each with at least `least_warm` warm
+/// granules, in the free span whose last use is oldest. False if there is none.
 bool SpanFiller::find_units(std::size_t units, std::size_t least_warm,
                             SpanPiece& source) const noexcept {
     std::size_t seen = 0;
@@ -54,7 +54,7 @@ bool SpanFiller::find_units(std::size_t units, std::size_t least_warm,
     return false;
 }
 
-/// Moves units of free spans to `units` cold ones. False where addresses were lost.
+/// Moves units of free spans to `units` cold ones. False if a move lost addresses.
 bool SpanFiller::move_units(std::byte* to, std::size_t units) noexcept {
     for (const std::size_t least_warm : {unit_granules, half_unit}) {
         SpanPiece source;
@@ -78,11 +78,11 @@ bool SpanFiller::move_units(std::byte* to, std::size_t units) noexcept {
     return true;
 }
 
-/// Moves pieces to `granules` cold ones, whole pieces only, the largest first.
+/// Moves whole pieces to `granules` cold ones, the largest first. False if a move lost addresses.
 bool SpanFiller::move_pieces(std::byte* to, std::size_t granules) noexcept {
     SpanPiece source;
     while (granules != 0 && mover_.may_move_free() &&
-           pieces_.take(std::min(granules, unit_granules), 1, source)) {
+           pieces_.pop(std::min(granules, unit_granules), 1, source)) {
         const Moved moved = mover_.move(source.start, to, source.granules);
         if (moved != Moved::done) return moved == Moved::refused;
         free_.cool(source.span, source.start, source.granules);
@@ -92,18 +92,18 @@ bool SpanFiller::move_pieces(std::byte* to, std::size_t granules) noexcept {
     return true;
 }
 
-/// Moves parts of pieces, or of a unit, to where whole ones did not fit. Each cut is a mapping
-/// more.
+/// Moves parts of pieces, or of a unit, to where no whole piece fits. Each split adds a mapping.
+/// False if a move lost addresses.
 bool SpanFiller::move_parts(std::byte* to, std::size_t granules) noexcept {
     SpanPiece source;
     while (granules != 0 && mover_.may_move_free()) {
         const std::size_t wanted = std::min(granules, unit_granules);
-        if (!pieces_.take(wanted, unit_granules, source) && !find_units(1, unit_granules, source) &&
-            !pieces_.take(wanted, 1, source)) {
+        if (!pieces_.pop(wanted, unit_granules, source) && !find_units(1, unit_granules, source) &&
+            !pieces_.pop(wanted, 1, source)) {
             return true;
         }
         const std::size_t rest = source.granules - std::min(source.granules, wanted);
-        if (rest != 0) pieces_.note({source.span, source.start, rest});
+        if (rest != 0) pieces_.add({source.span, source.start, rest});
         source.start = at(source.start, rest);
         source.granules -= rest;
         const Moved moved = mover_.move(source.start, to, source.granules);
@@ -115,8 +115,8 @@ bool SpanFiller::move_parts(std::byte* to, std::size_t granules) noexcept {
     return true;
 }
 
-/// Where a span ends in cold granules, a whole unit or piece may move there, and beyond the end if
-/// what is behind is free and cold. False where addresses were lost.
+/// If a span ends in cold granules, moves a whole unit or piece there. It may reach beyond the
+/// span's end if the granules there are free and cold. False if a move lost addresses.
 bool SpanFiller::fill_tail(Span& span, std::byte* from) noexcept {
     std::byte* tail = span.end();
     while (tail > from && *page_map.warm(tail - 1) == 0) tail -= pages::granule;
@@ -131,7 +131,7 @@ bool SpanFiller::fill_tail(Span& span, std::byte* from) noexcept {
     }
     SpanPiece source;
     const bool unit = unit_to(tail) == tail && granules + room == unit_granules;
-    if (!pieces_.take(granules, granules + room, source) &&
+    if (!pieces_.pop(granules, granules + room, source) &&
         !(unit && find_units(1, unit_granules, source))) {
         return true;
     }
@@ -148,8 +148,8 @@ bool SpanFiller::fill(Span& span, std::byte* from) noexcept {
         std::byte* const last = unit_to(end);
         return first >= last || move_units(first, granules_between(first, last) / unit_granules);
     };
-    // Where huge pages come by one fault each, whole units are not pieced together: that costs no
-    // less time, and mappings that never go.
+    // With huge pages one fault brings a whole unit. To put units together from pieces would be no
+    // faster, and would add mappings for ever.
     const auto around_units = [this](std::byte* start, std::byte* end, auto move_to) {
         std::byte* const first = huge_pages_ ? std::min(unit_from(start), end) : end;
         std::byte* const last = std::max(unit_to(end), first);
@@ -162,8 +162,8 @@ bool SpanFiller::fill(Span& span, std::byte* from) noexcept {
     const auto with_parts = [&](std::byte* start, std::byte* end) {
         return around_units(start, end, &SpanFiller::move_parts);
     };
-    // Units first, because they are cheap; then what is of no other use; and last what makes more
-    // mappings.
+    // Units first, because they move fastest; then pieces, which are of no other use; last parts,
+    // because they add mappings.
     if (!mover_.may_move_free()) return true;
     if (!fill_cold(span, from, with_units)) return false;
     if (warm_granules(span.start, span.granules) == span.granules) return true;
@@ -172,7 +172,8 @@ bool SpanFiller::fill(Span& span, std::byte* from) noexcept {
            fill_cold(span, from, with_parts);
 }
 
-/// Calls `fill_run(start, end)` for each run of cold granules. False as soon as that is.
+/// Calls `fill_run(start, end)` for each run of cold granules. Stops and returns false if that
+/// does.
 template <class FillRun>
 bool SpanFiller::fill_cold(Span& span, std::byte* from, FillRun fill_run) noexcept {
     for (std::byte* start = from; start < span.end();) {

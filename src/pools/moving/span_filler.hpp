@@ -7,14 +7,14 @@
 
 namespace numpool::pools {
 
-/// Moves pages of free spans to where a span needs some, in units where it can: a page table moves
-/// as fast as one page.
+/// Moves pages of free spans to the cold granules of a new span. It moves whole units if it can:
+/// the kernel moves a unit as fast as one page.
 class SpanFiller {
   public:
     SpanFiller(PageMover& mover, FreeSpans& free, bool huge_pages) noexcept
         : mover_{mover}, free_{free}, huge_pages_{huge_pages} {}
 
-    /// As SpanMoving's.
+    /// As `SpanMoving::fill`.
     bool fill(Span& span, std::byte* from) noexcept;
 
   private:
@@ -29,7 +29,7 @@ class SpanFiller {
     PageMover& mover_;
     FreeSpans& free_;
     bool huge_pages_;
-    /// Gathered while one span is filled.
+    /// The pieces of units, gathered for one call of `fill`.
     SpanPieces pieces_;
 };
 

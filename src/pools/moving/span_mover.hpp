@@ -4,7 +4,8 @@
 
 namespace numpool::pools {
 
-/// A bank's pages move by remapping them, for SpanBankOptions. Null in a build without it.
+/// A value for `SpanBankOptions::moving`: makes a SpanMover, which moves pages by remapping. Null
+/// in a build without page moving.
 #ifdef NUMPOOL_WITHOUT_MOVING
 inline constexpr bool has_moving = false;
 inline constexpr MakeSpanMoving move_pages = nullptr;

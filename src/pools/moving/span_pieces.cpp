@@ -8,7 +8,7 @@
 namespace numpool::pools {
 namespace {
 
-/// No more are looked through for one span.
+/// `gather` looks at no more granules.
 constexpr std::size_t granules_looked_at = std::size_t{1} << 16;
 
 std::byte* at(std::byte* start, std::size_t granules) noexcept {
@@ -39,22 +39,22 @@ void SpanPieces::gather_from(Span* span, std::byte* start, std::size_t granules)
         std::byte* const here = at(start, i);
         const bool warm = i < granules && *pages::page_map.warm(here) != 0;
         if (run != 0 && (!warm || seams::at(here))) {
-            note({span, at(start, i - run), run});
+            add({span, at(start, i - run), run});
             run = 0;
         }
         if (warm) ++run;
     }
 }
 
-void SpanPieces::note(const SpanPiece& piece) noexcept {
+void SpanPieces::add(const SpanPiece& piece) noexcept {
     try {
         by_size_[piece.granules].push_back(piece);
     } catch (const std::bad_alloc&) {
-        // One piece less.
+        // This piece does not move.
     }
 }
 
-bool SpanPieces::take(std::size_t from, std::size_t to, SpanPiece& piece) noexcept {
+bool SpanPieces::pop(std::size_t from, std::size_t to, SpanPiece& piece) noexcept {
     for (std::size_t size = from;; size < to ? ++size : --size) {
         if (!by_size_[size].empty()) {
             piece = by_size_[size].back();

@@ -8,26 +8,26 @@
 
 namespace numpool::pools {
 
-/// Granules of a free span that have pages and lie in one mapping: they can move.
+/// A run of warm granules of a free span in one mapping. It can move at once.
 struct SpanPiece {
     Span* span = nullptr;
     std::byte* start = nullptr;
     std::size_t granules = 0;
 };
 
-/// The warm granules of free spans that make up no whole unit, by the size of their runs. Right for
-/// as long as nothing moves that was not taken from here.
+/// The runs of warm granules of free spans that are no whole unit, by size. They are valid while
+/// only pieces that were popped from here move.
 class SpanPieces {
   public:
-    /// Forgets all pieces and looks for those there are now.
+    /// Replaces all pieces by those that there are now.
     void gather(const FreeSpans& free) noexcept;
 
-    /// Notes one more, of a unit's size at the most.
-    void note(const SpanPiece& piece) noexcept;
+    /// Adds a piece of at most a unit.
+    void add(const SpanPiece& piece) noexcept;
 
-    /// Takes the largest piece of `from` granules or fewer, or the smallest of `from` or more,
-    /// whichever way `to` lies: it is the last size looked for. False where there is none.
-    bool take(std::size_t from, std::size_t to, SpanPiece& piece) noexcept;
+    /// Pops a piece whose size is between `from` and `to`, the nearest to `from`. `to` may be the
+    /// smaller one. False if there is none.
+    bool pop(std::size_t from, std::size_t to, SpanPiece& piece) noexcept;
 
   private:
     void gather_from(Span* span, std::byte* start, std::size_t granules) noexcept;

@@ -7,8 +7,8 @@
 
 namespace numpool::pools {
 
-/// Memory for records of slabs, on pages of its own, far from what users write to. Records are
-/// never released one by one: a caller that is done with one keeps it for the next of its size.
+/// Memory for the records of slabs, on separate pages away from the users' blocks. Single records
+/// are never freed: the caller keeps an unused one for the next slab with records of this size.
 class RecordArena {
   public:
     explicit RecordArena(pages::PageSource& source = pages::os_pages()) noexcept
@@ -17,10 +17,10 @@ class RecordArena {
     RecordArena& operator=(const RecordArena&) = delete;
     ~RecordArena() { clear(); }
 
-    /// `bytes` at a multiple of 8, or null where that is refused.
+    /// `bytes` at a multiple of 8, or null if the source refuses.
     void* allocate(std::size_t bytes) noexcept;
 
-    /// Gives everything back: no record may be in use.
+    /// Unmaps all memory. No record may be in use.
     void clear() noexcept;
 
     std::size_t mapped() const noexcept { return chunks_.size() * chunk_bytes; }

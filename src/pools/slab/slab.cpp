@@ -29,37 +29,37 @@ Slab::Slab(const SlabLayout& layout, Span& span) noexcept
     if (count % 64 != 0) touched_bits[count / 64] = (std::uint64_t{1} << count % 64) - 1;
 }
 
-/// `choose(unused, touched)` says which of a word's blocks may be taken.
+/// `choose(unused, touched)` says which of a word's blocks may be acquired.
 template <class Choose>
-std::size_t Slab::take_where(Choose choose, const SlabLayout& layout, FreeBlock* blocks,
-                             std::size_t most) noexcept {
+std::size_t Slab::acquire_where(Choose choose, const SlabLayout& layout, FreeBlock* blocks,
+                                std::size_t most) noexcept {
     std::uint64_t* const unused_bits = unused_words();
     const std::uint64_t* const touched_bits = unused_bits + layout.words();
-    std::size_t taken = 0;
-    for (std::size_t word = first_word_; taken < most && word < layout.words(); ++word) {
+    std::size_t acquired = 0;
+    for (std::size_t word = first_word_; acquired < most && word < layout.words(); ++word) {
         std::uint64_t bits = choose(unused_bits[word], touched_bits[word]);
         std::byte* const base = block_at(layout, word * 64);
-        for (; bits != 0 && taken < most; bits &= bits - 1) {
+        for (; bits != 0 && acquired < most; bits &= bits - 1) {
             const auto bit = static_cast<std::size_t>(std::countr_zero(bits));
             const bool fresh = (touched_bits[word] >> bit & 1) == 0;
-            blocks[taken++] = {base + bit * layout.stride.bytes(), fresh};
+            blocks[acquired++] = {base + bit * layout.stride.bytes(), fresh};
             unused_bits[word] &= ~(std::uint64_t{1} << bit);
         }
         if (unused_bits[first_word_] == 0) first_word_ = static_cast<std::uint32_t>(word);
     }
-    unused_count_ -= static_cast<std::uint32_t>(taken);
-    return taken;
+    unused_count_ -= static_cast<std::uint32_t>(acquired);
+    return acquired;
 }
 
-std::size_t Slab::take(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept {
+std::size_t Slab::acquire(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept {
     const auto any = [](std::uint64_t unused, std::uint64_t) { return unused; };
-    return take_where(any, layout, blocks, std::min<std::size_t>(most, unused_count_));
+    return acquire_where(any, layout, blocks, std::min<std::size_t>(most, unused_count_));
 }
 
-std::size_t Slab::take_touched(const SlabLayout& layout, FreeBlock* blocks,
-                               std::size_t most) noexcept {
+std::size_t Slab::acquire_touched(const SlabLayout& layout, FreeBlock* blocks,
+                                  std::size_t most) noexcept {
     const auto both = [](std::uint64_t unused, std::uint64_t touched) { return unused & touched; };
-    return take_where(both, layout, blocks, most);
+    return acquire_where(both, layout, blocks, most);
 }
 
 Slab::Run Slab::unused_run(const SlabLayout& layout, std::size_t from) const noexcept {
@@ -137,10 +137,11 @@ std::size_t Slab::count_touched(const SlabLayout& layout) const noexcept {
     std::size_t count = 0;
     for (std::size_t word = 0; word < layout.words(); ++word) {
         count += std::popcount(unused_bits[word]);
-        if (word < first_word_ && unused_bits[word] != 0) broken("forgot unused blocks");
+        if (word < first_word_ && unused_bits[word] != 0)
+            broken("has unused blocks before its first word of them");
     }
     if (count != unused_count_) {
-        broken("counts " + std::to_string(unused_count_) + " unused blocks and has " +
+        broken("counts " + std::to_string(unused_count_) + " unused blocks but has " +
                std::to_string(count));
     }
     if (layout.blocks % 64 != 0 && unused_bits[layout.words() - 1] >> layout.blocks % 64 != 0) {

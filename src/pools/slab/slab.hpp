@@ -12,32 +12,32 @@ namespace numpool::pools {
 
 /// The record of one slab: which of its equal blocks are unused, and which of those were touched.
 ///
-/// It lies away from the blocks, which hold no link and no header: a stray write into a free block
-/// harms nothing, untouched blocks stay untouched, and a block released twice is noticed. Two bits
-/// per block are 0.4 % of 64-byte blocks. The record ends in two bitmaps of `SlabLayout::words()`
-/// words each, so it is made in `record_bytes` bytes of memory.
+/// The record lies away from the blocks, which have no link and no header. So a stray write into a
+/// free block does no harm, untouched blocks stay untouched, and a double release is noticed. Two
+/// bits for each block are 0.4 % of a 64-byte block. Two bitmaps of `SlabLayout::words()` words
+/// each follow the record, so it needs `record_bytes` bytes.
 class Slab {
   public:
     static std::size_t record_bytes(const SlabLayout& layout) noexcept {
         return sizeof(Slab) + 2 * layout.words() * sizeof(std::uint64_t);
     }
 
-    /// A record that is no slab's yet.
+    /// A record without a slab.
     Slab() noexcept = default;
 
-    /// A slab whose blocks are all unused; those in the span's zeroes are fresh.
+    /// A slab whose blocks are all unused. Those in the span's last `zero_bytes` are fresh.
     Slab(const SlabLayout& layout, Span& span) noexcept;
 
-    /// Takes up to `most` unused blocks, the lowest addresses first; says how many it took.
-    std::size_t take(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept;
+    /// Writes up to `most` unused blocks to `blocks`, the lowest addresses first. Returns how many.
+    std::size_t acquire(const SlabLayout& layout, FreeBlock* blocks, std::size_t most) noexcept;
 
-    /// Like `take`, but touched blocks only.
-    std::size_t take_touched(const SlabLayout& layout, FreeBlock* blocks,
-                             std::size_t most) noexcept;
+    /// Like `acquire`, but touched blocks only.
+    std::size_t acquire_touched(const SlabLayout& layout, FreeBlock* blocks,
+                                std::size_t most) noexcept;
 
-    /// Takes a block back. False, and nothing has changed, where no block starts at the address
-    /// or the block is unused already.
-    bool give(const SlabLayout& layout, FreeBlock block) noexcept {
+    /// Makes a block unused again. False, and nothing has changed, if no block starts at the
+    /// address or the block is unused already.
+    bool release(const SlabLayout& layout, FreeBlock block) noexcept {
         const std::size_t index =
             layout.stride.exact_quotient(static_cast<std::size_t>(block.start() - first_));
         if (index >= layout.blocks || is_unused(index)) [[unlikely]]
@@ -52,31 +52,30 @@ class Slab {
         return true;
     }
 
-    /// The first run of unused blocks from block `from` on; empty where there is none.
+    /// The first run of unused blocks from block `from` on; empty if there is none.
     struct Run {
         std::size_t first;
         std::size_t end;
     };
     Run unused_run(const SlabLayout& layout, std::size_t from) const noexcept;
 
-    /// Whether a block starts there that is not unused.
+    /// Whether a block starts at the address and is acquired.
     bool is_out(const SlabLayout& layout, const std::byte* block) const noexcept;
 
-    /// Whole pages inside a run of unused blocks, among them the slab's ends where the run reaches
-    /// them; empty where no block in them was touched.
+    /// The whole pages inside a run of unused blocks. They include the rest of the slab before its
+    /// first block, or behind its last one, if the run reaches it. Empty if no block was touched.
     pages::Extent purgeable(const SlabLayout& layout, Run run) const noexcept;
 
-    /// Notes that these pages were purged: says how many touched blocks became fresh.
+    /// Notes that these pages were purged. Returns how many touched blocks became fresh.
     std::size_t note_purged(const SlabLayout& layout, Run run, pages::Extent pages) noexcept;
 
-    /// Bytes from the start of the memory beyond which nothing was ever touched, for a slab
-    /// whose blocks are all unused.
+    /// How many bytes from its start were touched at most, for a slab whose blocks are all unused.
     std::size_t touched_bytes(const SlabLayout& layout) const noexcept;
 
-    /// Unused blocks that were touched, counted anew.
+    /// Counts the unused blocks that were touched.
     std::size_t count_touched(const SlabLayout& layout) const noexcept;
 
-    /// Throws Corrupted where the counts and the bitmaps contradict each other.
+    /// Throws Corrupted if the counts and the bitmaps contradict each other.
     void check(const SlabLayout& layout) const;
 
     Span& span() const noexcept { return *span_; }
@@ -88,14 +87,14 @@ class Slab {
         return first_ + index * layout.stride.bytes();
     }
 
-    /// For the lists of the slab cache.
+    /// Links of a SlabList.
     Slab* next = nullptr;
     Slab* previous = nullptr;
 
   private:
     template <class Choose>
-    std::size_t take_where(Choose choose, const SlabLayout& layout, FreeBlock* blocks,
-                           std::size_t most) noexcept;
+    std::size_t acquire_where(Choose choose, const SlabLayout& layout, FreeBlock* blocks,
+                              std::size_t most) noexcept;
 
     std::uint64_t* unused_words() noexcept { return reinterpret_cast<std::uint64_t*>(this + 1); }
     const std::uint64_t* unused_words() const noexcept {
@@ -110,7 +109,7 @@ class Slab {
     std::uint32_t first_word_ = 0;
     std::byte* first_ = nullptr;
     Span* span_ = nullptr;
-    /// What the memory's last user had touched of it, from its start: part of it may lie in no
+    /// How many bytes from its start were touched before this slab was made; some may lie in no
     /// block.
     std::size_t touched_before_;
 };

@@ -7,50 +7,51 @@
 
 namespace numpool::pools {
 
-std::size_t SlabCache::take(FreeBlock* blocks, std::size_t most) noexcept {
-    if (passing_count_ == 0) return take_from_slabs(blocks, most);
-    const std::size_t taken = std::min(most, passing_count_);
-    passing_count_ -= taken;
-    std::copy_n(passing_.get() + passing_count_, taken, blocks);
-    return taken;
+std::size_t SlabCache::acquire_batch(FreeBlock* blocks, std::size_t most) noexcept {
+    if (transfer_count_ == 0) return acquire_from_slabs(blocks, most);
+    const std::size_t acquired = std::min(most, transfer_count_);
+    transfer_count_ -= acquired;
+    std::copy_n(transfer_.get() + transfer_count_, acquired, blocks);
+    return acquired;
 }
 
-void SlabCache::give(const FreeBlock* blocks, std::size_t count) noexcept {
-    if (count > capacity_ / 2) return give_to_slabs(blocks, count);
-    if (count > capacity_ - passing_count_) settle((passing_count_ + 1) / 2);
-    std::copy_n(blocks, count, passing_.get() + passing_count_);
-    passing_count_ += count;
+void SlabCache::release_batch(const FreeBlock* blocks, std::size_t count) noexcept {
+    if (count > capacity_ / 2) return release_to_slabs(blocks, count);
+    if (count > capacity_ - transfer_count_) flush_transfer((transfer_count_ + 1) / 2);
+    std::copy_n(blocks, count, transfer_.get() + transfer_count_);
+    transfer_count_ += count;
 }
 
-void SlabCache::settle(std::size_t oldest) noexcept {
-    give_to_slabs(passing_.get(), oldest);
-    std::copy(passing_.get() + oldest, passing_.get() + passing_count_, passing_.get());
-    passing_count_ -= oldest;
+void SlabCache::flush_transfer(std::size_t oldest) noexcept {
+    release_to_slabs(transfer_.get(), oldest);
+    std::copy(transfer_.get() + oldest, transfer_.get() + transfer_count_, transfer_.get());
+    transfer_count_ -= oldest;
 }
 
-std::size_t SlabCache::take_from_slabs(FreeBlock* blocks, std::size_t most) noexcept {
-    std::size_t taken = 0;
-    while (taken < most) {
+std::size_t SlabCache::acquire_from_slabs(FreeBlock* blocks, std::size_t most) noexcept {
+    std::size_t acquired = 0;
+    while (acquired < most) {
         Slab* slab = slab_with_blocks();
-        if (slab == nullptr && taken == 0) slab = slab_for_one();
+        if (slab == nullptr && acquired == 0) slab = slab_for_one();
         if (slab == nullptr) break;
         const ListNumber from = list_for(*slab);
-        const std::size_t more = take_from(*slab, blocks + taken, most - taken, taken == 0);
+        const std::size_t more =
+            acquire_from(*slab, blocks + acquired, most - acquired, acquired == 0);
         if (more == 0) break;
-        taken += more;
+        acquired += more;
         move(*slab, from, list_for(*slab));
         idle_slabs_ = std::min(idle_slabs_, lists_[empty].size());
     }
-    blocks_out_ += taken;
-    for (std::size_t i = 0; i < taken; ++i) touched_blocks_ -= blocks[i].fresh() ? 0 : 1;
-    return taken;
+    blocks_out_ += acquired;
+    for (std::size_t i = 0; i < acquired; ++i) touched_blocks_ -= blocks[i].fresh() ? 0 : 1;
+    return acquired;
 }
 
-std::size_t SlabCache::take_from(Slab& slab, FreeBlock* blocks, std::size_t most,
-                                 bool first) noexcept {
-    if (!layout_.has_pages) return slab.take(layout_, blocks, most);
-    const std::size_t touched = slab.take_touched(layout_, blocks, most);
-    return touched == 0 && first ? slab.take(layout_, blocks, 1) : touched;
+std::size_t SlabCache::acquire_from(Slab& slab, FreeBlock* blocks, std::size_t most,
+                                    bool first) noexcept {
+    if (!layout_.has_pages) return slab.acquire(layout_, blocks, most);
+    const std::size_t touched = slab.acquire_touched(layout_, blocks, most);
+    return touched == 0 && first ? slab.acquire(layout_, blocks, 1) : touched;
 }
 
 Slab* SlabCache::new_slab() noexcept {
@@ -62,7 +63,8 @@ Slab* SlabCache::new_slab() noexcept {
     return slab;
 }
 
-/// A new slab; or one that has fresh blocks, where those of a new one would be fresh, too.
+/// A slab for a block if no slab has touched ones: a new slab, if the bank has touched pages for
+/// it; otherwise the first slab that has fresh blocks.
 Slab* SlabCache::slab_for_one() noexcept {
     Slab* const partial = lists_[fresh].first();
     if (partial != nullptr && !store_.has_touched_for(layout_)) return partial;
@@ -77,30 +79,30 @@ Slab* SlabCache::slab_with_blocks() noexcept {
     return nullptr;
 }
 
-void SlabCache::give_to_slabs(const FreeBlock* blocks, std::size_t count) noexcept {
+void SlabCache::release_to_slabs(const FreeBlock* blocks, std::size_t count) noexcept {
     std::size_t i = 0;
     while (i < count) {
-        // Blocks that come back together often lie in one slab.
+        // Blocks that are released together often lie in one slab.
         auto& slab = *static_cast<Slab*>(pages::page_map.note(blocks[i].start()));
         const ListNumber from = list_for(slab);
         do {
-            give(slab, blocks[i]);
+            release_to(slab, blocks[i]);
         } while (++i < count && slab.holds(blocks[i].start()));
         move(slab, from, list_for(slab));
     }
-    while (lists_[empty].size() > std::max<std::size_t>(1, slabs_ / 8)) end_slab(one_to_end());
+    while (lists_[empty].size() > std::max<std::size_t>(1, slabs_ / 8)) end_slab(slab_to_end());
 }
 
-/// An empty slab, if possible one without fresh blocks: the bank joins free memory, and then no
-/// longer knows which of it was touched.
-Slab& SlabCache::one_to_end() noexcept {
+/// The empty slab to give back: if possible one without fresh blocks, because the bank's free spans
+/// do not record which bytes were touched.
+Slab& SlabCache::slab_to_end() noexcept {
     Slab& first = *lists_[empty].first();
     const bool whole = first.count_touched(layout_) == layout_.blocks;
     return whole || first.next == nullptr ? first : *first.next;
 }
 
-void SlabCache::give(Slab& slab, FreeBlock block) noexcept {
-    if (!slab.give(layout_, block)) [[unlikely]] {
+void SlabCache::release_to(Slab& slab, FreeBlock block) noexcept {
+    if (!slab.release(layout_, block)) [[unlikely]] {
         ++refused_;
         return;
     }
@@ -122,14 +124,14 @@ void SlabCache::end_slab(Slab& slab) noexcept {
 }
 
 std::size_t SlabCache::give_back_empty() noexcept {
-    settle();
+    flush_transfer();
     const std::size_t bytes = lists_[empty].size() * layout_.bytes;
     while (!lists_[empty].empty()) end_slab(*lists_[empty].first());
     return bytes;
 }
 
 std::size_t SlabCache::decay() noexcept {
-    settle();
+    flush_transfer();
     std::size_t bytes = 0;
     for (; idle_slabs_ > 0 && !lists_[empty].empty(); --idle_slabs_) {
         bytes += layout_.bytes;
@@ -140,7 +142,7 @@ std::size_t SlabCache::decay() noexcept {
 }
 
 std::size_t SlabCache::purge_partial() noexcept {
-    settle();
+    flush_transfer();
     std::size_t purged = 0;
     for (const ListNumber number : {dense, sparse}) {
         for (Slab *slab = lists_[number].first(), *next; slab != nullptr; slab = next) {
@@ -157,8 +159,8 @@ SlabFigures SlabCache::figures() const noexcept {
     SlabFigures figures;
     figures.slabs = slabs_;
     figures.empty_slabs = lists_[empty].size();
-    figures.blocks_out = blocks_out_ - std::min(blocks_out_, passing_count_);
-    figures.touched_blocks = touched_blocks_ + passing_count_;
+    figures.blocks_out = blocks_out_ - std::min(blocks_out_, transfer_count_);
+    figures.touched_blocks = touched_blocks_ + transfer_count_;
     figures.refused = refused_;
     figures.mapped = slabs_ * layout_.bytes;
     return figures;
@@ -192,7 +194,7 @@ SlabFigures SlabCache::figures() const noexcept {
         for (const std::byte* address : {static_cast<const std::byte*>(slab->span().start), last}) {
             if (pages::page_map.note(address) != slab ||
                 pages::kind_of(pages::page_map.tag(address)) != kind_) {
-                throw Corrupted{name + "is not what the page map says"};
+                throw Corrupted{name + "has another tag or note in the page map"};
             }
         }
         ++counted.slabs;

@@ -11,69 +11,73 @@
 
 namespace numpool::pools {
 
-/// What one class's slabs amount to, returned batches included.
+/// The figures of one class's slabs and their transfer cache.
 struct SlabFigures {
     std::size_t slabs = 0;
     std::size_t empty_slabs = 0;
-    /// Blocks that were taken and not given back.
+    /// Blocks that are live or in magazines.
     std::size_t blocks_out = 0;
     /// Unused blocks whose pages were touched.
     std::size_t touched_blocks = 0;
-    /// Releases that were refused: blocks that were not out.
+    /// Refused releases, of blocks that were not out.
     std::size_t refused = 0;
-    /// Bytes of address space.
+    /// Bytes of addresses.
     std::size_t mapped = 0;
 };
 
-/// The slabs of one class: full ones, partial ones and empty ones. Blocks come and go in batches.
+/// The slabs of one class, full, partial and empty. Blocks are acquired and released in batches.
 ///
-/// A few batches that came back are kept aside ("in passing") and are the next to be taken. Where
-/// one thread acquires what another releases, no slab is looked at, and the pool's lock is held
-/// only as long as it takes to copy half a kilobyte.
+/// A transfer cache keeps a few released batches, and the next batches come from it. So if one
+/// thread acquires what another one releases, no slab is accessed, and the pool's lock is held only
+/// for a copy of half a kilobyte.
 ///
-/// Blocks are taken first from partial slabs that are more than half in use, so that the others
-/// can become empty. One empty slab, or an eighth of all, is kept for the next burst. The others go
-/// back to the bank at once, which keeps their pages for all classes and for spans.
+/// After that, blocks come from partial slabs that are more than half in use, so that the others
+/// can become empty. One empty slab, or an eighth of all slabs, is kept for the next burst. The
+/// other empty slabs go back to the span bank at once, which keeps their pages for all classes and
+/// sizes.
 class SlabCache {
   public:
-    static constexpr std::size_t most_in_passing = 256;
-    static constexpr std::size_t most_bytes_in_passing = std::size_t{256} << 10;
+    static constexpr std::size_t most_in_transfer = 256;
+    static constexpr std::size_t most_bytes_in_transfer = std::size_t{256} << 10;
 
     /// Throws std::bad_alloc.
     SlabCache(std::size_t block_size, pages::Kind kind, SlabStore& store)
         : layout_{block_size},
           kind_{kind},
           store_{store},
-          capacity_{std::min(most_in_passing, most_bytes_in_passing / block_size)},
-          passing_{new FreeBlock[capacity_]} {}
+          capacity_{std::min(most_in_transfer, most_bytes_in_transfer / block_size)},
+          transfer_{new FreeBlock[capacity_]} {}
 
     const SlabLayout& layout() const noexcept { return layout_; }
 
-    /// Up to `most` blocks, at least one, or none where the store refuses a slab. A new slab is
-    /// made for the first block only. A fresh block with pages of its own comes alone, and only
-    /// where no touched one is left: so blocks that wait at hand have their pages.
-    std::size_t take(FreeBlock* blocks, std::size_t most) noexcept;
+    /// Writes up to `most` blocks to `blocks` and returns how many: at least one, or none if the
+    /// store refuses a slab. It makes a new slab only for the first block. If blocks are at least a
+    /// page large, a fresh one comes alone, and only if no touched one is left. So no block with
+    /// page faults ahead lies unused in a magazine.
+    std::size_t acquire_batch(FreeBlock* blocks, std::size_t most) noexcept;
 
-    /// Takes back blocks that lie in slabs of this class. An address that is no block, or a block
-    /// that is not out, is counted and otherwise ignored.
-    void give(const FreeBlock* blocks, std::size_t count) noexcept;
+    /// Takes back blocks whose addresses lie in slabs of this class. If an address is no block, or
+    /// its block is not out, it is counted as refused and otherwise ignored.
+    void release_batch(const FreeBlock* blocks, std::size_t count) noexcept;
 
-    /// Brings all blocks in passing to their slabs. The next three functions begin with it.
-    void settle() noexcept { settle(passing_count_); }
-    std::span<const FreeBlock> in_passing() const noexcept {
-        return {passing_.get(), passing_count_};
+    /// Returns all blocks of the transfer cache to their slabs.
+    void flush_transfer() noexcept { flush_transfer(transfer_count_); }
+    /// The blocks in the transfer cache.
+    std::span<const FreeBlock> in_transfer() const noexcept {
+        return {transfer_.get(), transfer_count_};
     }
 
-    /// Gives the empty slabs back. Returns their bytes.
+    /// Gives all empty slabs back to the bank. Returns their bytes. This and the next two functions
+    /// flush the transfer cache first.
     std::size_t give_back_empty() noexcept;
 
-    /// Gives back as many empty slabs as were not needed since the last call. Returns their bytes.
+    /// Gives back the empty slabs that were not needed since the last call. Returns their bytes.
     std::size_t decay() noexcept;
 
-    /// Gives back the pages under unused blocks of partial slabs. Returns the blocks' bytes.
+    /// Purges the pages under unused blocks of partial slabs. Returns the blocks' bytes.
     std::size_t purge_partial() noexcept;
 
-    /// Forgets the spare records: the store clears them all.
+    /// Forgets the spare records. The caller frees all records of the store next.
     void forget_records() noexcept { spare_records_ = nullptr; }
 
     SlabFigures figures() const noexcept;
@@ -83,12 +87,13 @@ class SlabCache {
         return static_cast<const Slab*>(pages::page_map.note(block))->is_out(layout_, block);
     }
 
-    /// Throws Corrupted where the lists, the slabs and the page map contradict each other, or
-    /// where a block was released that was not out.
+    /// Throws Corrupted if the lists, the slabs and the page map contradict each other, or if a
+    /// block was released that was not out.
     void check() const;
 
   private:
-    /// `fresh`: slabs in use whose unused blocks are fresh and have pages of their own.
+    /// `dense` slabs are more than half in use. `fresh` ones are in use, and all their unused
+    /// blocks are fresh and at least a page large.
     enum ListNumber : std::size_t { full, dense, sparse, empty, fresh, list_count };
 
     ListNumber list_for(const Slab& slab) const noexcept {
@@ -98,15 +103,15 @@ class SlabCache {
         if (layout_.has_pages && slab.count_touched(layout_) == 0) return fresh;
         return unused * 2 < layout_.blocks ? dense : sparse;
     }
-    void settle(std::size_t oldest) noexcept;
-    std::size_t take_from_slabs(FreeBlock* blocks, std::size_t most) noexcept;
-    std::size_t take_from(Slab& slab, FreeBlock* blocks, std::size_t most, bool first) noexcept;
+    void flush_transfer(std::size_t oldest) noexcept;
+    std::size_t acquire_from_slabs(FreeBlock* blocks, std::size_t most) noexcept;
+    std::size_t acquire_from(Slab& slab, FreeBlock* blocks, std::size_t most, bool first) noexcept;
     Slab* new_slab() noexcept;
     Slab* slab_for_one() noexcept;
-    void give_to_slabs(const FreeBlock* blocks, std::size_t count) noexcept;
+    void release_to_slabs(const FreeBlock* blocks, std::size_t count) noexcept;
     Slab* slab_with_blocks() noexcept;
-    Slab& one_to_end() noexcept;
-    void give(Slab& slab, FreeBlock block) noexcept;
+    Slab& slab_to_end() noexcept;
+    void release_to(Slab& slab, FreeBlock block) noexcept;
     void move(Slab& slab, ListNumber from, ListNumber to) noexcept;
     void end_slab(Slab& slab) noexcept;
     void check_list(ListNumber number, SlabFigures& counted) const;
@@ -117,12 +122,12 @@ class SlabCache {
     std::array<SlabList, list_count> lists_;
     Slab* spare_records_ = nullptr;
     std::size_t capacity_;
-    std::unique_ptr<FreeBlock[]> passing_;
-    std::size_t passing_count_ = 0;
+    std::unique_ptr<FreeBlock[]> transfer_;
+    std::size_t transfer_count_ = 0;
     std::size_t slabs_ = 0;
-    /// The fewest empty slabs there were since the last decay.
+    /// The smallest number of empty slabs since the last decay.
     std::size_t idle_slabs_ = 0;
-    /// Blocks that are not in their slabs.
+    /// Blocks that are not in their slabs: live, in magazines or in the transfer cache.
     std::size_t blocks_out_ = 0;
     std::size_t touched_blocks_ = 0;
     std::size_t refused_ = 0;

@@ -11,9 +11,7 @@
 namespace numpool::pools {
 namespace {
 
-/// From this size on the bank zeroes a block, in cheaper ways than writing it.
-constexpr std::size_t zeroed_by_bank = std::size_t{32} << 20;
-
+/// Reserves the range first: before that there are no tags.
 pages::Tags tags_of_range() {
     pages::address_range();
     return pages::page_map.tags();
@@ -21,14 +19,13 @@ pages::Tags tags_of_range() {
 
 }  // namespace
 
-SlabCentre::SlabCentre(const SlabPoolOptions& options, void* owner, pages::PageSource& source,
+SlabCentre::SlabCentre(const SlabPoolOptions& options, pages::PageSource& source,
                        pages::PageSource& record_source)
     : classes_{options.classes.empty() ? SizeClasses{} : SizeClasses{options.classes}},
       offsets_{classes_},
       tags_{tags_of_range()},
-      enrolment_{owner},
       options_{options},
-      bank_{options.spans, mine(), source},
+      bank_{options.spans, pool_tag(), source},
       spans_{bank_},
       store_{bank_, source, record_source} {
     caches_.reserve(classes_.count());
@@ -38,33 +35,33 @@ SlabCentre::SlabCentre(const SlabPoolOptions& options, void* owner, pages::PageS
     }
 }
 
-std::size_t SlabCentre::take(std::size_t size_class, FreeBlock* blocks, std::size_t most) noexcept {
+std::size_t SlabCentre::acquire_batch(std::size_t size_class, FreeBlock* blocks,
+                                      std::size_t most) noexcept {
     decay_now_and_then();
     SlabCache& cache = caches_[size_class];
-    std::size_t taken = cache.take(blocks, most);
-    if (taken == 0 && give_back_empty() != 0) taken = cache.take(blocks, most);
-    small_bytes_out_ += taken * cache.layout().block_size;
+    std::size_t acquired = cache.acquire_batch(blocks, most);
+    if (acquired == 0 && give_back_empty() != 0) acquired = cache.acquire_batch(blocks, most);
+    small_bytes_out_ += acquired * cache.layout().block_size;
     note_peak();
-    return taken;
+    return acquired;
 }
 
-void SlabCentre::give(std::size_t size_class, const FreeBlock* blocks, std::size_t count) noexcept {
+void SlabCentre::release_batch(std::size_t size_class, const FreeBlock* blocks,
+                               std::size_t count) noexcept {
     SlabCache& cache = caches_[size_class];
     const std::size_t before = cache.figures().blocks_out;
-    cache.give(blocks, count);
+    cache.release_batch(blocks, count);
     small_bytes_out_ -= (before - cache.figures().blocks_out) * cache.layout().block_size;
     decay_now_and_then();
 }
 
 SlabCentre::LargeBlock SlabCentre::acquire_large(std::size_t bytes, bool zeroed) noexcept {
-    const bool by_bank = zeroed && bytes >= zeroed_by_bank;
-    const std::size_t fresh = bank_.fresh();
+    const bool by_bank = zeroed && bytes >= SpanBank::untouched_zeroes_from;
+    const std::size_t cold = bank_.acquired_cold();
     std::byte* block = spans_.acquire(bytes, by_bank);
     if (block == nullptr && give_back_empty() != 0) block = spans_.acquire(bytes, by_bank);
     if (block == nullptr) return {};
-    ++large_blocks_;
-    large_requested_ += bytes;
-    note_large_request(bytes, fresh);
+    note_large_request(bytes, cold);
     if (!zeroed || by_bank) return {block, 0};
     const Span& span = *bank_.find(block);
     const std::byte* const zeroes = span.end() - span.zero_bytes;
@@ -72,23 +69,12 @@ SlabCentre::LargeBlock SlabCentre::acquire_large(std::size_t bytes, bool zeroed)
     return {block, std::min(bytes, dirty)};
 }
 
-bool SlabCentre::release_large(std::byte* block) noexcept {
-    Span* const span = spans_.span_of(block);
-    if (span == nullptr) return false;
-    --large_blocks_;
-    large_requested_ -= span->requested;
-    bank_.release(span);
-    return true;
-}
-
 std::byte* SlabCentre::reallocate_large(std::byte* block, std::size_t bytes) noexcept {
-    const std::size_t old_bytes = spans_.requested(block);
-    const std::size_t fresh = bank_.fresh();
+    const std::size_t cold = bank_.acquired_cold();
     std::byte* moved = spans_.reallocate(block, bytes);
     if (moved == nullptr && give_back_empty() != 0) moved = spans_.reallocate(block, bytes);
     if (moved == nullptr) return nullptr;
-    large_requested_ += bytes - old_bytes;
-    note_large_request(bytes, fresh);
+    note_large_request(bytes, cold);
     return moved;
 }
 
@@ -126,10 +112,10 @@ void SlabCentre::decay_now_and_then() noexcept {
     decay();
 }
 
-void SlabCentre::note_large_request(std::size_t bytes, std::size_t fresh_before) noexcept {
+void SlabCentre::note_large_request(std::size_t bytes, std::size_t cold_before) noexcept {
     ++large_requests_;
     large_asked_ += bytes;
-    if (bank_.fresh() == fresh_before) ++large_hits_;
+    if (bank_.acquired_cold() == cold_before) ++large_hits_;
     note_peak();
 }
 
@@ -172,7 +158,7 @@ void SlabCentre::reset_peak() noexcept {
 }
 
 std::size_t SlabCentre::blocks_out() const noexcept {
-    std::size_t blocks = large_blocks_;
+    std::size_t blocks = spans_.blocks();
     for (const SlabCache& cache : caches_) blocks += cache.figures().blocks_out;
     return blocks;
 }

@@ -4,7 +4,7 @@
 
 namespace numpool::pools {
 
-/// Slabs in a row, linked through their records, so that one leaves in constant time.
+/// A doubly linked list of slabs, through their records. Removal takes constant time.
 class SlabList {
   public:
     bool empty() const noexcept { return first_ == nullptr; }

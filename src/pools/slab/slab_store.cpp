@@ -16,7 +16,7 @@ Slab* SlabStore::create(const SlabLayout& layout, pages::Kind kind, Slab*& spare
     }
     spare = next_spare;
     auto* const slab = new (record) Slab{layout, *span};
-    bank_.mark(span, kind, slab);
+    bank_.tag_as_slab(span, kind, slab);
     slab_bytes_ += span->bytes();
     return slab;
 }

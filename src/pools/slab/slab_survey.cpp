@@ -27,7 +27,7 @@ ClassFigures SlabCentre::class_figures(std::size_t number,
     figures.block_size = size;
     figures.blocks = slabs.blocks_out - std::min(slabs.blocks_out, at_hand);
     figures.in_use = figures.blocks * size;
-    // A release may say a wrong size, or none; the class bounds what can have been asked.
+    // A release may tell a wrong size, or none. The class bounds what can have been requested.
     figures.requested = std::clamp(static_cast<std::size_t>(std::max<std::int64_t>(requested, 0)),
                                    figures.blocks * below, figures.in_use);
     figures.cached = (slabs.touched_blocks + at_hand) * size;
@@ -42,12 +42,12 @@ ClassFigures SlabCentre::class_figures(std::size_t number,
 SlabPoolFigures SlabCentre::figures(const std::vector<const Magazines*>& magazines) const {
     SlabPoolFigures figures;
     const SpanFigures spans = bank_.figures();
-    figures.spans.requested = large_requested_;
+    figures.spans.requested = spans_.requested();
     figures.spans.in_use = large_bytes();
     figures.spans.cached = spans.cached;
     figures.spans.committed = spans.committed - store_.slab_bytes();
     figures.spans.mapped = spans.mapped - store_.slab_bytes();
-    figures.spans.blocks = large_blocks_;
+    figures.spans.blocks = spans_.blocks();
     figures.spans.requests = large_requests_;
     figures.spans.asked = large_asked_;
     figures.spans.hits = large_hits_;
@@ -80,7 +80,8 @@ SlabPoolFigures SlabCentre::figures(const std::vector<const Magazines*>& magazin
         for (const Magazines* const set : magazines) {
             for (const FreeBlock block : (*set)[number]) at_hand.push_back(block.start());
         }
-        for (const FreeBlock block : caches_[number].in_passing()) at_hand.push_back(block.start());
+        for (const FreeBlock block : caches_[number].in_transfer())
+            at_hand.push_back(block.start());
         const auto broken = [&](const std::string& what) {
             throw Corrupted{"a block of " + std::to_string(classes_.size(number)) + " bytes " +
                             what};
@@ -89,12 +90,12 @@ SlabPoolFigures SlabCentre::figures(const std::vector<const Magazines*>& magazin
             const Place place = place_of(block);
             if (place.kind != Place::Kind::small || place.size_class != number ||
                 !caches_[number].is_out(block)) {
-                broken("at hand is not out of its slab");
+                broken("is in a magazine but not out of its slab");
             }
         }
         std::sort(at_hand.begin(), at_hand.end());
         if (std::adjacent_find(at_hand.begin(), at_hand.end()) != at_hand.end()) {
-            broken("is at hand twice: someone released it twice");
+            broken("is in magazines twice: someone released it twice");
         }
     }
 }

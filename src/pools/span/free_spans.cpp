@@ -12,24 +12,24 @@ namespace {
 using pages::granule;
 using pages::page_map;
 
-/// More are not looked at for a better place once one is found.
+/// Once a place is found, no more spans than this are searched for a better one.
 constexpr std::size_t candidates = 64;
 
 std::byte* at(std::byte* start, std::size_t granules) noexcept {
     return start + (granules << pages::granule_shift);
 }
 
-/// The free span that has this granule as its first or last, or null.
+/// The free span whose first or last granule this is, or null.
 Span* free_span_at(const std::byte* address) noexcept {
-    // A tag says that the granule is in use, and that its note may be anything.
+    // A granule with a tag is in use, and its note may be a slab.
     if (page_map.tag(address) != 0) return nullptr;
     auto* const span = static_cast<Span*>(page_map.note(address));
     return span != nullptr && span->state == Span::State::free ? span : nullptr;
 }
 
 void note_ends(const Span* span, Span* note) noexcept {
-    page_map.mark({span->start, granule}, 0, note);
-    page_map.mark({span->end() - granule, granule}, 0, note);
+    page_map.set({span->start, granule}, 0, note);
+    page_map.set({span->end() - granule, granule}, 0, note);
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ std::size_t warm_granules(const std::byte* start, std::size_t granules) noexcept
     const std::uint8_t* const warm = page_map.warm(start);
     std::size_t sum = 0;
     std::size_t i = 0;
-    // Eight at a time: each byte is 0 or 1, so 255 words can be added before a byte is full.
+    // Eight at a time. Each byte is 0 or 1, so 255 words can be added before a byte overflows.
     constexpr std::size_t word = sizeof(std::uint64_t);
     while (granules - i >= word) {
         const std::size_t words = std::min<std::size_t>((granules - i) / word, 255);
@@ -48,7 +48,7 @@ std::size_t warm_granules(const std::byte* start, std::size_t granules) noexcept
             std::memcpy(&eight, warm + i, word);
             bytes += eight;
         }
-        // Pairs of bytes, and the product's highest sixteen bits are the four pairs' sum.
+        // Adds neighbouring bytes; then the product's highest sixteen bits are the sum of the four.
         const std::uint64_t pairs =
             (bytes & 0x00ff00ff00ff00ff) + (bytes >> 8 & 0x00ff00ff00ff00ff);
         sum += static_cast<std::size_t>(pairs * 0x0001000100010001 >> 48);
@@ -89,12 +89,12 @@ void FreeSpans::add_region(Span* span) noexcept {
 }
 
 Span* FreeSpans::add(Span* span) noexcept {
-    page_map.mark({span->start, span->bytes()}, 0, nullptr);
+    page_map.set({span->start, span->bytes()}, 0, nullptr);
     span->warm = warm_granules(span->start, span->granules);
     Span* const before = span->first_of_region ? nullptr : free_span_at(span->start - 1);
     Span* const behind = span->last_of_region ? nullptr : free_span_at(span->end());
-    // Of what is merged the larger part says when it was used last: a crumb neither keeps a large
-    // span from decaying nor makes it decay.
+    // The last use of the merged span is that of its largest part. So a small part neither keeps a
+    // large one from decaying nor makes it decay.
     std::size_t largest = span->warm;
     for (Span* const other : {before, behind}) {
         if (other == nullptr) continue;
@@ -109,36 +109,36 @@ Span* FreeSpans::add(Span* span) noexcept {
     if (before != nullptr) {
         span->start = before->start;
         span->first_of_region = before->first_of_region;
-        records_.put(before);
+        records_.free(before);
     }
     if (behind != nullptr) {
         span->last_of_region = behind->last_of_region;
-        records_.put(behind);
+        records_.free(behind);
     }
     link(span);
     return span;
 }
 
-Span* FreeSpans::cut(Span* span, std::byte* start, std::size_t granules) noexcept {
+Span* FreeSpans::carve(Span* span, std::byte* start, std::size_t granules) noexcept {
     unlink(span);
     const auto before = static_cast<std::size_t>(start - span->start) >> pages::granule_shift;
     const std::size_t behind = span->granules - before - granules;
-    // Counted for the small parts only: what is behind may be very large.
+    // Count only the small parts: the rest behind the place may be very large.
     const std::size_t warm_before = span->warm == 0 ? 0 : warm_granules(span->start, before);
-    const std::size_t warm_cut = span->warm == 0 ? 0 : warm_granules(start, granules);
-    Span* const cut = records_.take();
-    cut->start = start;
-    cut->granules = granules;
-    cut->stamp = span->stamp;
-    cut->first_of_region = span->first_of_region && before == 0;
-    cut->last_of_region = span->last_of_region && behind == 0;
+    const std::size_t warm_carved = span->warm == 0 ? 0 : warm_granules(start, granules);
+    Span* const carved = records_.allocate();
+    carved->start = start;
+    carved->granules = granules;
+    carved->stamp = span->stamp;
+    carved->first_of_region = span->first_of_region && before == 0;
+    carved->last_of_region = span->last_of_region && behind == 0;
     if (behind != 0) {
-        Span* const rest = records_.take();
-        rest->start = cut->end();
+        Span* const rest = records_.allocate();
+        rest->start = carved->end();
         rest->granules = behind;
         rest->stamp = span->stamp;
         rest->last_of_region = span->last_of_region;
-        rest->warm = span->warm - warm_before - warm_cut;
+        rest->warm = span->warm - warm_before - warm_carved;
         link(rest);
     }
     if (before != 0) {
@@ -147,29 +147,29 @@ Span* FreeSpans::cut(Span* span, std::byte* start, std::size_t granules) noexcep
         span->warm = warm_before;
         link(span);
     } else {
-        records_.put(span);
+        records_.free(span);
     }
-    // Its ends must not note the span that it was cut from: a neighbour that becomes free would
+    // Its ends still note the span that it was carved from. A neighbour that becomes free would
     // merge with that.
-    note_ends(cut, nullptr);
-    return cut;
+    note_ends(carved, nullptr);
+    return carved;
 }
 
-void FreeSpans::cut_front(Span* span, std::size_t granules) noexcept {
+void FreeSpans::carve_front(Span* span, std::size_t granules) noexcept {
     const bool stays = bins_.stays(*span, span->granules - granules);
     if (!stays) bins_.remove(span);
     span->start = at(span->start, granules);
     span->granules -= granules;
     span->first_of_region = false;
     if (!stays) bins_.insert(span);
-    page_map.mark({span->start, granule}, 0, span);
+    page_map.set({span->start, granule}, 0, span);
     span->warm -= granules;
     warm_ -= granules;
     if (span->warm == 0) unlink_idle(span);
 }
 
-/// Where in a span a request of a unit or more would go: to its front or, if it is to be cold, to
-/// its end if that is colder.
+/// The place in a span for a request of a unit or more: its front; or, if `cold`, its end if that
+/// has fewer pages.
 FreeSpans::Fit FreeSpans::place_units(Span* span, std::size_t granules, bool cold) const noexcept {
     std::byte* const start = unit_from(span->start);
     const auto skipped = static_cast<std::size_t>(start - span->start) >> pages::granule_shift;
@@ -183,7 +183,8 @@ FreeSpans::Fit FreeSpans::place_units(Span* span, std::size_t granules, bool col
     return end.warm < front.warm ? end : front;
 }
 
-/// Where in a span a small request would go: where pages are, if it finds them.
+/// The place in a span for a smaller request: the first run of warm granules that is long enough,
+/// or the front if there is none nearby.
 FreeSpans::Fit FreeSpans::place_small(Span* span, std::size_t granules) const noexcept {
     if (span->warm == 0) return {span, span->start, 0};
     if (span->warm == span->granules) return {span, span->start, granules};
@@ -205,8 +206,8 @@ FreeSpans::Fit FreeSpans::best_fit(std::size_t granules, bool cold) const noexce
         return fit.span->granules < best.span->granules;
     };
     const std::size_t ideal = cold ? 0 : granules;
-    for (std::size_t bin = bins_.next_filled(SpanBins::bin_of(granules)); bin < SpanBins::count;
-         bin = bins_.next_filled(bin + 1)) {
+    for (std::size_t bin = bins_.next_nonempty(SpanBins::bin_of(granules)); bin < SpanBins::count;
+         bin = bins_.next_nonempty(bin + 1)) {
         for (Span* span = bins_.first(bin); span != nullptr; span = span->next) {
             if (span->granules < granules) continue;
             const Fit fit = granules < unit_granules ? place_small(span, granules)

@@ -7,8 +7,7 @@
 
 namespace numpool::pools {
 
-/// Spans that were released and are kept whole for the next request of their size, the one released
-/// last first.
+/// Released spans that are kept whole for the next request of their size. Each size is a stack.
 class RestingSpans {
   public:
     std::size_t bytes() const noexcept { return bytes_; }
@@ -26,15 +25,15 @@ class RestingSpans {
         bytes_ += span->bytes();
     }
 
-    /// Takes out the span that `find` gave.
+    /// Removes the span that `find` returned.
     void pop(Span* span) noexcept {
         lists_[slot_of(span->granules)] = span->next;
         bytes_ -= span->bytes();
     }
 
-    /// Takes out the spans for which `leaves(span)` says so, and gives them to `take`.
-    template <class Leaves, class Take>
-    void take_if(Leaves leaves, Take take) noexcept {
+    /// Removes the spans for which `leaves(span)` is true. `receive(span)` gets each of them.
+    template <class Leaves, class Receive>
+    void remove_if(Leaves leaves, Receive receive) noexcept {
         if (bytes_ == 0) return;
         for (Span*& list : lists_) {
             for (Span** link = &list; *link != nullptr;) {
@@ -45,7 +44,7 @@ class RestingSpans {
                 }
                 *link = span->next;
                 bytes_ -= span->bytes();
-                take(span);
+                receive(span);
             }
         }
     }

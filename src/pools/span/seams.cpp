@@ -13,10 +13,10 @@ std::byte* at(std::byte* start, std::size_t granules) noexcept {
 }  // namespace
 
 bool inside(const std::byte* start, std::size_t granules) noexcept {
-    // Only the first byte of a bank's region is ever written by another one: these are not.
+    // Another bank may write the first byte of this bank's region, but none of these.
     const std::uint8_t* at = pages::page_map.seam(start) + 1;
     const std::uint8_t* const end = at + granules - 1;
-    // Eight at a time: a unit is asked for each time that it may be given back.
+    // Eight at a time, because this is called often.
     std::uint64_t any = 0;
     for (; end - at >= 8; at += 8) {
         std::uint64_t eight;
@@ -43,7 +43,7 @@ void forget(std::byte* start, std::size_t granules) noexcept {
 void moved(std::byte* from, std::byte* to, std::size_t granules) noexcept {
     smooth(from, granules);
     smooth(to, granules);
-    // Advice belongs to the mapping: it goes along, and the part left behind keeps it.
+    // Advice belongs to the mapping: the target gets it, and the source keeps it.
     if (granules % unit_granules != 0 || unit_from(from) != from || unit_from(to) != to) return;
     for (std::size_t i = 0; i < granules; i += unit_granules) {
         set_advised(at(to, i), advised(at(from, i)));

@@ -8,17 +8,17 @@
 
 namespace numpool::pools {
 
-/// Where the kernel's mappings may begin, and which units it was told to use huge pages for: what
-/// banks know of them, in the page map. What is not a seam may still be one: then a move is
-/// refused.
+/// What banks know about the kernel's mappings, as two bits for each granule in the page map: a
+/// *seam*, where a mapping may begin, and for the first granule of a unit the advice for huge
+/// pages. A mapping may also begin elsewhere; then the kernel refuses a move across that place.
 ///
-/// The byte behind a span may be another bank's, hence the atomic accesses.
+/// The accesses are atomic, because the byte behind a span may belong to another bank.
 namespace seams {
 
 inline constexpr std::uint8_t seam_bit = 1;
 inline constexpr std::uint8_t advised_bit = 2;
 
-/// Of all banks together: the kernel counts a process's mappings.
+/// The seams of all banks: the kernel limits the mappings of a process.
 inline std::atomic<std::size_t> total = 0;
 
 inline std::size_t count() noexcept {
@@ -44,10 +44,11 @@ inline void clear(const std::byte* granule) noexcept {
     total.fetch_sub(1, std::memory_order_relaxed);
 }
 
-/// Whether a seam lies inside of these granules, their start apart.
+/// Whether a seam lies inside of these granules. Their start does not count.
 bool inside(const std::byte* start, std::size_t granules) noexcept;
 
-/// Whether a unit has so many warm granules and lies, as far as is known, in one mapping.
+/// Whether a unit has at least `least_warm` warm granules and lies, as far as is known, in one
+/// mapping.
 inline bool is_whole(const std::byte* unit, std::size_t least_warm) noexcept {
     return warm_granules(unit, unit_granules) >= least_warm && !inside(unit, unit_granules);
 }
@@ -55,10 +56,10 @@ inline bool is_whole(const std::byte* unit, std::size_t least_warm) noexcept {
 /// Clears the seams inside of these granules and sets those at their ends.
 void smooth(std::byte* start, std::size_t granules) noexcept;
 
-/// Clears all that is known of these granules.
+/// Clears the seams and the advice of these granules.
 void forget(std::byte* start, std::size_t granules) noexcept;
 
-/// Notes that pages moved: one mapping went, and one stayed behind.
+/// Updates the seams and the advice after a move: both places are one mapping each now.
 void moved(std::byte* from, std::byte* to, std::size_t granules) noexcept;
 
 inline bool advised(const std::byte* unit) noexcept {

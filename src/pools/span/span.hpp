@@ -7,50 +7,52 @@
 
 namespace numpool::pools {
 
-/// What the page map says of spans. The smaller kinds are slabs' (pools/magazine/class_offset.hpp).
+/// The kind of spans in the page map. The smaller kinds are slabs'
+/// (pools/magazine/class_offset.hpp).
 inline constexpr pages::Kind span_kind = pages::largest_kind;
 
-/// A run of granules that a bank knows: in use, or cached, or merely addresses.
+/// The record of a span: a run of granules of a bank, live or cached or only addresses.
 ///
-/// Its record lies outside of it. While it is live, its user may read the fields up to `state`; the
-/// others are the bank's.
+/// The record lies outside of the span. While the span is live, its user may read the fields up to
+/// `state`; the others are the bank's.
 struct Span {
     enum class State : std::uint8_t {
         /// The record itself is unused.
         none,
-        /// Somebody's.
+        /// Acquired and not yet released.
         live,
-        /// Cached as it was released, for the next request of its size.
+        /// Released and kept whole, with its pages, for the next request of its size.
         resting,
-        /// Free, merged with its free neighbours; some of its pages may be given back.
+        /// Free and merged with its free neighbours; it may have pages for only a part of it.
         free,
-        /// Addresses that a failed move lost; never touched again.
+        /// Addresses that a failed move lost. Nothing may touch them again.
         lost,
     };
 
     std::byte* start = nullptr;
     std::size_t granules = 0;
-    /// The bytes of it that read as zero, counted from the end, at the time it was acquired.
+    /// This many bytes at its end read as zero when it was acquired.
     std::size_t zero_bytes = 0;
-    /// Its user's, unchanged while it is live or resting: the span pool keeps a block here.
+    /// For its user, unchanged while it is live or resting: `SpanPool` has its block at `offset`.
     static constexpr std::uint32_t no_offset = ~std::uint32_t{0};
     std::uint32_t offset = no_offset;
     std::size_t requested = 0;
     State state = State::none;
 
-    /// It begins, or ends, what the page source gave in one piece: nothing to merge with there.
+    /// It is the first, or the last, of its region: it cannot merge with a span before it, or
+    /// behind.
     bool first_of_region = false;
     bool last_of_region = false;
-    /// It was marked as something else than a span.
-    bool marked = false;
-    /// When it was last in use, in milliseconds; while it rests, a time not later than that.
+    /// It has a slab's tag and note in the page map.
+    bool is_slab = false;
+    /// When it was last in use, in milliseconds. While it rests: that time or an earlier one.
     std::uint64_t stamp = 0;
-    /// Granules of a free one that may hold pages.
+    /// If it is free: how many of its granules may have pages.
     std::size_t warm = 0;
-    /// The resting ones of a size, or the free ones of a bin, or the unused records.
+    /// Links of the resting spans of a size, the free spans of a bin, or the unused records.
     Span* next = nullptr;
     Span* previous = nullptr;
-    /// Free ones with pages, the one idle for longest first.
+    /// Links of the free spans that have pages, in the order of their last use.
     Span* newer = nullptr;
     Span* older = nullptr;
 

@@ -10,19 +10,19 @@ void SpanAdvice::advise(const Span& span, bool small_too) noexcept {
     const bool small = span.granules < unit_granules;
     if (small && !(small_too && huge_pages_)) {
         for (std::byte* unit = unit_to(span.start); unit < span.end(); unit += huge_page)
-            calm(unit);
+            cancel(unit);
         return;
     }
     if (!huge_pages_) return;
-    // A region is made of whole units, so those that a small span shares with others are in it.
+    // A region consists of whole units, so a unit that a small span shares lies in the region, too.
     std::byte* const last = small ? unit_from(span.end()) : unit_to(span.end());
     for (std::byte* unit = small ? unit_to(span.start) : unit_from(span.start); unit < last;) {
         std::byte* end = unit;
         while (end < last && !seams::advised(end)) end += huge_page;
         if (end != unit &&
             source_.advise_huge({unit, static_cast<std::size_t>(end - unit)}, true)) {
-            // Mappings that were advised alike are one, if they touch.
-            // What lies before a small span's unit may be no region at all, so that is not asked.
+            // Adjacent mappings with equal advice are one mapping. The byte before a small span's
+            // unit is not read, because it may lie in no region of this bank.
             const bool edge = small || (unit == span.start && span.first_of_region);
             if (edge || !seams::advised(unit - huge_page)) seams::set(unit);
             if (end == last && !seams::advised(end)) seams::set(end);
@@ -34,9 +34,9 @@ void SpanAdvice::advise(const Span& span, bool small_too) noexcept {
     }
 }
 
-/// A small span must not cost a huge page: takes the advice for a unit back, unless all of its
-/// pages are there anyway.
-void SpanAdvice::calm(std::byte* unit) noexcept {
+/// Cancels the advice for a unit, so that a small span does not cost a huge page. The advice stays
+/// if the unit has all of its pages anyway.
+void SpanAdvice::cancel(std::byte* unit) noexcept {
     if (!seams::advised(unit)) return;
     const pages::Extent extent{unit, huge_page};
     const std::size_t warm = warm_granules(unit, unit_granules);

@@ -4,19 +4,20 @@
 
 namespace numpool::pools {
 
-/// Asks the page source for huge pages where spans are large, and for ordinary ones elsewhere.
+/// Asks the page source for huge pages in large spans, and for ordinary pages in small ones.
 class SpanAdvice {
   public:
     SpanAdvice(pages::PageSource& source, bool huge_pages) noexcept
         : source_{source}, huge_pages_{huge_pages} {}
 
-    /// Huge pages for the whole units in a span that has some. A smaller span gets ordinary ones,
-    /// or, with `small_too`, the huge pages that it shares with others.
+    /// Asks for huge pages in all whole units of a span. A span without a whole unit gets ordinary
+    /// pages; with `small_too` it gets huge pages, which it shares with its neighbours.
     void advise(const Span& span, bool small_too) noexcept;
 
   private:
-    void calm(std::byte* unit) noexcept;
+    void cancel(std::byte* unit) noexcept;
 
+    /// The bank's page source.
     pages::PageSource& source_;
     bool huge_pages_;
 };

@@ -9,12 +9,12 @@
 
 namespace numpool::pools {
 
-/// Free spans by size: a list for each number of granules up to 64, then eight a doubling. Spans of
-/// a later bin are larger than all of an earlier one.
+/// Free spans by size: a list (a bin) for each number of granules up to 64, then eight bins for
+/// each doubling. All spans of a later bin are larger than those of an earlier one.
 class SpanBins {
   public:
     static constexpr std::size_t exact = 64;
-    /// Up to 2^31 granules, all that an address space holds.
+    /// Up to 2^31 granules: a 47-bit address space.
     static constexpr std::size_t count = exact + 8 * 26;
 
     static std::size_t bin_of(std::size_t granules) noexcept {
@@ -29,7 +29,7 @@ class SpanBins {
         span->next = bins_[bin];
         if (span->next != nullptr) span->next->previous = span;
         bins_[bin] = span;
-        filled_[bin / 64] |= std::uint64_t{1} << (bin % 64);
+        nonempty_[bin / 64] |= std::uint64_t{1} << (bin % 64);
     }
 
     void remove(Span* span) noexcept {
@@ -40,19 +40,19 @@ class SpanBins {
             return;
         }
         bins_[bin] = span->next;
-        if (span->next == nullptr) filled_[bin / 64] &= ~(std::uint64_t{1} << (bin % 64));
+        if (span->next == nullptr) nonempty_[bin / 64] &= ~(std::uint64_t{1} << (bin % 64));
     }
 
-    /// Whether the span would be in the same bin with so many granules.
+    /// Whether the span would stay in its bin if it had this many granules.
     static bool stays(const Span& span, std::size_t granules) noexcept {
         return bin_of(span.granules) == bin_of(granules);
     }
 
-    /// The first bin from this one on that holds a span, or `count`.
-    std::size_t next_filled(std::size_t bin) const noexcept {
-        for (std::size_t word = bin / 64; word < filled_.size(); ++word) {
+    /// The first bin from this one on that has a span, or `count`.
+    std::size_t next_nonempty(std::size_t bin) const noexcept {
+        for (std::size_t word = bin / 64; word < nonempty_.size(); ++word) {
             const std::uint64_t mask = word == bin / 64 ? ~std::uint64_t{0} << (bin % 64) : ~0ULL;
-            const std::uint64_t bits = filled_[word] & mask;
+            const std::uint64_t bits = nonempty_[word] & mask;
             if (bits != 0) return word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
         }
         return count;
@@ -63,7 +63,7 @@ class SpanBins {
 
   private:
     std::array<Span*, count> bins_{};
-    std::array<std::uint64_t, (count + 63) / 64> filled_{};
+    std::array<std::uint64_t, (count + 63) / 64> nonempty_{};
 };
 
 }  // namespace numpool::pools

@@ -5,12 +5,12 @@
 
 namespace numpool::pools {
 
-/// How many bytes a bank may hold: counts what is live, and learns from what it had to give back.
+/// Limits how many bytes a bank may hold, live and cached together.
 ///
-/// What is live and what is cached stay, together, hardly above the most that was ever live at
-/// once: that much the program has shown to need. Where pages lie apart from where requests need
-/// them they go and come in turns, so each time that some must go the bank allows itself more
-/// slack, half as much as went.
+/// The program has shown that it needs the peak of its live bytes, so the limit is little more than
+/// that peak. But if free pages lie at the wrong addresses for the next request, the bank would
+/// give pages back and fault others in, again and again. So each time that pages must go back, the
+/// limit rises by half of their bytes (the slack).
 class SpanBounds {
   public:
     explicit SpanBounds(std::size_t limit) noexcept : limit_{limit} {}
@@ -31,23 +31,23 @@ class SpanBounds {
         return std::min(limit_, peak_ + peak_ / 512 + slack_);
     }
 
-    /// Counts a place that was cut out for a request.
-    void note_cut(std::size_t bytes) noexcept { cut_ += bytes; }
+    /// Counts a place that was carved for a request.
+    void note_carved(std::size_t bytes) noexcept { carved_ += bytes; }
 
-    /// Counts bytes that were given back to stay within `most_held`.
+    /// Counts bytes that went back to stay within `most_held`.
     void note_gone(std::size_t bytes) noexcept {
         gone_ += bytes;
         slack_ = std::min(slack_ + bytes / 2, most_slack());
     }
 
   private:
-    /// Slack is memory, and pays where pages would come again and again. Where sizes drift, little
-    /// goes of all that is cut out, and no slack is allowed. In a loop of unlike sizes a good part
-    /// of it goes, and soon more than was ever live.
+    /// Slack costs memory, and helps only if pages would come and go again and again. If sizes
+    /// drift slowly, few of the carved bytes go back, and no slack is allowed. In a loop of unlike
+    /// sizes many of them go back, and soon more than the peak of the live bytes.
     std::size_t most_slack() const noexcept {
         constexpr std::size_t mebibyte = std::size_t{1} << 20;
-        if (gone_ < cut_ / 64) return 0;
-        const bool loops = gone_ >= cut_ / 32 && gone_ >= peak_;
+        if (gone_ < carved_ / 64) return 0;
+        const bool loops = gone_ >= carved_ / 32 && gone_ >= peak_;
         return loops ? std::min(peak_ / 2, 12 * mebibyte) : std::min(peak_ / 4, 4 * mebibyte);
     }
 
@@ -55,7 +55,7 @@ class SpanBounds {
     std::size_t live_ = 0;
     std::size_t peak_ = 0;
     std::size_t gone_ = 0;
-    std::size_t cut_ = 0;
+    std::size_t carved_ = 0;
     std::size_t slack_ = 0;
 };
 

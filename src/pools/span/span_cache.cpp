@@ -4,14 +4,14 @@
 
 namespace numpool::pools {
 
-std::uint64_t SpanCache::settle() noexcept {
+std::uint64_t SpanCache::merge_resting() noexcept {
     const std::uint64_t now = coarse_milliseconds();
-    // All that rests was released since the last time: its last use is taken to be now.
-    resting_.take_if([](const Span&) { return true; },
-                     [&](Span* span) {
-                         span->stamp = now;
-                         free_.add(span);
-                     });
+    // These spans were released since the last merge. Their last use is taken to be now.
+    resting_.remove_if([](const Span&) { return true; },
+                       [&](Span* span) {
+                           span->stamp = now;
+                           free_.add(span);
+                       });
     if (now - last_decay_ > decay_milliseconds_ / 8) purge_idle(now);
     return now;
 }
@@ -22,11 +22,11 @@ void SpanCache::look_for_idle() noexcept {
         merge_idle(now);
 }
 
-/// Merges what has rested since before the last look, and gives back what is idle for long enough.
-/// The other resting spans stay: a request that needs them again finds them whole, in their place.
+/// Merges the spans that already rested when this last ran, and purges what was idle for the decay
+/// time. The other resting spans stay whole for the next request of their size.
 void SpanCache::merge_idle(std::uint64_t now) noexcept {
-    resting_.take_if([this](const Span& span) { return span.stamp < looked_at_; },
-                     [this](Span* span) { free_.add(span); });
+    resting_.remove_if([this](const Span& span) { return span.stamp < looked_at_; },
+                       [this](Span* span) { free_.add(span); });
     looked_at_ = now;
     purge_idle(now);
 }
@@ -37,26 +37,26 @@ void SpanCache::purge_idle(std::uint64_t now) noexcept {
 }
 
 void SpanCache::give_back(std::size_t bytes) noexcept {
-    settle();
+    merge_resting();
     purger_.purge_oldest(bytes);
 }
 
 void SpanCache::give_back_excess() noexcept {
-    settle();
-    // With an eighth to spare: a program at the limit does not end up here with each release.
+    merge_resting();
+    // An eighth more than necessary, so that a program at the limit does not purge at each release.
     const std::size_t kept = limit_ - limit_ / 8;
     if (bytes() > kept) purger_.purge_oldest(bytes() - kept);
 }
 
 std::size_t SpanCache::decay() noexcept {
     const std::size_t before = purger_.purged();
-    purge_idle(settle());
+    purge_idle(merge_resting());
     return purger_.purged() - before;
 }
 
 std::size_t SpanCache::trim(std::size_t most) noexcept {
     const std::size_t before = purger_.purged();
-    const std::uint64_t now = settle();
+    const std::uint64_t now = merge_resting();
     if (most < bytes()) {
         purger_.purge_oldest(most);
     } else {

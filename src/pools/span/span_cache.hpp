@@ -9,8 +9,8 @@
 
 namespace numpool::pools {
 
-/// The spans of a bank that are not in use: those that rest as they were released, and the free
-/// ones. Its pages go when there are too many, or when they were idle for long enough.
+/// The spans of a bank that are not in use: the resting ones and the free ones. Their pages go back
+/// to the source if there are too many, or if they were idle for the decay time.
 class SpanCache {
   public:
     SpanCache(SpanRecords& records, pages::PageSource& source, std::size_t limit,
@@ -20,11 +20,10 @@ class SpanCache {
           limit_{limit},
           decay_milliseconds_{decay_milliseconds} {}
 
-    /// Bytes that may have pages.
+    /// The bytes that may have pages.
     std::size_t bytes() const noexcept {
         return resting_.bytes() + (free_.warm() << pages::granule_shift);
     }
-    std::size_t limit() const noexcept { return limit_; }
 
     FreeSpans& free() noexcept { return free_; }
     const FreeSpans& free() const noexcept { return free_; }
@@ -32,7 +31,7 @@ class SpanCache {
     SpanPurger& purger() noexcept { return purger_; }
     const SpanPurger& purger() const noexcept { return purger_; }
 
-    /// Keeps a span whole for the next request of its size.
+    /// Makes a released span rest.
     void rest(Span* span) noexcept {
         span->state = Span::State::resting;
         span->stamp = looked_at_;
@@ -40,38 +39,38 @@ class SpanCache {
         shrink();
     }
 
-    /// Takes out a span that `resting().find` gave.
+    /// Removes a span that `resting().find` returned.
     void wake(Span* span) noexcept {
         resting_.pop(span);
-        // A loop that finds what it needs must not keep what it does not need from decaying.
+        // A loop that only wakes resting spans never merges. It must let other spans decay, too.
         if (++woken_ % woken_unseen == 0) [[unlikely]]
             look_for_idle();
     }
 
-    /// Merges what rests into the free spans, and gives back what is idle for long enough now and
-    /// then. Returns the time.
-    std::uint64_t settle() noexcept;
+    /// Merges all resting spans into the free ones. From time to time it also purges what was idle
+    /// for the decay time. Returns the time now.
+    std::uint64_t merge_resting() noexcept;
 
-    /// Gives back so many bytes, and more where that keeps a huge page whole.
+    /// Purges `bytes`, or more if that keeps a unit whole.
     void give_back(std::size_t bytes) noexcept;
 
-    /// Gives back what is above the limit.
+    /// Purges what exceeds the limit.
     void shrink() noexcept {
         if (bytes() > limit_) [[unlikely]]
             give_back_excess();
     }
 
-    /// Gives back all pages, or about `most` bytes of them, or those that are idle for long enough.
-    /// Returns their bytes.
+    /// `trim` purges all pages, or about `most` bytes of them; `decay` those that were idle for the
+    /// decay time. Both return how many bytes.
     std::size_t trim(std::size_t most = ~std::size_t{0}) noexcept;
     std::size_t decay() noexcept;
 
   private:
-    /// So many spans are woken before one looks at the clock.
+    /// After this many wakes, one looks at the clock.
     static constexpr std::uint32_t woken_unseen = 16;
 
     void look_for_idle() noexcept;
-    // Apart, so that a look that finds nothing saves no registers.
+    // Not inlined, so that the common case of `look_for_idle` saves no registers.
     [[gnu::noinline]] void merge_idle(std::uint64_t now) noexcept;
     void give_back_excess() noexcept;
     void purge_idle(std::uint64_t now) noexcept;
@@ -82,8 +81,7 @@ class SpanCache {
     std::size_t limit_;
     std::uint64_t decay_milliseconds_;
     std::uint64_t last_decay_ = 0;
-    /// When the resting spans were last looked through. Those that have rested since then have
-    /// this for a stamp.
+    /// When `merge_idle` last ran. Spans that began to rest after that have this as their stamp.
     std::uint64_t looked_at_ = 0;
     std::uint32_t woken_ = 0;
 };

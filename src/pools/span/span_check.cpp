@@ -23,7 +23,7 @@ void require(bool condition, const char* what) {
     if (!condition) throw Corrupted{std::string{"the bank of spans: "} + what};
 }
 
-void check_marks(const Span& span, pages::Tag tag) {
+void check_tags(const Span& span, pages::Tag tag) {
     for (const std::byte* at = span.start; at < span.end(); at += pages::granule) {
         require(page_map.tag(at) == tag, span, "a granule has the wrong tag");
     }
@@ -45,41 +45,43 @@ void check_marks(const Span& span, pages::Tag tag) {
         switch (span.state) {
             case Span::State::live:
                 live += span.bytes();
-                require(pages == span.granules, span, "it is live, and cold in part");
-                if (span.marked) {
-                    require(pages::owner_of(page_map.tag(span.start)) == owner_, span,
-                            "it is marked as somebody else's");
+                require(pages == span.granules, span, "it is live, but a part of it is cold");
+                if (span.is_slab) {
+                    require(pages::pool_of(page_map.tag(span.start)) == pool_tag_, span,
+                            "it is a slab, and has another pool's tag");
                 } else {
-                    check_marks(span, owner_ + span_kind);
+                    check_tags(span, pool_tag_ + span_kind);
                 }
                 break;
             case Span::State::resting:
                 resting += span.bytes();
-                require(pages == span.granules, span, "it rests, and is cold in part");
-                check_marks(span, owner_ + span_kind);
+                require(pages == span.granules, span, "it rests, but a part of it is cold");
+                check_tags(span, pool_tag_ + span_kind);
                 break;
             case Span::State::free:
                 warm += span.warm;
                 require(pages == span.warm, span, "its count of warm granules is wrong");
-                check_marks(span, 0);
-                require(cache_.free().holds(span), span, "it is free, and in the wrong lists");
+                check_tags(span, 0);
+                require(cache_.free().holds(span), span, "it is free, but in the wrong lists");
                 break;
             default:
                 ++lost;
         }
     });
     const RestingSpans& at_rest = cache_.resting();
-    require(live == bounds_.live(), "the sum of its live spans is not its count");
-    require(resting == at_rest.bytes(), "the sum of its resting spans is not its count");
-    require(warm == cache_.free().warm(), "the sum of its warm granules is not its count");
-    require(bounds_.peak() >= live, "its peak is below what is live");
+    require(live == bounds_.live(), "the sum of the live spans is not the count of live bytes");
+    require(resting == at_rest.bytes(),
+            "the sum of the resting spans is not the count of resting bytes");
+    require(warm == cache_.free().warm(), "the sum of the warm granules is not their count");
+    require(bounds_.peak() >= live, "the peak is below the live bytes");
 
     std::size_t listed = 0;
     at_rest.for_each([&](const Span& span) {
-        require(span.state == Span::State::resting, span, "it is on a list, but not resting");
+        require(span.state == Span::State::resting, span,
+                "it is in a list of resting spans, but does not rest");
         listed += span.bytes();
     });
-    require(listed == resting, "not all that rests is on a list");
+    require(listed == resting, "a resting span is in no list");
 
     std::sort(spans.begin(), spans.end(),
               [](const Span* a, const Span* b) { return a->start < b->start; });
@@ -90,19 +92,21 @@ void check_marks(const Span& span, pages::Tag tag) {
     for (const pages::Extent& region : regions) {
         const Span* before = nullptr;
         for (const std::byte* at = region.start; at < region.end(); at = before->end()) {
-            require(next < spans.size() && spans[next]->start == at, "its spans leave a gap");
+            require(next < spans.size() && spans[next]->start == at,
+                    "there is a gap between spans");
             const Span& span = *spans[next++];
-            require(span.first_of_region == (before == nullptr), span, "it is no region's first");
+            require(span.first_of_region == (before == nullptr), span,
+                    "its first_of_region is wrong");
             require(span.last_of_region == (span.end() == region.end()), span,
-                    "it is no region's last");
+                    "its last_of_region is wrong");
             require(before == nullptr || before->state != Span::State::free ||
                         span.state != Span::State::free,
-                    span, "it is free, and so is the one before");
+                    span, "it is free, and so is the span before it");
             before = &span;
         }
         require(before->end() == region.end(), *before, "it reaches beyond its region");
     }
-    require(next == spans.size(), "it has spans outside of its regions");
+    require(next == spans.size(), "a span lies outside of the regions");
 }
 
 }  // namespace numpool::pools

@@ -8,8 +8,10 @@
 
 namespace numpool::pools {
 
-/// How a bank brings pages, with their contents, to other addresses. A bank can do without: then
-/// page faults bring what is missing, and a span that grows elsewhere is copied.
+/// How a bank moves pages, with their contents, to other addresses. A bank works without it: then
+/// page faults bring the missing pages, and a span that cannot grow in place is copied.
+///
+/// `SpanMover` in pools/moving implements it, by remapping; `SlabPoolOptions` chooses it.
 class SpanMoving {
   public:
     SpanMoving() = default;
@@ -17,23 +19,23 @@ class SpanMoving {
     SpanMoving& operator=(const SpanMoving&) = delete;
     virtual ~SpanMoving() = default;
 
-    /// Brings pages of free spans into the cold granules of a span that was just cut, from the
-    /// address `from` on. False where a move lost addresses: the span is unusable.
+    /// Moves pages of free spans to the cold granules of a span that was just carved, from the
+    /// address `from` on. False if a move lost addresses: then the span is unusable.
     virtual bool fill(Span& span, std::byte* from) noexcept = 0;
 
-    /// Moves the contents of one span to the start of another one, larger and cold; copies what
-    /// cannot be moved. False where a move lost addresses: the contents are where they were, and
-    /// the other span is unusable.
-    virtual bool carry(Span& from, Span& to) noexcept = 0;
+    /// Moves the contents of a span to the start of a larger, cold one, and copies what cannot
+    /// move. False if a move lost addresses: then the contents are where they were, and `to` is
+    /// unusable.
+    virtual bool move_contents(Span& from, Span& to) noexcept = 0;
 
-    /// Whether pages still move: a system that keeps refusing is not asked again.
+    /// Whether pages still move. After too many refusals of the system they do not.
     virtual bool moves() const noexcept = 0;
 
     virtual std::size_t moved_bytes() const noexcept = 0;
 };
 
-/// Makes a bank's moving, from its page source and its free spans. With `huge_pages` whole units
-/// are worth a page fault. Throws std::bad_alloc.
+/// Makes a bank's SpanMoving for its page source and its free spans. `huge_pages`: one page fault
+/// brings a whole unit, so units are not put together from pieces. Throws std::bad_alloc.
 using MakeSpanMoving = std::unique_ptr<SpanMoving> (*)(pages::PageSource& source, FreeSpans& free,
                                                        bool huge_pages);
 

@@ -11,8 +11,7 @@ namespace numpool::pools {
 using pages::granule_shift;
 using pages::page_map;
 
-/// Gives back the pages of these granules of a free span. Returns how many there were: none where
-/// the source refuses.
+/// Purges these granules of a free span. Returns how many were warm; none if the source refuses.
 std::size_t SpanPurger::purge_run(Span* span, std::byte* start, std::byte* end) noexcept {
     const auto bytes = static_cast<std::size_t>(end - start);
     if (bytes == 0 || !source_.purge({start, bytes})) return 0;
@@ -25,7 +24,7 @@ std::size_t SpanPurger::purge_run(Span* span, std::byte* start, std::byte* end) 
 
 std::size_t SpanPurger::purge(Span* span, std::size_t granules) noexcept {
     const std::uint8_t* const warm = page_map.warm(span->start);
-    // memrchr, since a gibibyte has 16384 granules.
+    // memrchr is fast, and a gibibyte has 16384 granules.
     const auto behind_last = [warm](int kind, std::size_t before) -> std::size_t {
         const void* const last = memrchr(warm, kind, before);
         if (last == nullptr) return 0;
@@ -48,7 +47,7 @@ std::size_t SpanPurger::purge(Span* span, std::size_t granules) noexcept {
     return purged;
 }
 
-/// Like `purge`, for pages that make up no whole unit.
+/// Like `purge`, but leaves whole units alone.
 std::size_t SpanPurger::purge_pieces(Span* span, std::size_t granules) noexcept {
     std::size_t purged = 0;
     for (std::byte* start = span->start;
@@ -64,7 +63,7 @@ std::size_t SpanPurger::purge_pieces(Span* span, std::size_t granules) noexcept 
 
 void SpanPurger::purge_oldest(std::size_t bytes) noexcept {
     std::size_t wanted = granules_for(bytes);
-    // Pieces of units go first: they are of least use, and what comes in their place is whole.
+    // Pieces of units go first. They are least useful, and new pages come in whole units.
     for (const bool pieces : {true, false}) {
         for (Span* span = free_.oldest(); span != nullptr && wanted != 0;) {
             Span* const newer = span->newer;

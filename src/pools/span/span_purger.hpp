@@ -6,34 +6,34 @@
 
 namespace numpool::pools {
 
-/// Gives the pages of spans back to their source, and counts them.
+/// Purges the pages of spans, and counts them.
 class SpanPurger {
   public:
     SpanPurger(pages::PageSource& source, FreeSpans& free) noexcept
         : source_{source}, free_{free} {}
 
-    /// Gives back up to `granules` pages of a free span, from its end, and more where that keeps a
-    /// huge page whole. Returns how many went: fewer where the source refuses.
+    /// Purges up to `granules` granules of a free span, from its end, and more if that keeps a unit
+    /// whole. Returns how many it purged; fewer if the source refuses.
     std::size_t purge(Span* span, std::size_t granules) noexcept;
 
-    /// Gives back pages of free spans, of those first that are idle for longest.
+    /// Purges about `bytes` of the free spans. It begins with those whose last use is oldest.
     void purge_oldest(std::size_t bytes) noexcept;
 
-    /// Gives back all pages of free spans that were in use `idle_for` milliseconds before `now` or
-    /// earlier.
+    /// Purges all free spans whose last use was at least `idle_for` milliseconds before `now`.
     void purge_idle(std::uint64_t now, std::uint64_t idle_for) noexcept;
 
-    /// Makes a part of a span cold that is not free. False, and nothing has changed, where the
-    /// source refuses.
+    /// Purges a part of a span that is not free. The caller updates the warm bytes. False, and
+    /// nothing has changed, if the source refuses.
     bool purge_part(std::byte* start, std::size_t granules) noexcept;
 
-    /// Bytes, through the bank's life.
+    /// The bytes purged so far.
     std::size_t purged() const noexcept { return purged_; }
 
   private:
     std::size_t purge_run(Span* span, std::byte* start, std::byte* end) noexcept;
     std::size_t purge_pieces(Span* span, std::size_t granules) noexcept;
 
+    /// The bank's page source.
     pages::PageSource& source_;
     FreeSpans& free_;
     std::size_t purged_ = 0;

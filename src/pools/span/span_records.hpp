@@ -9,12 +9,12 @@
 
 namespace numpool::pools {
 
-/// The records of a bank's spans. A record's memory is a record for as long as the bank lives: an
-/// old note leads to a record, and never to something else.
+/// The records of a bank's spans. Their memory is not freed before the bank ends, so an old note in
+/// the page map still points to a record.
 class SpanRecords {
   public:
-    /// Makes sure that the next `count` calls of `take` succeed. False where memory is refused.
-    bool reserve(std::size_t count) noexcept {
+    /// Ensures that the next `count` calls of `allocate` succeed. False if memory is refused.
+    bool ensure(std::size_t count) noexcept {
         while (unused_count_ < count) {
             try {
                 chunks_.reserve(chunks_.size() + 1);
@@ -22,13 +22,13 @@ class SpanRecords {
             } catch (const std::bad_alloc&) {
                 return false;
             }
-            for (std::size_t i = chunk_size; i-- > 0;) put(&chunks_.back()[i]);
+            for (std::size_t i = chunk_size; i-- > 0;) free(&chunks_.back()[i]);
         }
         return true;
     }
 
-    /// An unused record, as new; one must have been reserved.
-    Span* take() noexcept {
+    /// A new record. `ensure` must have promised it.
+    Span* allocate() noexcept {
         Span* const span = unused_;
         unused_ = span->next;
         --unused_count_;
@@ -36,7 +36,7 @@ class SpanRecords {
         return span;
     }
 
-    void put(Span* span) noexcept {
+    void free(Span* span) noexcept {
         span->state = Span::State::none;
         span->next = unused_;
         unused_ = span;

@@ -9,10 +9,11 @@
 namespace numpool::pools {
 namespace {
 
-/// Addresses come from the source in pieces of at least so much, and of a multiple of this.
+/// A region is as large as all before it together, within these bounds, and a multiple of
+/// `region_step`.
 constexpr std::size_t least_region = std::size_t{64} << 20;
 constexpr std::size_t most_region = std::size_t{4} << 30;
-constexpr std::size_t region_unit = std::size_t{4} << 20;
+constexpr std::size_t region_step = std::size_t{4} << 20;
 
 }  // namespace
 
@@ -33,19 +34,19 @@ SpanRegions::~SpanRegions() {
 }
 
 bool SpanRegions::add(std::size_t granules) noexcept {
-    const std::size_t needed = round_up(granules << pages::granule_shift, region_unit);
+    const std::size_t needed = round_up(granules << pages::granule_shift, region_step);
     const std::size_t roomy = std::max(needed, std::clamp(mapped_, least_region, most_region));
     try {
         regions_.reserve(regions_.size() + 1);
     } catch (const std::bad_alloc&) {
         return false;
     }
-    pages::Extent region = source_.map(roomy, region_unit);
-    if (!region && roomy != needed) region = source_.map(needed, region_unit);
+    pages::Extent region = source_.map(roomy, region_step);
+    if (!region && roomy != needed) region = source_.map(needed, region_step);
     if (!region) return false;
     regions_.push_back(region);
     mapped_ += region.bytes;
-    Span* const span = records_.take();
+    Span* const span = records_.allocate();
     span->start = region.start;
     span->granules = region.bytes >> pages::granule_shift;
     span->first_of_region = span->last_of_region = true;
@@ -58,7 +59,7 @@ void SpanRegions::give_unused_back() noexcept {
         Span* const span = free_.starting_at(region.start);
         if (span == nullptr || span->bytes() != region.bytes || span->warm != 0) return false;
         free_.remove(span);
-        records_.put(span);
+        records_.free(span);
         mapped_ -= region.bytes;
         unmap(region);
         return true;

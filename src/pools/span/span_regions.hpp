@@ -7,21 +7,21 @@
 
 namespace numpool::pools {
 
-/// The addresses of a bank, as it gets them from its page source: in regions of whole units.
+/// The regions of a bank: the extents of whole units that it has from its page source.
 class SpanRegions {
   public:
     SpanRegions(pages::PageSource& source, SpanRecords& records, FreeSpans& free) noexcept
         : source_{source}, records_{records}, free_{free} {}
     SpanRegions(const SpanRegions&) = delete;
     SpanRegions& operator=(const SpanRegions&) = delete;
-    /// Gives all addresses back but those that a move lost: they may be somebody else's by now.
+    /// Unmaps all regions, but not the addresses that a move lost: other code may have mapped them.
     ~SpanRegions();
 
-    /// Gets a region for a span of `granules`, which becomes a free span. One record must be
-    /// reserved. False where the source refuses.
+    /// Maps a region that is large enough for a span of `granules`, and adds it to the free spans.
+    /// One record must be ensured. False if the source refuses.
     bool add(std::size_t granules) noexcept;
 
-    /// Gives back the regions that are one free span without pages.
+    /// Unmaps the regions that are one free span without pages.
     void give_unused_back() noexcept;
 
     std::size_t mapped() const noexcept { return mapped_; }
@@ -30,6 +30,7 @@ class SpanRegions {
   private:
     void unmap(const pages::Extent& region) noexcept;
 
+    /// The bank's page source.
     pages::PageSource& source_;
     SpanRecords& records_;
     FreeSpans& free_;

@@ -52,7 +52,7 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
     /// The fast path of `try_acquire`: null, and nothing has changed, where the calling thread has
     /// no block at hand. A caller that then tail-calls `try_acquire` needs no stack frame here.
     std::byte* acquire_at_hand() const noexcept {
-        const auto enter = [](pools::RecordedBlock block) { return block.mark->enter(); };
+        const auto enter = [](pools::RecordedBlock block) { return block.entry->record_acquire(); };
         return own_at_hand().magazines()->pop_by(this, enter).start;
     }
 
@@ -67,7 +67,7 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
     void release(std::byte* block, std::size_t = 0) noexcept final {
         // The slow path is a tail call that finds out what is wrong: no stack frame here.
         const auto strike = [this, block](pools::RecordedBlock& struck_out) {
-            return pool_->strike_in_newest(block, struck_out);
+            return pool_->record_release_in_newest(block, struck_out);
         };
         if (!own_at_hand().magazines()->push_by(key_as_it_is(this), strike)) [[unlikely]]
             release_slowly(block);
@@ -131,14 +131,14 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
         return key_as_it_is(pool) + (wipe ? 1 : 0);
     }
     void enter(pools::RecordedBlock block) const noexcept {
-        if (block.mark == nullptr || !block.mark->enter()) [[unlikely]]
+        if (block.entry == nullptr || !block.entry->record_acquire()) [[unlikely]]
             stop_at(block.start);
     }
     pools::RecordedBlock struck_out(std::byte* block) const noexcept {
-        pools::Ledger::Mark* const mark = pool_->mark_of(block);
-        if (mark == nullptr || !mark->strike()) [[unlikely]]
+        pools::Ledger::Entry* const entry = pool_->entry_of(block);
+        if (entry == nullptr || !entry->record_release()) [[unlikely]]
             stop_at(block);
-        return {block, mark};
+        return {block, entry};
     }
     [[noreturn]] void stop_at(const void* block) const noexcept;
 

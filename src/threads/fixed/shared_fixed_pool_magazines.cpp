@@ -69,8 +69,8 @@ void SharedFixedPool::release_slowly(std::byte* block) noexcept {
 }
 
 std::size_t SharedFixedPool::refill(RecordedBlock* blocks, std::size_t most) noexcept {
-    const std::size_t taken = pool_->take(blocks, most);
-    if (taken != 0 && blocks[taken - 1].mark == nullptr) stop_at(blocks[taken - 1].start);
+    const std::size_t taken = pool_->acquire_batch(blocks, most);
+    if (taken != 0 && blocks[taken - 1].entry == nullptr) stop_at(blocks[taken - 1].start);
     if (wipe_) {
         for (std::size_t i = 0; i < taken; ++i) wipe_link(blocks[i].start);
     }
@@ -79,7 +79,7 @@ std::size_t SharedFixedPool::refill(RecordedBlock* blocks, std::size_t most) noe
 }
 
 void SharedFixedPool::take_home(const RecordedBlock* blocks, std::size_t count) noexcept {
-    pool_->give(blocks, count);
+    pool_->release_batch(blocks, count);
     out_ -= count;
 }
 

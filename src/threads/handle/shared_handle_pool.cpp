@@ -95,7 +95,7 @@ SharedHandlePool::Handle SharedHandlePool::acquire(std::size_t bytes) {
 
 void SharedHandlePool::throw_stale(Handle handle) const {
     const std::string text = title() + ": " + std::to_string(handle);
-    if (pool_ && pool_->gave(handle)) throw Stale{text + " is stale: its block was freed"};
+    if (pool_ && pool_->issued(handle)) throw Stale{text + " is stale: its block was freed"};
     throw Stale{text + " is no handle of this pool"};
 }
 

@@ -36,7 +36,6 @@ class PoolPages final : public pages::PageSource {
     bool purge(pages::Extent) noexcept override { return false; }
     pages::Extent grow_any(pages::Extent extent, std::size_t bytes) noexcept override;
     std::string refusal() const override;
-    std::size_t given() const noexcept override { return given_.load(std::memory_order_relaxed); }
 
     Pool& pool() const noexcept { return *pool_; }
 

@@ -10,12 +10,12 @@ class RangeGuard final : public ForkGuarded {
   public:
     RangeGuard() { guard(Rank::inner); }
     void lock_for_fork() noexcept override {
-        pages::owners_mutex().lock();
+        pages::pool_numbers_mutex().lock();
         pages::address_range().mutex().lock();
     }
     void unlock_in_parent() noexcept override {
         pages::address_range().mutex().unlock();
-        pages::owners_mutex().unlock();
+        pages::pool_numbers_mutex().unlock();
     }
     void unlock_in_child() noexcept override { unlock_in_parent(); }
 };

@@ -36,11 +36,11 @@ PoolHandle<SharedSlabPool> SharedSlabPool::create(const SharedSlabPoolOptions& o
 SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
                                pages::PageSource& record_source)
     : PoolLifecycle{"SlabPool", options.name},
-      centre_{options, static_cast<Pool*>(this), source, record_source},
+      centre_{options, source, record_source},
       wipe_{options.wipe},
       background_{options.background},
       threads_{this, pools::Magazines::bounds_for(centre_.classes()),
-               first_key(centre_.mine(), wipe_)} {
+               first_key(centre_.pool_tag(), wipe_)} {
     guard_range_for_fork();
     if (!background_) return;
     Caretaker::instance().add(*this, std::chrono::milliseconds{options.spans.decay_milliseconds});
@@ -98,7 +98,7 @@ std::byte* SharedSlabPool::acquire_after_miss(std::size_t bytes, bool zeroed) no
 
 bool SharedSlabPool::refill(Magazine& magazine, std::size_t size_class) noexcept {
     const auto take = [&](FreeBlock* blocks, std::size_t most) {
-        return centre_.take(size_class, blocks, most);
+        return centre_.acquire_batch(size_class, blocks, most);
     };
     centre_.note_miss(size_class);
     magazine.refill(take);
@@ -136,7 +136,7 @@ bool SharedSlabPool::release_after_miss(void* address, std::size_t bytes) noexce
     }
     const FreeBlock unused{block, false};
     const auto give = [&](const FreeBlock* blocks, std::size_t count) {
-        centre_.give(size_class, blocks, count);
+        centre_.release_batch(size_class, blocks, count);
     };
     Lock lock{mutex_};
     if (own == nullptr || closed_) {

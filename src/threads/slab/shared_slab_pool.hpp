@@ -172,7 +172,7 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
     /// What brings a thread's blocks of a class home.
     auto give() noexcept {
         return [this](std::size_t size_class, const pools::FreeBlock* blocks, std::size_t count) {
-            centre_.give(size_class, blocks, count);
+            centre_.release_batch(size_class, blocks, count);
         };
     }
     void empty_all() noexcept;

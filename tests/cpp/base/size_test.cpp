@@ -14,7 +14,7 @@ TEST("sizes round to powers of two both ways") {
     CHECK_EQUAL(round_down(4097, 4096), 4096U);
 }
 
-TEST("a product past the address space is refused, not wrapped") {
+TEST("a product above the address space is refused and does not wrap") {
     CHECK_EQUAL(checked_product(1 << 20, 1 << 20).value(), std::size_t{1} << 40);
     CHECK_EQUAL(checked_product(max_size, 1).value(), max_size);
     CHECK(!checked_product(max_size, 2));
@@ -22,7 +22,7 @@ TEST("a product past the address space is refused, not wrapped") {
     CHECK_EQUAL(checked_product(5, 0).value(), 0U);
 }
 
-TEST("a stride divides its multiples exactly and sends every other offset out of range") {
+TEST("a stride divides its multiples exactly and maps every other offset out of range") {
     for (std::size_t bytes : {8, 24, 64, 72, 4096, 4104, 1000, 12345}) {
         const Stride stride{bytes};
         for (std::size_t index = 0; index < 1000; ++index) {
@@ -36,7 +36,7 @@ TEST("a stride divides its multiples exactly and sends every other offset out of
     }
 }
 
-TEST("a bitmap says what it changed") {
+TEST("setting a bit tells whether it was clear") {
     Bitmap bits{130};
     CHECK(!bits.test(129));
     CHECK(bits.set(129));

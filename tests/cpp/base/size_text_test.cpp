@@ -20,7 +20,7 @@ TEST("sizes are read with and without units") {
     CHECK_EQUAL(parse("0"), 0U);
 }
 
-TEST("what is not a size is named, with what is allowed") {
+TEST("the error for a text that is no size names it and what is allowed") {
     for (const std::string text : {"", "KiB", "-1", "-0", "12 parsecs", "1e3", "0x10", "nan", "inf",
                                    "1 2", "K", "64KK", "5%%", "--5"}) {
         CHECK_THROWS(BadArgument, "'" + text + "' is not a size", parse(text));

@@ -3,11 +3,11 @@
 #include "pages/source/fake_pages.hpp"
 #include "testing.hpp"
 
-/// Makes each call to the page source fail in its turn: once, twice, or from then on.
+/// Lets each call of the page source fail in turn: once, twice, or from then on.
 ///
-/// `use(pages)` makes a pool on these pages and uses all of its verbs. It accepts any refusal,
-/// calls `pages.stop_failing()`, and requires that each verb works then. It is called with no
-/// failure first, and must give all of its pages back.
+/// `use(pages)` makes a pool on these pages and calls all of its functions. It accepts any refusal,
+/// then calls `pages.stop_failing()` and checks that each function works. The first call of `use`
+/// has no failure. It must unmap all pages.
 template <class Use>
 void fail_each_call(Use use) {
     using numpool::pages::FakePages;

@@ -20,7 +20,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// From now on this process may not call membarrier.
+/// Forbids this process to call membarrier.
 bool forbid_membarrier() {
     std::array<sock_filter, 4> code{{
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -35,7 +35,7 @@ bool forbid_membarrier() {
 
 }  // namespace
 
-TEST("where membarrier is forbidden the barrier takes its whole time, in spite of signals") {
+TEST("where membarrier is forbidden the barrier sleeps its full time, despite signals") {
     const pid_t child = fork();
     if (child == 0) {
         signal(SIGALRM, [](int) {});
@@ -48,6 +48,6 @@ TEST("where membarrier is forbidden the barrier takes its whole time, in spite o
     }
     int status = 1;
     waitpid(child, &status, 0);
-    // A machine without seccomp can't show it.
+    // A machine without seccomp cannot run this test.
     CHECK(status == 0 || WEXITSTATUS(status) == 2);
 }

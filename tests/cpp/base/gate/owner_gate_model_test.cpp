@@ -6,10 +6,10 @@
 #include "base/gate/reordering.hpp"
 #include "testing.hpp"
 
-// A model checker of the gate's protocol: an owner's steps run beside another thread that shuts the
-// gate, in every order in which a processor with weakly ordered memory can do the loads and stores.
-// src/base/gate/README.md proves that the protocol holds. This shows that the proof needs each
-// memory order: a protocol without it has a run that breaks the promise.
+// A model checker of the gate's protocol. An owner's steps run in parallel to a thread that shuts
+// the gate, in every order in which a processor with weakly ordered memory may execute the loads
+// and stores. src/base/gate/README.md proves the protocol. The tests show that the proof needs each
+// memory order: without it, the protocol has a run that breaks the promise.
 
 using namespace reordering;
 
@@ -17,7 +17,7 @@ namespace {
 
 enum Place : std::uint8_t { lowered, raised, pointer, lower_lock, raise_lock, value, copy };
 
-/// Which of its orders the protocol lacks; none by default.
+/// Which orders are left out of the protocol; none by default.
 struct Weakened {
     bool no_heavy_barrier = false;
     bool counts_in_any_order = false;
@@ -36,12 +36,12 @@ enum class Step { down, up, look };
 
 struct Owner {
     Program program;
-    /// The events that look at a lock: 1 is open.
+    /// The events that load a lock; 1 is open.
     std::vector<std::size_t> looks;
 };
 
-/// Counts a step, looks at the lock, changes what the gate protects, moves the pointer; or finds
-/// the gate shut and takes the count back. `Step::look` enters and leaves without a move.
+/// Counts a step, loads the lock, changes what the gate protects, and moves the pointer; or finds
+/// the gate shut and uncounts the step. `Step::look` enters and leaves without a move.
 Owner owner_of(const std::vector<Step>& steps, const Weakened& weak) {
     Owner owner;
     Program& program = owner.program;
@@ -130,8 +130,7 @@ Program shutting_program(const Weakened& weak) {
     return program;
 }
 
-/// Whether both changes of `value` and `copy` count, all of them, whatever two steps the owner
-/// takes.
+/// Whether no change of `value` and `copy` is lost in any run of any two steps of the owner.
 bool holds(const Weakened& weak = {}) {
     Memory start{};
     start[lower_lock] = start[raise_lock] = 1;
@@ -152,11 +151,11 @@ bool holds(const Weakened& weak = {}) {
 
 }  // namespace
 
-TEST("an owner and another thread that shuts the gate never meet, whatever a processor reorders") {
+TEST("the owner and a thread that shuts the gate are never inside together, in any order") {
     CHECK(holds());
 }
 
-TEST("without the heavy barrier the owner's look overtakes its count, and both are inside") {
+TEST("without the heavy barrier the owner's load overtakes its count, and both are inside") {
     CHECK(!holds({.no_heavy_barrier = true}));
 }
 
@@ -168,6 +167,6 @@ TEST("each memory order of the gate is needed") {
     CHECK(!holds({.opening_in_any_order = true}));
 }
 
-TEST("the waiting thread may read the pointer before the counts, as nobody enters meanwhile") {
+TEST("the waiting thread may read the pointer before the counts") {
     CHECK(holds({.pointer_before_counts = true}));
 }

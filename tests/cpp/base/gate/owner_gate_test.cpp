@@ -10,9 +10,9 @@ using numpool::shut_gates;
 
 namespace {
 
-/// Whose the gates are, and whose they are not.
-const int me = 0;
-const int other = 0;
+/// The addresses stand for the gates' pool and for another one.
+const int pool = 0;
+const int other_pool = 0;
 constexpr numpool::GateKey key = 7;
 
 }  // namespace
@@ -22,20 +22,20 @@ TEST("a gate opens for its owner and its key only, and not while it is shut") {
     int places[3];
     gate.place(places + 1);
     CHECK(!gate.enter_to_raise(key));
-    CHECK(!gate.enter_to_lower(&me));
-    gate.open(&me, key);
+    CHECK(!gate.enter_to_lower(&pool));
+    gate.open(&pool, key);
     CHECK(gate.enter_to_raise(key));
     gate.raise(gate.pointer());
     CHECK_EQUAL(gate.pointer(), places + 2);
-    CHECK(gate.enter_to_lower(&me));
+    CHECK(gate.enter_to_lower(&pool));
     gate.lower(gate.pointer());
     CHECK_EQUAL(gate.pointer(), places + 1);
     CHECK(!gate.enter_to_raise(key + 1));
-    CHECK(!gate.enter_to_lower(&other));
+    CHECK(!gate.enter_to_lower(&other_pool));
     gate.shut();
     CHECK(!gate.enter_to_raise(key));
     CHECK(!gate.enter_to_raise(0));
-    CHECK(!gate.enter_to_lower(&me));
+    CHECK(!gate.enter_to_lower(&pool));
     CHECK_EQUAL(gate.pointer(), places + 1);
     CHECK_EQUAL(gate.lowered(), 1);
     gate.wait_outside();
@@ -61,12 +61,12 @@ bool is_waited_for(OwnerGate<int>& gate, Enter enter, Leave leave) {
 
 }  // namespace
 
-TEST("an owner that enters is seen inside until it leaves, whichever way") {
+TEST("other threads wait until an owner has left, in each of the four ways to leave") {
     OwnerGate<int> gate;
     int places[3];
     gate.place(places + 1);
-    gate.open(&me, key);
-    const auto to_lower = [&] { return gate.enter_to_lower(&me); };
+    gate.open(&pool, key);
+    const auto to_lower = [&] { return gate.enter_to_lower(&pool); };
     const auto to_raise = [&] { return gate.enter_to_raise(key); };
     CHECK(is_waited_for(gate, to_lower, [&] { gate.lower(gate.pointer()); }));
     CHECK(is_waited_for(gate, to_raise, [&] { gate.raise(gate.pointer()); }));
@@ -76,7 +76,7 @@ TEST("an owner that enters is seen inside until it leaves, whichever way") {
     CHECK_EQUAL(gate.lowered(), 1);
 }
 
-TEST("an owner that moves the pointer under a lock is outside, wherever it is put") {
+TEST("an owner that moves the pointer under a lock is outside") {
     OwnerGate<int> gate;
     int places[8];
     gate.place(places + 4);
@@ -92,13 +92,13 @@ TEST("an owner that moves the pointer under a lock is outside, wherever it is pu
     CHECK_EQUAL(gate.lowered(), 1);
 }
 
-TEST("steps down are inherited but for one that is only counted, and the heir is outside") {
+TEST("a gate inherits the steps down of another, except one that is only counted") {
     OwnerGate<int> gate;
     int places[8];
     gate.place(places + 7);
-    gate.open(&me, key);
+    gate.open(&pool, key);
     for (int i = 0; i < 3; ++i) {
-        CHECK(gate.enter_to_lower(&me));
+        CHECK(gate.enter_to_lower(&pool));
         gate.lower(gate.pointer());
     }
     const auto inherited = [&] {
@@ -109,7 +109,7 @@ TEST("steps down are inherited but for one that is only counted, and the heir is
         return heir.lowered();
     };
     CHECK_EQUAL(inherited(), 3);
-    CHECK(gate.enter_to_lower(&me));
+    CHECK(gate.enter_to_lower(&pool));
     CHECK_EQUAL(inherited(), 3);
     gate.leave_unlowered();
     CHECK(gate.enter_to_raise(key));
@@ -117,9 +117,9 @@ TEST("steps down are inherited but for one that is only counted, and the heir is
     gate.leave_unraised();
 }
 
-TEST("a gate that was never opened opens for key 0 only, and leads nowhere") {
+TEST("a gate that was never opened opens for key 0 only, and has no pointer") {
     OwnerGate<int> gate;
-    CHECK(!gate.enter_to_lower(&me));
+    CHECK(!gate.enter_to_lower(&pool));
     CHECK(!gate.enter_to_raise(key));
     CHECK(gate.enter_to_raise(0));
     CHECK(gate.pointer() == nullptr);
@@ -133,8 +133,8 @@ TEST("an owner and another thread that shuts the gate are never inside together"
     OwnerGate<int> gate;
     static int room[1 << 8];
     gate.place(room);
-    gate.open(&me, key);
-    // Ordinary variables: what the gate protects, and, under TSan, the proof that it does.
+    gate.open(&pool, key);
+    // Ordinary variables that the gate protects. The thread sanitizer checks that, too.
     long value = 0;
     long copy = 0;
     long entered = 0;
@@ -144,15 +144,15 @@ TEST("an owner and another thread that shuts the gate are never inside together"
         int* expected = room;
         int direction = 1;
         while (!done.load(std::memory_order_relaxed)) {
-            // At both ends, and in the middle, it turns round.
+            // It turns round at both ends, and sometimes in the middle.
             if (expected == room) direction = 1;
             if (expected == room + 255 || (expected == room + 128 && entered % 3 == 0)) {
                 direction = -1;
             }
             const bool up = direction > 0;
-            if (!(up ? gate.enter_to_raise(key) : gate.enter_to_lower(&me))) {
-                // Another try, the other way, counts and is refused, too, or finds the gate open.
-                if (!(up ? gate.enter_to_lower(&me) : gate.enter_to_raise(key))) continue;
+            if (!(up ? gate.enter_to_raise(key) : gate.enter_to_lower(&pool))) {
+                // Try the other direction, too: that counts and is refused, or finds the gate open.
+                if (!(up ? gate.enter_to_lower(&pool) : gate.enter_to_raise(key))) continue;
                 up ? gate.leave_unlowered() : gate.leave_unraised();
                 continue;
             }
@@ -170,7 +170,7 @@ TEST("an owner and another thread that shuts the gate are never inside together"
         torn = torn || value != copy;
         ++value;
         ++copy;
-        gate.open(&me, key);
+        gate.open(&pool, key);
     }
     done = true;
     owner.join();

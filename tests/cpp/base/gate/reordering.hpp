@@ -9,46 +9,46 @@
 #include <utility>
 #include <vector>
 
-/// A model of weakly ordered memory, small enough to try all runs of two short programs.
+/// A model of weakly ordered memory. It is small, so all runs of two short programs can be tried.
 namespace reordering {
 
 constexpr std::size_t places = 8;
 using Memory = std::array<int, places>;
 
-/// What a thread loaded, by the event's number; the last place is unused.
+/// The values that a thread has loaded, by the events' numbers. The last place is unused.
 using Loaded = std::array<int, 32>;
 
 enum class Order : std::uint8_t { relaxed, acquire, release };
 
-/// A load, a store or a heavy barrier. A guarded one happens where its guard says so; a load may
-/// happen before that is known, as a processor's guess, but a store may not.
+/// A load, a store or a heavy barrier. An event with a guard happens only if the guard is true. A
+/// load may happen before that is known, as processors speculate; a store may not.
 struct Event {
     enum class Kind : std::uint8_t { load, store, heavy_barrier } kind;
     std::size_t place = 0;
     Order order = Order::relaxed;
-    /// The loads, a bit each, that the stored value and the guard depend on.
+    /// The loads that the stored value, and the guard, depend on: one bit for each.
     std::uint32_t needs_for_value = 0;
     std::uint32_t needs_for_guard = 0;
     std::function<int(const Loaded&)> stored{};
     std::function<bool(const Loaded&)> guard{};
-    /// The thread waits for this: runs in which it stays false are left out.
+    /// The thread waits until this is true. Runs in which it stays false are left out.
     std::function<bool(const Loaded&)> awaited{};
 
     bool happens(const Loaded& loaded) const { return !guard || guard(loaded); }
 };
 using Program = std::vector<Event>;
 
-/// All runs of two threads' programs, in whatever order a processor may do what stands in them. The
-/// second thread's heavy barriers stop the first one.
+/// All runs of two threads' programs, in every order in which a processor may execute them. The
+/// heavy barriers of the second thread stop the first one.
 class Runs {
   public:
-    /// What the memory holds at the end, and what the first thread loaded, fit together.
+    /// Checks the memory at the end of a run against the values that the first thread loaded.
     using Promise = std::function<bool(const Memory&, const Loaded&)>;
 
     Runs(Program first, Program second, Promise promise)
         : programs_{std::move(first), std::move(second)}, promise_{std::move(promise)} {}
 
-    /// Whether some run ends, and all that do keep the promise.
+    /// Whether there is a run that ends, and all such runs keep the promise.
     bool all_keep_promise(const Memory& start) {
         visit({start, {}, {}});
         return kept_ && ended_ > 0;
@@ -78,7 +78,7 @@ class Runs {
         kept_ = promise_(state.memory, state.loaded[0]);
     }
 
-    /// False where the event can't happen now, or its thread would wait in vain.
+    /// False if the event cannot happen now, or its thread would wait for ever.
     bool execute(State& state, std::size_t thread, std::size_t index) const {
         const Program& program = programs_[thread];
         const Event& event = program[index];
@@ -95,14 +95,14 @@ class Runs {
         } else if (happens && event.kind == Event::Kind::load) {
             if (!load(state, thread, index)) return false;
         } else if (event.kind == Event::Kind::heavy_barrier) {
-            // The other thread stops between two events: those before have happened, none after.
+            // The other thread stops between two events: all before have happened, none after.
             if ((state.done[0] & (state.done[0] + 1)) != 0) return false;
         }
         state.done[thread] |= 1U << index;
         return !awaits_in_vain(program, state.done[thread], loaded);
     }
 
-    /// Whether an event may happen before those of its thread that stand before it and have not.
+    /// Whether an event may overtake the earlier events of its thread that have not happened yet.
     static bool may_overtake(const Program& program, std::uint32_t done, std::size_t index) {
         const Event& event = program[index];
         for (std::size_t i = 0; i < index; ++i) {
@@ -121,7 +121,7 @@ class Runs {
         return true;
     }
 
-    /// A load takes what its own thread is about to store there, if anything.
+    /// A load gets the value that its own thread is about to store there, if there is one.
     bool load(State& state, std::size_t thread, std::size_t index) const {
         const Program& program = programs_[thread];
         const std::uint32_t done = state.done[thread];

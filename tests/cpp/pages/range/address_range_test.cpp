@@ -36,7 +36,7 @@ bool in_child(const std::function<bool()>& body) {
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/// Leaves this process so many bytes of addresses more than it has.
+/// Limits this process to `bytes` more addresses than it has mapped.
 void leave_addresses(std::size_t bytes) {
     std::FILE* const file = std::fopen("/proc/self/statm", "r");
     unsigned long pages = 0;
@@ -50,51 +50,50 @@ void leave_addresses(std::size_t bytes) {
 
 TEST("addresses come whole and aligned, and never twice") {
     Fixture fixture;
-    std::vector<Extent> taken;
+    std::vector<Extent> allocated;
     for (const std::size_t align : {std::size_t{1}, granule, huge_page, std::size_t{64} << 20}) {
-        const Extent extent = fixture.range.take(3 * granule + 1, align);
+        const Extent extent = fixture.range.allocate(3 * granule + 1, align);
         CHECK_EQUAL(extent.bytes, 4 * granule);
         CHECK_EQUAL(reinterpret_cast<std::uintptr_t>(extent.start) % align, 0U);
-        CHECK(fixture.range.contains(extent.start) && fixture.range.contains(extent.end() - 1));
-        for (const Extent& other : taken) {
+        const Extent range = fixture.range.extent();
+        CHECK(extent.start >= range.start && extent.end() <= range.end());
+        for (const Extent& other : allocated) {
             CHECK(extent.end() <= other.start || other.end() <= extent.start);
         }
-        taken.push_back(extent);
+        allocated.push_back(extent);
     }
-    CHECK_EQUAL(fixture.range.taken(), 16 * granule);
 }
 
-TEST("addresses that come back are merged and dealt out again") {
+TEST("released addresses are merged and allocated again") {
     Fixture fixture;
     std::vector<Extent> parts;
-    for (int i = 0; i < 4; ++i) parts.push_back(fixture.range.take(gibibyte / 4, granule));
-    CHECK(!fixture.range.take(granule, granule));
-    for (const int i : {2, 0, 3, 1}) fixture.range.give_back(parts[static_cast<std::size_t>(i)]);
-    CHECK_EQUAL(fixture.range.taken(), 0U);
-    CHECK(fixture.range.take(gibibyte, granule).start == parts[0].start);
+    for (int i = 0; i < 4; ++i) parts.push_back(fixture.range.allocate(gibibyte / 4, granule));
+    CHECK(!fixture.range.allocate(granule, granule));
+    for (const int i : {2, 0, 3, 1}) fixture.range.release(parts[static_cast<std::size_t>(i)]);
+    CHECK(fixture.range.allocate(gibibyte, granule).start == parts[0].start);
 }
 
 TEST("an extent can be made longer where nothing is behind it") {
     Fixture fixture;
-    const Extent first = fixture.range.take(granule, granule);
-    CHECK(fixture.range.take_behind(first, granule));
-    const Extent second = fixture.range.take(granule, granule);
+    const Extent first = fixture.range.allocate(granule, granule);
+    CHECK(fixture.range.extend(first, granule));
+    const Extent second = fixture.range.allocate(granule, granule);
     CHECK(second.start == first.start + 2 * granule);
-    CHECK(!fixture.range.take_behind({first.start, 2 * granule}, granule));
-    fixture.range.give_back(second);
-    CHECK(fixture.range.take_behind({first.start, 2 * granule}, granule));
-    CHECK(!fixture.range.take_behind({first.start, 3 * granule}, 2 * gibibyte));
+    CHECK(!fixture.range.extend({first.start, 2 * granule}, granule));
+    fixture.range.release(second);
+    CHECK(fixture.range.extend({first.start, 2 * granule}, granule));
+    CHECK(!fixture.range.extend({first.start, 3 * granule}, 2 * gibibyte));
 }
 
-TEST("nonsense is refused") {
+TEST("sizes and alignments that no range can serve are refused") {
     Fixture fixture;
-    CHECK(!fixture.range.take(0, granule));
-    CHECK(!fixture.range.take(2 * gibibyte, granule));
-    CHECK(!fixture.range.take(~std::size_t{0}, granule));
-    CHECK(!fixture.range.take(granule, ~std::size_t{0}));
+    CHECK(!fixture.range.allocate(0, granule));
+    CHECK(!fixture.range.allocate(2 * gibibyte, granule));
+    CHECK(!fixture.range.allocate(~std::size_t{0}, granule));
+    CHECK(!fixture.range.allocate(granule, ~std::size_t{0}));
 }
 
-TEST("where addresses are rationed a smaller range serves") {
+TEST("where addresses are limited a smaller range serves") {
     CHECK(in_child([] {
         leave_addresses(8 * gibibyte);
         PageMap map;
@@ -105,12 +104,12 @@ TEST("where addresses are rationed a smaller range serves") {
         leave_addresses(300 << 20);
         PageMap map;
         AddressRange range{map};
-        const Extent extent = range.take(granule, granule);
+        const Extent extent = range.allocate(granule, granule);
         return range.extent().bytes <= 256 << 20 && static_cast<bool>(extent);
     }));
 }
 
-TEST("where no range can be had the error says what to raise") {
+TEST("where no range can be reserved the error says what to raise") {
     CHECK(in_child([] {
         leave_addresses(16 << 20);
         PageMap map;

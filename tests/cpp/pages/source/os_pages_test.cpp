@@ -33,14 +33,14 @@ TEST("purged pages read as zero again") {
     os_pages().unmap(extent);
 }
 
-TEST("what cannot be mapped is refused") {
+TEST("sizes and alignments that cannot be mapped are refused") {
     CHECK(!os_pages().map(0, 1));
     CHECK(!os_pages().map(max_size, 1));
     CHECK(!os_pages().map(~std::size_t{0}, 1));
     CHECK(!os_pages().map(4096, ~std::size_t{0}));
 }
 
-TEST("fake pages count, and fail on the call they are told to") {
+TEST("fake pages count their calls, and fail where a test wants it") {
     FakePages pages;
     pages.fail_after(1, 1);
     const Extent first = pages.map(1, 1);
@@ -53,6 +53,19 @@ TEST("fake pages count, and fail on the call they are told to") {
     pages.unmap(first);
     pages.unmap(third);
     CHECK_EQUAL(pages.mapped, 0U);
+}
+
+TEST("fake pages refuse to map or to grow beyond their limit") {
+    FakePages pages;
+    pages.limit = 4 * page_size();
+    const Extent extent = pages.map(3 * page_size(), 1);
+    CHECK(static_cast<bool>(extent));
+    CHECK(!pages.map(2 * page_size(), 1));
+    CHECK(!pages.grow(extent, 5 * page_size()));
+    CHECK(!pages.map(~std::size_t{0}, 1));
+    const Extent grown = pages.grow(extent, 4 * page_size());
+    CHECK_EQUAL(grown.bytes, 4 * page_size());
+    pages.unmap(grown);
 }
 
 TEST("the memory limit is more than nothing and no more than an address space") {

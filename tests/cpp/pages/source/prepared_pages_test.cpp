@@ -35,7 +35,7 @@ TEST("populated pages are there before they are touched") {
     pages.unmap(extent);
 }
 
-TEST("the advice for huge pages comes before the pages do") {
+TEST("huge pages are advised before the pages are populated") {
     class Watching final : public PageSource {
       public:
         Extent map(std::size_t bytes, std::size_t align) noexcept override {
@@ -48,7 +48,6 @@ TEST("the advice for huge pages comes before the pages do") {
             there_already += resident_pages(extent);
             return os_pages().advise_huge(extent, huge);
         }
-        std::size_t given() const noexcept override { return 0; }
 
         std::size_t advised = 0;
         std::size_t there_already = 0;
@@ -64,7 +63,7 @@ TEST("the advice for huge pages comes before the pages do") {
     CHECK_EQUAL(under.there_already, 0U);
 }
 
-TEST("locked pages are there and stay, and where locking is refused there are none") {
+TEST("locked pages are populated and stay, and a refused lock refuses the pages") {
     FakePages under;
     PreparedPages pages{under, {.locked = true}};
     const Extent extent = pages.map(page_size(), 1);
@@ -90,7 +89,7 @@ TEST("locked pages are there and stay, and where locking is refused there are no
     CHECK_EQUAL(under.mapped, 0U);
 }
 
-TEST("a node that the machine does not have is named in the error") {
+TEST("the error names a node that the machine does not have") {
     const unsigned nodes = memory_nodes();
     CHECK(nodes >= 1U);
     const std::string text = "memory of NUMA node " + std::to_string(nodes + 3) +
@@ -113,14 +112,14 @@ TEST("pages of a node can be used like others") {
     pages.unmap(extent);
 }
 
-TEST("prepared pages grow with their preparation") {
+TEST("the new part of a grown extent is prepared, too") {
     PreparedPages pages{os_pages(), {.populated = true}};
     const Extent extent = pages.grow(pages.map(page_size(), 1), 8 * page_size());
     CHECK_EQUAL(resident_pages(extent), 8U);
     pages.unmap(extent);
 }
 
-TEST("explicit huge pages are whole, or refused where none are set aside") {
+TEST("explicit huge pages are whole, or refused if none are set aside") {
     ExplicitHugePages pages;
     const Extent extent = pages.map(1, 1);
     if (extent) {
@@ -131,5 +130,4 @@ TEST("explicit huge pages are whole, or refused where none are set aside") {
     }
     CHECK(!pages.map(0, 1));
     CHECK(!pages.map(huge_page, 2 * huge_page));
-    CHECK_EQUAL(pages.given(), 0U);
 }

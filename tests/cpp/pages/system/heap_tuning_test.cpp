@@ -1,4 +1,4 @@
-// Also linked to fixed addresses, as Debian's Python is: see CMakeLists.txt.
+// CMakeLists.txt also links this test to fixed addresses, like Debian's Python.
 #include "pages/system/heap_tuning.hpp"
 
 #include <malloc.h>
@@ -12,7 +12,7 @@ using namespace numpool;
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 
-TEST("where malloc is not the C library's its heap is left alone, and who has malloc is named") {
+TEST("if malloc is not glibc's, its heap is not tuned and the error names the file of malloc") {
     CHECK_THROWS(BadArgument, "needs glibc's malloc; here malloc comes from /", pages::keep_heap());
 }
 
@@ -20,7 +20,7 @@ TEST("where malloc is not the C library's its heap is left alone, and who has ma
 
 namespace {
 
-/// Counted by an int before glibc 2.33: enough for these.
+/// Before glibc 2.33 the count is an int, which is enough here.
 std::size_t blocks_with_mappings_of_their_own() {
 #if __GLIBC_PREREQ(2, 33)
     return mallinfo2().hblks;
@@ -31,9 +31,9 @@ std::size_t blocks_with_mappings_of_their_own() {
 
 }  // namespace
 
-TEST("the heap keeps what is freed until it is told not to") {
+TEST("the heap keeps freed memory between keep_heap and release_heap") {
     constexpr std::size_t bytes = std::size_t{64} << 20;
-    // Code at fixed addresses gets that of a stub in the program.
+    // In a program at fixed addresses this is the address of a stub.
     void* (*volatile const allocate)(std::size_t) = &std::malloc;
     const std::size_t before = blocks_with_mappings_of_their_own();
     pages::keep_heap();

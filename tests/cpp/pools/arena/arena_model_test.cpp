@@ -18,8 +18,8 @@ constexpr int steps = 60000;
 constexpr int steps = 1000000;
 #endif
 
-/// A model of an arena: which blocks live, in which order they were made, where marks were set.
-/// Every block is filled with a pattern that is verified whenever the block is looked at.
+/// A model of an arena: its live blocks in their order, and its marks. Every block is filled with a
+/// pattern, which is verified at each access.
 class Exerciser {
   public:
     Exerciser(Arena& arena, const pages::FakePages& pages, unsigned seed)
@@ -143,7 +143,7 @@ class Exerciser {
         if (moved == nullptr) return verify(block);
         for (std::size_t i = 0; i < std::min(bytes, block.bytes); ++i)
             CHECK(moved[i] == block.pattern);
-        // A copy is as new as the newest; a large block whose pages grew is as old as it was.
+        // A copy becomes the newest block. A large block that grew without a copy keeps its age.
         const bool copied = moved != block.start && pages_.grows == grows;
         if (copied) {
             live_.erase(live_.begin() + static_cast<std::ptrdiff_t>(at));
@@ -204,7 +204,7 @@ class Exerciser {
 
 }  // namespace
 
-TEST("random blocks, marks, rewinds and resets keep every byte of every live block") {
+TEST("through random requests, marks, rewinds and resets every live block keeps its bytes") {
     for (unsigned seed = 0; seed < 4; ++seed) {
         pages::FakePages pages;
         {
@@ -221,7 +221,7 @@ TEST("random blocks, marks, rewinds and resets keep every byte of every live blo
     }
 }
 
-TEST("whatever call to the system fails, the arena is whole and goes on") {
+TEST("each system call may fail, and the arena works on with correct records") {
     for (std::size_t n = 0; n < 120; ++n) {
         for (const std::size_t times : {std::size_t{1}, std::size_t{4}, pages::FakePages::never}) {
             pages::FakePages pages;

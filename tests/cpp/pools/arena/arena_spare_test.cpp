@@ -1,9 +1,8 @@
-/// What an arena keeps of the chunks whose blocks a reset or a rewind ended.
+/// Spare chunks: those whose blocks a reset or a rewind ended.
 
 #include <cstring>
 #include <vector>
 
-#include "pages/source/budget_pages.hpp"
 #include "pages/source/fake_pages.hpp"
 #include "pools/arena/arena.hpp"
 #include "testing.hpp"
@@ -15,7 +14,7 @@ namespace {
 
 constexpr std::size_t chunk = 64 << 10;
 
-/// So many blocks of 64 bytes, every one of them written.
+/// Acquires `count` blocks of 64 bytes and writes each of them.
 std::vector<std::byte*> fill(Arena& arena, std::size_t count) {
     std::vector<std::byte*> blocks;
     for (std::size_t i = 0; i < count; ++i) {
@@ -27,7 +26,7 @@ std::vector<std::byte*> fill(Arena& arena, std::size_t count) {
 
 }  // namespace
 
-TEST("a reset of a million blocks calls nobody, and the next million has the same chunks") {
+TEST("a reset of a million blocks makes no system call, and the next million reuses the chunks") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     const std::vector<std::byte*> blocks = fill(arena, 1000000);
@@ -46,7 +45,7 @@ TEST("a reset of a million blocks calls nobody, and the next million has the sam
     CHECK_EQUAL(arena.growths(), maps);
 }
 
-TEST("large blocks go back at a reset, and at a rewind those that are newer than the mark") {
+TEST("a reset unmaps large blocks, and a rewind those that are newer than the mark") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     fill(arena, 1);
@@ -62,7 +61,7 @@ TEST("large blocks go back at a reset, and at a rewind those that are newer than
     CHECK_EQUAL(pages.mapped, chunk);
 }
 
-TEST("addresses in spare chunks are nobody's") {
+TEST("the arena does not own addresses in spare chunks") {
     Arena arena{chunk};
     const std::vector<std::byte*> blocks = fill(arena, 5000);
     CHECK(arena.owns(blocks.back()));
@@ -74,7 +73,7 @@ TEST("addresses in spare chunks are nobody's") {
     CHECK_EQUAL(arena.size_of(blocks.back()), 64U);
 }
 
-TEST("what a whole cycle did not reach goes back with its end") {
+TEST("spare chunks that a whole cycle did not reach go back at its end") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     fill(arena, 3000);
@@ -96,7 +95,7 @@ TEST("what a whole cycle did not reach goes back with its end") {
     arena.check();
 }
 
-TEST("each mark has cycles of its own, and what they reach counts for older ones") {
+TEST("each mark has its own cycles, and their reach counts for older marks, too") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     arena.reset();
@@ -126,7 +125,7 @@ TEST("each mark has cycles of its own, and what they reach counts for older ones
     arena.check();
 }
 
-TEST("a mark that is made anew in each cycle takes none of the cycle's spares away") {
+TEST("a new mark in each cycle does not unmap the cycle's spare chunks") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     fill(arena, 50000);
@@ -144,7 +143,7 @@ TEST("a mark that is made anew in each cycle takes none of the cycle's spares aw
     CHECK_EQUAL(pages.maps, maps);
 }
 
-TEST("trim gives spare chunks back, at a mark too, and the first one where nothing lives") {
+TEST("a trim unmaps spare chunks, and the first chunk if there is no live block and no mark") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     fill(arena, 10);
@@ -168,10 +167,10 @@ TEST("trim gives spare chunks back, at a mark too, and the first one where nothi
     arena.check();
 }
 
-TEST("spare chunks go back before a large request is refused, and only then") {
+TEST("spare chunks go back before a large request is refused, but not earlier") {
     pages::FakePages pages;
-    pages::BudgetPages budget{pages, 4 << 20};
-    Arena arena{chunk, budget};
+    pages.limit = 4 << 20;
+    Arena arena{chunk, pages};
     while (arena.mapped() < (2 << 20)) fill(arena, 100);
     arena.reset();
     const std::size_t kept = arena.mapped();
@@ -183,16 +182,16 @@ TEST("spare chunks go back before a large request is refused, and only then") {
     arena.check();
 }
 
-TEST("a large block that cannot move grows where spare chunks were") {
+TEST("a large block that cannot move grows after spare chunks went back") {
     pages::FakePages pages;
-    pages::BudgetPages budget{pages, 4 << 20};
-    Arena arena{chunk, budget};
+    pages.limit = 4 << 20;
+    Arena arena{chunk, pages};
     const Arena::Mark mark = (arena.acquire(1), arena.mark());
     while (arena.mapped() < (2 << 20)) fill(arena, 100);
     arena.rewind(mark);
     std::byte* const block = arena.acquire(1 << 20);
     std::memset(block, 7, 1 << 20);
-    // A copy of this size would not fit beside it, with spare chunks or without.
+    // The limit has no room for a copy of this size, even without the spare chunks.
     std::byte* const grown = arena.reallocate(block, 7 << 19);
     CHECK(grown != nullptr);
     CHECK(grown[(1 << 20) - 1] == std::byte{7});
@@ -202,7 +201,7 @@ TEST("a large block that cannot move grows where spare chunks were") {
     arena.check();
 }
 
-TEST("chunks that die early go back, and leave the spare ones as they are") {
+TEST("chunks that die early go back, and the spare ones stay") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     fill(arena, 20000);

@@ -21,7 +21,7 @@ bool is_zero(const std::byte* block, std::size_t bytes) {
 
 }  // namespace
 
-TEST("an arena takes no memory before its first block") {
+TEST("an arena maps no memory before its first block") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     CHECK_EQUAL(pages.maps, 0U);
@@ -31,7 +31,7 @@ TEST("an arena takes no memory before its first block") {
     arena.check();
 }
 
-TEST("small blocks lie one behind the other, aligned, and large ones on the side") {
+TEST("small blocks lie one behind the other, aligned, and large ones have their own extents") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     std::byte* const first = arena.acquire(40);
@@ -71,7 +71,7 @@ TEST("chunks double, so a large region has few of them, and they go back with th
     arena.check();
 }
 
-TEST("blocks that die newest first give their room back at once") {
+TEST("the room of blocks that die newest first is reused at once") {
     Arena arena{chunk};
     std::byte* const kept = arena.acquire(64);
     std::byte* const first = arena.acquire(64);
@@ -88,7 +88,7 @@ TEST("blocks that die newest first give their room back at once") {
     arena.check();
 }
 
-TEST("when the last block dies, the arena begins again") {
+TEST("when the last block dies, the arena starts again at its beginning") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     std::byte* const first = arena.acquire(100);
@@ -106,7 +106,7 @@ TEST("when the last block dies, the arena begins again") {
     arena.check();
 }
 
-TEST("an idle block's ticket ends with a reset, and does no harm afterwards") {
+TEST("a ticket ends with a reset, and has no effect afterwards") {
     Arena arena{chunk};
     const Arena::Idle idle = arena.acquire_idle(100);
     CHECK(arena.is_current(idle.ticket));
@@ -129,7 +129,7 @@ TEST("an idle block's ticket ends with a reset, and does no harm afterwards") {
     arena.check();
 }
 
-TEST("a block whose ticket was dropped lives on until its last use ends") {
+TEST("a block whose ticket was dropped stays until its last use ends") {
     Arena arena{chunk};
     const Arena::Idle idle = arena.acquire_idle(100);
     arena.begin_use(idle.start, idle.ticket);
@@ -140,7 +140,7 @@ TEST("a block whose ticket was dropped lives on until its last use ends") {
     arena.check();
 }
 
-TEST("rewinding ends what was made since the mark, again and again") {
+TEST("a rewind ends the blocks since the mark, again and again") {
     Arena arena{chunk};
     std::byte* const before = arena.acquire(100);
     std::memset(before, 7, 100);
@@ -160,7 +160,7 @@ TEST("rewinding ends what was made since the mark, again and again") {
     for (int i = 0; i < 100; ++i) CHECK(before[i] == std::byte{7});
 }
 
-TEST("a mark is forgotten with an older one's rewinding, and at a reset") {
+TEST("a rewind to an older mark, or a reset, forgets a mark") {
     Arena arena{chunk};
     const Arena::Idle oldest = arena.acquire_idle(10);
     const Arena::Mark outer = arena.mark();
@@ -185,12 +185,12 @@ TEST("a mark is forgotten with an older one's rewinding, and at a reset") {
     arena.check();
 }
 
-TEST("blocks older than a mark may die and change their size without moving its place") {
+TEST("blocks before a mark may die and change their sizes, and the mark's place stays") {
     Arena arena{chunk};
     std::byte* const kept = arena.acquire(16);
     std::byte* const older = arena.acquire(100);
     const Arena::Mark mark = arena.mark();
-    // On top, but before the mark: it must move to grow.
+    // It is on top but before the mark, so it must move to grow.
     std::byte* const grown = arena.reallocate(older, 300);
     CHECK(grown != older);
     arena.check();
@@ -206,7 +206,7 @@ TEST("blocks older than a mark may die and change their size without moving its 
     arena.check();
 }
 
-TEST("the newest block grows and shrinks in place, others keep their contents where they move") {
+TEST("the newest block grows and shrinks in place; others move with their contents") {
     Arena arena{chunk};
     std::byte* block = arena.acquire(100);
     std::memset(block, 5, 100);
@@ -232,7 +232,7 @@ TEST("the newest block grows and shrinks in place, others keep their contents wh
     CHECK_EQUAL(arena.tally().blocks, 0U);
 }
 
-TEST("zeroed blocks are zero where others were") {
+TEST("zeroed blocks are zero where other blocks were before") {
     Arena arena{chunk};
     for (const std::size_t bytes : {1, 100, 5000, 100000}) {
         std::byte* const dirty = arena.acquire(bytes);
@@ -244,7 +244,7 @@ TEST("zeroed blocks are zero where others were") {
     }
 }
 
-TEST("what is in use since a mark is counted and the oldest of it named") {
+TEST("the blocks in use since a mark are counted, and the oldest are listed") {
     Arena arena{chunk};
     arena.acquire(1);
     const Arena::Mark mark = arena.mark();
@@ -289,13 +289,13 @@ TEST("refused memory changes nothing") {
     CHECK(arena.acquire(~std::size_t{0}) == nullptr);
 }
 
-TEST("where a doubled chunk is refused an ordinary one will do") {
+TEST("if a doubled chunk is refused, an ordinary one serves") {
     pages::FakePages pages;
     Arena arena{chunk, pages};
     while (arena.extents() < 3) arena.acquire(1000);
     const std::size_t before = arena.mapped();
     while (arena.extents() < 4) {
-        // The next request for pages fails once.
+        // The next call of the page source fails once.
         pages.fail_after(0, 1);
         arena.acquire(1000);
     }
@@ -303,7 +303,7 @@ TEST("where a doubled chunk is refused an ordinary one will do") {
     arena.check();
 }
 
-TEST("a chunk size that makes no sense is named") {
+TEST("the error for an invalid chunk size names it") {
     CHECK_THROWS(BadArgument, "chunk_size is 0: an arena needs at least a byte", Arena{0});
     CHECK_THROWS(BadArgument, "chunk_size is 2147483648: at most 1 GiB make sense",
                  Arena{std::size_t{2} << 30});

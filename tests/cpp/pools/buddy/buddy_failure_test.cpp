@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t capacity = std::size_t{1} << 20;
 constexpr std::size_t cell = 4096;
 
-/// Acquires, resizes, trims and releases; in the end all of the pool is one free block.
+/// Acquires, resizes, trims and releases. At the end the whole pool is one free block.
 void go_round(BuddyPool& pool) {
     std::vector<std::byte*> blocks;
     for (std::size_t bytes = cell; bytes <= capacity / 4; bytes *= 2) {
@@ -25,7 +25,7 @@ void go_round(BuddyPool& pool) {
         std::memset(block.start, static_cast<int>(blocks.size() + 1), bytes);
         blocks.push_back(block.start);
     }
-    // A trim with holes between live blocks, and one of a part that was just given back.
+    // A trim with holes between live blocks, and one of a rear that was just split off.
     CHECK(pool.release(blocks[1]));
     blocks.erase(blocks.begin() + 1);
     pool.trim();
@@ -42,7 +42,7 @@ void go_round(BuddyPool& pool) {
 
 }  // namespace
 
-TEST("whatever call to the system fails, a buddy pool is whole and serves the next request") {
+TEST("each system call may fail, and the buddy pool serves the next request") {
     fail_each_call([](pages::FakePages& pages) {
         std::optional<BuddyPool> pool;
         try {
@@ -54,7 +54,7 @@ TEST("whatever call to the system fails, a buddy pool is whole and serves the ne
         pages.stop_failing();
         if (!pool) pool.emplace(capacity, cell, pages);
         go_round(*pool);
-        // What could not be given back then is given back now.
+        // This trim purges what an earlier one could not.
         CHECK_EQUAL(pool->committed(), 0U);
     });
 }

@@ -35,7 +35,7 @@ TEST("a block is split from the smallest free one that is large enough, down to 
     std::byte* const block = pool.acquire(5000).start;
     CHECK_EQUAL(pool.block_size(block), 8192U);
     CHECK_EQUAL(pool.requested(block), 5000U);
-    // 8 KiB, 16 KiB and so on up to 512 KiB are left.
+    // The other halves, 8 KiB, 16 KiB and so on up to 512 KiB, are free.
     CHECK_EQUAL(free_blocks(pool), 7U);
     for (unsigned order = 1; order < 8; ++order) CHECK_EQUAL(pool.free_blocks(order), 1U);
     std::byte* const other = pool.acquire(8192).start;
@@ -44,7 +44,7 @@ TEST("a block is split from the smallest free one that is large enough, down to 
     pool.check();
 }
 
-TEST("a released block merges with its buddy, and what that makes with its own, all the way") {
+TEST("a released block merges with its buddy, and the result with its own buddy, and so on") {
     BuddyPool pool{1 << 20, 64};
     std::vector<std::byte*> blocks;
     while (std::byte* const block = pool.acquire(64).start) blocks.push_back(block);
@@ -68,7 +68,7 @@ TEST("blocks are aligned to their own size") {
     CHECK_EQUAL(reinterpret_cast<std::uintptr_t>(base) % 4096, 0U);
 }
 
-TEST("a block grows in place while its buddies are free, and gives its rear back as it shrinks") {
+TEST("a block grows in place while its buddies are free, and shrinks by splitting off its rear") {
     BuddyPool pool{1 << 16, 1024};
     std::byte* const block = pool.acquire(1000).start;
     CHECK(pool.resize(block, 5000));
@@ -94,7 +94,7 @@ TEST("a block grows in place while its buddies are free, and gives its rear back
     pool.check();
 }
 
-TEST("a capacity that is no power of two is the largest blocks that fit") {
+TEST("a capacity that is no power of two consists of the largest blocks that fit") {
     BuddyPool pool{7 * 4096 + 100, 4096};
     CHECK_EQUAL(pool.capacity(), 7U * 4096);
     CHECK_EQUAL(free_blocks(pool), 3U);
@@ -122,7 +122,7 @@ TEST("a region may be larger than four gigabytes") {
     CHECK_EQUAL(pool.largest_free(), std::size_t{8} << 30);
 }
 
-TEST("what is no live block's start is refused") {
+TEST("an address where no live block starts is refused") {
     BuddyPool pool{1 << 16, 1024};
     std::byte* const block = pool.acquire(4096).start;
     std::byte stranger{};
@@ -137,7 +137,7 @@ TEST("what is no live block's start is refused") {
     pool.check();
 }
 
-TEST("blocks that nobody used are known to be zero, also after their pages were given back") {
+TEST("unused blocks are known to be zero, and purged blocks again") {
     pages::FakePages pages;
     BuddyPool pool{1 << 20, 4096, pages};
     const BuddyPool::Block fresh = pool.acquire(8192);
@@ -145,7 +145,7 @@ TEST("blocks that nobody used are known to be zero, also after their pages were 
     std::memset(fresh.start, 0xff, 8192);
     CHECK_EQUAL(pool.committed(), 8192U);
     CHECK(pool.release(fresh.start));
-    // All that it merged with counts as used.
+    // A block that merged with a used one counts as used.
     CHECK(!pool.acquire(1 << 20).zero);
     CHECK(pool.resize(fresh.start, 8192));
     CHECK_EQUAL(pool.trim(), (std::size_t{1} << 20) - 8192);
@@ -159,7 +159,7 @@ TEST("blocks that nobody used are known to be zero, also after their pages were 
     pool.check();
 }
 
-TEST("pages that can't be given back stay, and stay known to be used") {
+TEST("if a purge is refused, the pages stay and count as used") {
     pages::FakePages pages;
     BuddyPool pool{1 << 16, 4096, pages};
     pool.release(pool.acquire(1).start);
@@ -169,7 +169,7 @@ TEST("pages that can't be given back stay, and stay known to be used") {
     pool.check();
 }
 
-TEST("figures that make no sense, and refused memory, are named") {
+TEST("errors name invalid arguments and refused memory") {
     CHECK_THROWS(BadArgument, "min_block is 100: it must be a power of two", BuddyPool{4096, 100});
     CHECK_THROWS(BadArgument, "min_block is 8: it must be a power of two from 16 on",
                  BuddyPool{4096, 8});
@@ -184,7 +184,7 @@ TEST("figures that make no sense, and refused memory, are named") {
     CHECK_EQUAL(pages.mapped, 0U);
 }
 
-TEST("random use keeps every byte, and no two free buddies ever stay apart") {
+TEST("through random requests blocks keep their bytes, and free buddies are always merged") {
     for (const std::size_t capacity : {std::size_t{1} << 20, std::size_t{777777}}) {
         BuddyPool pool{capacity, 64};
         std::mt19937 random{static_cast<unsigned>(capacity)};

@@ -23,8 +23,8 @@ FixedPoolOptions options_of(std::size_t size) {
     return options;
 }
 
-/// Acquires as many blocks as there are, releases two of three, trims, acquires again and releases
-/// all. Returns how many it had at the most.
+/// Acquires all blocks, releases two of three, trims, acquires again and releases all. Returns how
+/// many blocks it had at most.
 std::size_t go_round(FixedPool& pool) {
     std::vector<std::byte*> blocks;
     const auto acquire_all = [&] {
@@ -71,12 +71,10 @@ void use_pool_of(pages::FakePages& pages, std::size_t size) {
 
 }  // namespace
 
-TEST(
-    "whatever call to the system fails, a fixed pool loses no block, and serves all of them "
-    "later") {
+TEST("each system call may fail, and a fixed pool loses no block and serves all of them later") {
     fail_each_call([](pages::FakePages& pages) { use_pool_of(pages, block_size); });
 }
 
-TEST("so it does where its blocks are to lie in huge pages") {
+TEST("each system call may fail in a fixed pool with blocks in huge pages, too") {
     fail_each_call([](pages::FakePages& pages) { use_pool_of(pages, pages::huge_page); });
 }

@@ -81,7 +81,7 @@ TEST("the block released last is acquired first") {
     for (int i : {1, 5, 3}) CHECK(pool.acquire_recorded().start == blocks[i]);
 }
 
-TEST("a released block says that it was used, a new one that it is zero") {
+TEST("a released block is constructed, and a new one is zero") {
     FixedPool pool{strict(64, 2)};
     const auto first = pool.acquire_recorded();
     CHECK(first.zero && !first.constructed);
@@ -141,7 +141,7 @@ TEST("growth that is refused is tried once more at half the size, then reported"
     pool.check();
 }
 
-TEST("options that make no sense are named before anything is mapped") {
+TEST("the error for invalid options names them, and nothing is mapped") {
     FakePages pages;
     CHECK_THROWS(BadArgument, "block_size is 0", FixedPool(strict(0, 1), pages));
     CHECK_THROWS(BadArgument, "blocks is 0", FixedPool(strict(1, 0), pages));
@@ -161,7 +161,7 @@ TEST("options that make no sense are named before anything is mapped") {
     CHECK_EQUAL(pages.mapped, 0U);
 }
 
-TEST("blocks lie where align asks") {
+TEST("blocks have the alignment of the options") {
     for (std::size_t align : {1, 16, 4096, 1 << 21}) {
         auto options = strict(100, 3);
         options.align = align;
@@ -184,7 +184,7 @@ TEST("with keep_contents a released block keeps every byte") {
     }
 }
 
-TEST("trim gives back all that was used once nothing is, and resets the growth") {
+TEST("without live blocks a trim gives back all pages and all chunks but the first") {
     FakePages pages;
     FixedPool pool{growing(page_size(), 4, 64), pages};
     const auto blocks = acquire_all(pool);
@@ -200,7 +200,7 @@ TEST("trim gives back all that was used once nothing is, and resets the growth")
     CHECK(block.zero && *block.start == std::byte{0});
 }
 
-TEST("trim keeps live blocks and gives back the pages between them") {
+TEST("a trim keeps live blocks and purges the pages between them") {
     FakePages pages;
     FixedPool pool{strict(page_size(), 100), pages};
     auto blocks = acquire_all(pool);
@@ -214,7 +214,7 @@ TEST("trim keeps live blocks and gives back the pages between them") {
     CHECK_EQUAL(acquire_all(pool).size(), 90U);
 }
 
-TEST("blocks that trim cut through are free, but not constructed any more") {
+TEST("blocks that a trim purged in part are free but not constructed") {
     auto options = strict(page_size() + 64, 8);
     options.keep_contents = true;
     FixedPool pool{options};
@@ -233,7 +233,7 @@ TEST("blocks that trim cut through are free, but not constructed any more") {
     CHECK(blocks[6][0] == std::byte{7});
 }
 
-TEST("a purge that is refused loses no block and no content") {
+TEST("a refused purge loses no block and no contents") {
     FakePages pages;
     auto options = strict(page_size(), 10);
     options.align = page_size();
@@ -246,7 +246,7 @@ TEST("a purge that is refused loses no block and no content") {
     for (int i = 0; i < 10; ++i) CHECK(pool.acquire_recorded().constructed);
 }
 
-TEST("a block released unused is handed out as not constructed") {
+TEST("a block that was released unused is not constructed when it is acquired again") {
     FixedPool pool{strict(64, 1)};
     const auto block = pool.acquire_recorded();
     CHECK(pool.release_unused(block.start));
@@ -257,7 +257,7 @@ TEST("a block released unused is handed out as not constructed") {
     CHECK(!again.constructed && !again.zero);
 }
 
-TEST("check finds a free list that was written over") {
+TEST("check finds a free list that a user overwrote") {
     auto options = strict(64, 4);
     FixedPool pool{options};
     const auto blocks = acquire_all(pool);
@@ -276,7 +276,7 @@ TEST("check finds a free list that was written over") {
     CHECK_THROWS(Corrupted, "neither live nor free", pool.check());
 }
 
-TEST("a pool behaves as its model through random operations, trims and refusals") {
+TEST("a pool agrees with its model through random operations, trims and refusals") {
     std::mt19937 random{20260101};
     for (int round = 0; round < 60; ++round) {
         FakePages pages;
@@ -322,7 +322,7 @@ TEST("a pool behaves as its model through random operations, trims and refusals"
     }
 }
 
-TEST("blocks of a huge page's size and more are to lie in huge pages, smaller ones are not") {
+TEST("huge pages are requested for blocks of their size and more, but not for smaller ones") {
     FakePages pages;
     const FixedPool large{strict(numpool::pages::huge_page, 4), pages};
     CHECK_EQUAL(pages.advices, 1U);
@@ -331,7 +331,7 @@ TEST("blocks of a huge page's size and more are to lie in huge pages, smaller on
     FixedPoolOptions without = strict(numpool::pages::huge_page, 4);
     without.huge_pages = false;
     const FixedPool not_wanted{without, pages};
-    // The system might give them unasked.
+    // The system may use huge pages without being asked.
     CHECK_EQUAL(pages.advices, 2U);
     pages.fail_after(1);
     // A hint that is refused changes nothing.

@@ -51,7 +51,7 @@ void go_round(HandlePool& pool) {
 
 }  // namespace
 
-TEST("whatever call to the system fails, every handle leads to its block or is stale") {
+TEST("each system call may fail, and every handle finds its block or is stale") {
     fail_each_call([](pages::FakePages& pages) {
         std::optional<HandlePool> pool;
         try {
@@ -63,7 +63,7 @@ TEST("whatever call to the system fails, every handle leads to its block or is s
         pages.stop_failing();
         if (!pool) pool.emplace(sizes(), pages);
         go_round(*pool);
-        // What could not be given back then is given back now.
+        // This trim purges what an earlier one could not.
         CHECK_EQUAL(pool->committed(), 0U);
     });
 }

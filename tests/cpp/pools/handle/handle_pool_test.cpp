@@ -27,7 +27,7 @@ std::vector<HandlePool::Size> sizes_of(
 
 }  // namespace
 
-TEST("the smallest size that fits serves, and a larger one where it is used up") {
+TEST("the smallest size that fits serves, or a larger one if its blocks are used up") {
     FakePages pages;
     HandlePool pool{sizes_of({{4096, 1}, {64, 2}, {256, 1}}), pages};
     std::vector<std::size_t> used;
@@ -43,7 +43,7 @@ TEST("the smallest size that fits serves, and a larger one where it is used up")
     pool.check();
 }
 
-TEST("no request is spilled downward, and one larger than all is refused") {
+TEST("no request gets a smaller block, and one larger than all sizes is refused") {
     FakePages pages;
     HandlePool pool{sizes_of({{64, 2}, {256, 1}}), pages};
     CHECK(pool.acquire(65) != 0);
@@ -64,7 +64,7 @@ TEST("sizes that contradict each other are refused, and nothing stays mapped") {
     CHECK_EQUAL(pages.mapped, 0U);
 }
 
-TEST("a pool used at random agrees with a map of handles, and refuses all others") {
+TEST("a pool agrees with a map of handles through random requests, and refuses all others") {
     FakePages pages;
     std::mt19937_64 random{20261120};
     struct Live {
@@ -115,7 +115,7 @@ TEST("a pool used at random agrees with a map of handles, and refuses all others
                 if (!dead.empty()) {
                     const Handle stale = dead[random() % dead.size()];
                     CHECK(!pool.find(stale) && !pool.hold(stale) && !pool.free(stale));
-                    CHECK(pool.gave(stale));
+                    CHECK(pool.issued(stale));
                 }
             } else if (random() % 100 == 0) {
                 pool.trim();

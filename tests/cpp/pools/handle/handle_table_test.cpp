@@ -28,7 +28,7 @@ TEST("creating a table of millions of blocks touches no page") {
     CHECK_EQUAL(table.mapped(), pages.mapped);
 }
 
-TEST("a handle leads to its block until it is freed, and never again") {
+TEST("a handle finds its block until it is freed, and never again") {
     FakePages pages;
     HandleTable table{64, 2, lowest, pages};
     const Handle first = table.acquire(10);
@@ -44,12 +44,12 @@ TEST("a handle leads to its block until it is freed, and never again") {
     CHECK(table.find(second).start == block.start);
     CHECK(second > first);
     CHECK(!table.find(first));
-    CHECK(table.gave(first));
-    CHECK(!table.gave(second + 1));
+    CHECK(table.issued(first));
+    CHECK(!table.issued(second + 1));
     table.check();
 }
 
-TEST("the next handle of a free block leads nowhere before it was given") {
+TEST("the next handle of a free block finds nothing before it is issued") {
     FakePages pages;
     HandleTable table{64, 1, lowest, pages};
     const Handle first = table.acquire(1);
@@ -58,7 +58,7 @@ TEST("the next handle of a free block leads nowhere before it was given") {
     table.free(second);
     const Handle guess = second + (second - first);
     CHECK(!table.find(guess));
-    CHECK(!table.gave(guess));
+    CHECK(!table.issued(guess));
     CHECK_EQUAL(table.acquire(1), guess);
 }
 
@@ -79,7 +79,7 @@ TEST("a held block stays until the last hold ends") {
     table.check();
 }
 
-TEST("a block whose versions are used up retires, and no handle comes twice") {
+TEST("a block whose versions are used up retires, and no handle is issued twice") {
     FakePages pages;
     // Two blocks, of which each has three versions left.
     const Handle first = lowest + handle_versions - 2 * 3;
@@ -111,7 +111,7 @@ TEST("a handle that was kept through a million reuses of its block is stale") {
     table.check();
 }
 
-TEST("the next user of a number gives none of the handles that the last one gave") {
+TEST("the next table with a number issues none of the handles of the last one") {
     FakePages pages;
     std::set<Handle> given;
     Handle first = lowest;
@@ -133,7 +133,7 @@ TEST("the next user of a number gives none of the handles that the last one gave
     CHECK_EQUAL(unused.beyond(), first);
 }
 
-TEST("trim purges what no live block needs, once") {
+TEST("a trim purges the pages without live blocks, once") {
     FakePages pages;
     HandleTable table{4096, 8, lowest, pages};
     std::vector<Handle> handles;
@@ -161,7 +161,7 @@ TEST("trim purges what no live block needs, once") {
     table.check();
 }
 
-TEST("a table that can't be says why") {
+TEST("the errors of invalid tables tell the reason") {
     FakePages pages;
     CHECK_THROWS(BadArgument, "a size is 0", HandleTable{0, 1, lowest, pages});
     CHECK_THROWS(BadArgument, "more than an address space holds",

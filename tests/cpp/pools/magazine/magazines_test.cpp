@@ -30,7 +30,7 @@ TEST("unused magazines take no memory") {
         CHECK_EQUAL(mincore(page, 1, &answer), 0);
         resident += answer & 1U;
     }
-    // The first shares its page with what the C library notes of the memory.
+    // The first page also has the C library's header of the memory.
     CHECK(resident <= 2);
     FreeBlock block{nullptr, false};
     CHECK(!magazines[0].pop(block));
@@ -41,7 +41,7 @@ TEST("unused magazines take no memory") {
 
 namespace {
 
-/// One magazine of few places, and blocks to put there.
+/// One magazine of few places, and blocks for it.
 struct Few {
     explicit Few(std::size_t capacity) : bounds{{16, capacity, capacity}} {}
 
@@ -49,12 +49,12 @@ struct Few {
     std::size_t number_of(FreeBlock of) const {
         return static_cast<std::size_t>(of.start() - some.data()) / 16;
     }
-    auto give() {
+    auto release() {
         return [this](std::size_t, const FreeBlock* blocks, std::size_t count) {
-            take(blocks, count);
+            receive(blocks, count);
         };
     }
-    void take(const FreeBlock* blocks, std::size_t count) {
+    void receive(const FreeBlock* blocks, std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) given.push_back(number_of(blocks[i]));
     }
 
@@ -66,31 +66,31 @@ struct Few {
     std::vector<std::size_t> given;
 };
 
-/// Whose the magazines are.
+/// Its address stands for the magazines' pool.
 const int pool = 0;
 constexpr GateKey key = 7;
 
 }  // namespace
 
-TEST("other threads take from the bottom and leave the top where the owner has it") {
+TEST("other threads remove blocks at the bottom and leave the top to the owner") {
     Few few{8};
     few.magazine.gate().open(&pool, key);
     for (std::size_t i = 0; i < 4; ++i) CHECK(few.magazine.push_by(key, few.block(i), 16));
     few.magazine.gate().shut();
     CHECK(!few.magazine.push_by(key, few.block(9), 16));
     CHECK(!few.magazine.pop_by(&pool, 16));
-    few.all.empty(few.give());
+    few.all.empty(few.release());
     CHECK((few.given == std::vector<std::size_t>{0, 1, 2, 3}));
     CHECK_EQUAL(few.magazine.count(), 0U);
     few.magazine.gate().open(&pool, key);
     CHECK(!few.magazine.pop_by(&pool, 16));
-    // What comes now lies above places without blocks.
+    // The next blocks lie above places without blocks.
     for (std::size_t i = 4; i < 8; ++i) CHECK(few.magazine.push_by(key, few.block(i), 16));
     CHECK_EQUAL(few.magazine.count(), 4U);
     CHECK(!few.magazine.push_by(key, few.block(8), 16));
     few.given.clear();
-    few.all.make_room(0,
-                      [&](const FreeBlock* blocks, std::size_t count) { few.take(blocks, count); });
+    few.all.make_room(
+        0, [&](const FreeBlock* blocks, std::size_t count) { few.receive(blocks, count); });
     CHECK(few.given.empty());
     for (std::size_t i = 8; i < 12; ++i) CHECK(few.magazine.push_by(key, few.block(i), 16));
     CHECK(!few.magazine.push_by(key, few.block(12), 16));
@@ -101,12 +101,12 @@ TEST("other threads take from the bottom and leave the top where the owner has i
     CHECK_EQUAL(few.magazine.requests(), 8);
 }
 
-TEST("a magazine made narrow below its top takes no block before it was closed up") {
+TEST("a magazine narrowed below its top accepts no block before it is closed up") {
     Few few{16};
     few.magazine.gate().open(&pool, key);
     for (std::size_t i = 0; i < 12; ++i) CHECK(few.magazine.push_by(key, few.block(i), 16));
     few.magazine.narrow(
-        4, [&](const FreeBlock* blocks, std::size_t count) { few.take(blocks, count); });
+        4, [&](const FreeBlock* blocks, std::size_t count) { few.receive(blocks, count); });
     CHECK_EQUAL(few.given.size(), 8U);
     CHECK_EQUAL(few.magazine.count(), 4U);
     CHECK(!few.magazine.push_by(key, few.block(12), 16));
@@ -121,7 +121,7 @@ TEST("a magazine made narrow below its top takes no block before it was closed u
     CHECK(!few.magazine.pop_by(&pool, 16));
 }
 
-TEST("a magazine that never had places takes nothing, whatever the key") {
+TEST("a magazine without places accepts nothing, whatever the key") {
     Magazine nowhere;
     std::byte some{};
     CHECK(!nowhere.push_by(0, {&some, false}, 1));

@@ -6,18 +6,18 @@
 using namespace numpool;
 using namespace numpool::pools;
 
-TEST("pieces are what makes up no whole unit, and end at seams") {
+TEST("pieces are the runs that are no whole unit, and they end at seams") {
     FreeSpansFixture fixture;
     fixture.warm(0, 2 * unit_granules + 7);
     seams::set(fixture.at(2 * unit_granules + 4));
     SpanPieces pieces;
     pieces.gather(fixture.free);
     SpanPiece piece;
-    CHECK(pieces.take(unit_granules, 1, piece));
+    CHECK(pieces.pop(unit_granules, 1, piece));
     CHECK_EQUAL(piece.granules, 4U);
     CHECK(piece.start == fixture.at(2 * unit_granules));
-    CHECK(!pieces.take(4, unit_granules, piece));
-    CHECK(pieces.take(1, unit_granules, piece));
+    CHECK(!pieces.pop(4, unit_granules, piece));
+    CHECK(pieces.pop(1, unit_granules, piece));
     CHECK_EQUAL(piece.granules, 3U);
-    CHECK(!pieces.take(unit_granules, 1, piece));
+    CHECK(!pieces.pop(unit_granules, 1, piece));
 }

@@ -36,12 +36,12 @@ struct LoneSlab {
         span.zero_bytes = memory.bytes - touched;
         return span;
     }
-    std::vector<FreeBlock> take(std::size_t most) {
+    std::vector<FreeBlock> acquire(std::size_t most) {
         std::vector<FreeBlock> blocks(most);
-        blocks.resize(slab.take(layout, blocks.data(), most));
+        blocks.resize(slab.acquire(layout, blocks.data(), most));
         return blocks;
     }
-    bool give(std::byte* block) { return slab.give(layout, {block, false}); }
+    bool release(std::byte* block) { return slab.release(layout, {block, false}); }
 
     SlabLayout layout;
     pages::Extent memory;
@@ -58,7 +58,7 @@ TEST("a slab hands out each of its blocks once, inside its memory and without ov
         for (int again = 0; again < 3; ++again) {
             LoneSlab lone{classes.size(number)};
             CHECK(lone.layout.blocks >= (classes.size(number) < 32U << 10 ? 8U : 4U));
-            std::vector<FreeBlock> blocks = lone.take(lone.layout.blocks + 5);
+            std::vector<FreeBlock> blocks = lone.acquire(lone.layout.blocks + 5);
             CHECK_EQUAL(blocks.size(), lone.layout.blocks);
             CHECK_EQUAL(lone.slab.unused(), 0U);
             std::byte* end = lone.memory.start;
@@ -77,10 +77,10 @@ TEST("a slab hands out each of its blocks once, inside its memory and without ov
 
 TEST("a released block is no longer fresh, and comes back before untouched ones") {
     LoneSlab lone{64};
-    const auto blocks = lone.take(10);
-    CHECK(lone.give(blocks[3].start()));
-    CHECK(lone.slab.give(lone.layout, blocks[7]));
-    const auto again = lone.take(3);
+    const auto blocks = lone.acquire(10);
+    CHECK(lone.release(blocks[3].start()));
+    CHECK(lone.slab.release(lone.layout, blocks[7]));
+    const auto again = lone.acquire(3);
     CHECK(again[0].start() == blocks[3].start());
     CHECK(!again[0].fresh());
     CHECK(again[1].start() == blocks[7].start());
@@ -88,28 +88,28 @@ TEST("a released block is no longer fresh, and comes back before untouched ones"
     CHECK(again[2].fresh());
 }
 
-TEST("a release of what is not out is refused and changes nothing") {
+TEST("a release of an address that is no acquired block is refused and changes nothing") {
     LoneSlab lone{192};
-    const auto blocks = lone.take(2);
+    const auto blocks = lone.acquire(2);
     CHECK(lone.slab.is_out(lone.layout, blocks[1].start()));
     CHECK(!lone.slab.is_out(lone.layout, blocks[1].start() + 192));
     CHECK(!lone.slab.is_out(lone.layout, blocks[1].start() + 16));
-    CHECK(!lone.give(blocks[1].start() + 192));
-    CHECK(!lone.give(blocks[1].start() + 16));
-    CHECK(!lone.give(blocks[0].start() - 192));
-    CHECK(lone.give(blocks[1].start()));
-    CHECK(!lone.give(blocks[1].start()));
+    CHECK(!lone.release(blocks[1].start() + 192));
+    CHECK(!lone.release(blocks[1].start() + 16));
+    CHECK(!lone.release(blocks[0].start() - 192));
+    CHECK(lone.release(blocks[1].start()));
+    CHECK(!lone.release(blocks[1].start()));
     CHECK_EQUAL(lone.slab.unused(), lone.layout.blocks - 1);
     lone.slab.check(lone.layout);
 }
 
-TEST("memory that was used before makes no fresh blocks") {
+TEST("memory that was used before has no fresh blocks") {
     LoneSlab lone{4096, 10000};
     std::byte* end = lone.memory.start + 10000;
-    for (const FreeBlock block : lone.take(8)) {
+    for (const FreeBlock block : lone.acquire(8)) {
         CHECK_EQUAL(block.fresh(), block.start() >= lone.memory.start + 10000);
         if (!block.fresh()) end = std::max(end, block.start() + lone.layout.stride.bytes());
-        CHECK(lone.slab.give(lone.layout, block));
+        CHECK(lone.slab.release(lone.layout, block));
     }
     CHECK_EQUAL(lone.slab.touched_bytes(lone.layout),
                 static_cast<std::size_t>(end - lone.memory.start));
@@ -117,12 +117,12 @@ TEST("memory that was used before makes no fresh blocks") {
     CHECK_EQUAL(whole.slab.touched_bytes(whole.layout), 65536U);
 }
 
-TEST("purging takes whole pages of unused blocks, and leaves them fresh") {
+TEST("a purge covers whole pages of unused blocks and makes these blocks fresh") {
     LoneSlab lone{1024};
-    const auto blocks = lone.take(64);
+    const auto blocks = lone.acquire(64);
     for (std::size_t i = 5; i < 40; ++i) {
         blocks[i].start()[0] = std::byte{1};
-        CHECK(lone.give(blocks[i].start()));
+        CHECK(lone.release(blocks[i].start()));
     }
     const Slab::Run run = lone.slab.unused_run(lone.layout, 0);
     CHECK_EQUAL(run.first, 5U);
@@ -134,14 +134,14 @@ TEST("purging takes whole pages of unused blocks, and leaves them fresh") {
     CHECK(pages::os_pages().purge(pages));
     CHECK_EQUAL(lone.slab.note_purged(lone.layout, run, pages), 32U);
     CHECK_EQUAL(lone.slab.count_touched(lone.layout), 3U);
-    for (const FreeBlock block : lone.take(35)) {
+    for (const FreeBlock block : lone.acquire(35)) {
         if (block.fresh()) CHECK(block.start()[0] == std::byte{0});
     }
     const Slab::Run nothing = lone.slab.unused_run(lone.layout, 0);
     CHECK_EQUAL(nothing.first, nothing.end);
 }
 
-TEST("equal blocks of 2 KiB and more are spread over the lines of a page") {
+TEST("blocks of 2 KiB and more start at different cache lines of a page") {
     for (std::size_t size = 2048; size <= SizeClasses::largest; size += 2048) {
         const SlabLayout layout{size};
         CHECK(layout.stride.bytes() - size <= std::max<std::size_t>(64, size / 64));
@@ -155,7 +155,7 @@ TEST("equal blocks of 2 KiB and more are spread over the lines of a page") {
     }
 }
 
-TEST("a slab agrees with a simple model over a long random history") {
+TEST("a slab agrees with a simple model through many random operations") {
     std::mt19937 random{7};
     for (std::size_t size : {16, 64, 1024, 4096, 65536}) {
         LoneSlab lone{size};
@@ -163,7 +163,7 @@ TEST("a slab agrees with a simple model over a long random history") {
         for (int step = 0; step < 20000; ++step) {
             if (random() % 2 == 0) {
                 const std::size_t unused = lone.slab.unused();
-                const auto blocks = lone.take(random() % 20);
+                const auto blocks = lone.acquire(random() % 20);
                 CHECK_EQUAL(lone.slab.unused(), unused - blocks.size());
                 for (const FreeBlock block : blocks) CHECK(out.insert(block.start()).second);
             } else {
@@ -171,7 +171,7 @@ TEST("a slab agrees with a simple model over a long random history") {
                     auto at = std::next(
                         out.begin(),
                         static_cast<long>(random() % std::min<std::size_t>(out.size(), 16)));
-                    CHECK(lone.give(*at));
+                    CHECK(lone.release(*at));
                     out.erase(at);
                 }
             }

@@ -7,11 +7,11 @@
 #include "pools/span/seams.hpp"
 #include "testing.hpp"
 
-/// Free spans on a region of 64 units, cold at first.
+/// Free spans in a region of 64 units, cold at first.
 struct FreeSpansFixture {
     FreeSpansFixture() {
-        CHECK(records.reserve(64));
-        numpool::pools::Span* const span = records.take();
+        CHECK(records.ensure(64));
+        numpool::pools::Span* const span = records.allocate();
         span->start = region.start;
         span->granules = region.bytes / numpool::pages::granule;
         span->first_of_region = span->last_of_region = true;
@@ -22,9 +22,9 @@ struct FreeSpansFixture {
         numpool::pages::range_pages().unmap(region);
     }
 
-    /// Cuts a span at this granule and takes it back, warm.
+    /// Carves a span at this granule and adds it again, warm.
     numpool::pools::Span* warm(std::size_t first, std::size_t granules) {
-        numpool::pools::Span* const span = free.cut(span_at(first), at(first), granules);
+        numpool::pools::Span* const span = free.carve(span_at(first), at(first), granules);
         std::memset(numpool::pages::page_map.warm(span->start), 1, granules);
         return free.add(span);
     }

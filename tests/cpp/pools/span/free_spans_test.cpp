@@ -10,7 +10,7 @@ using namespace numpool;
 using namespace numpool::pools;
 using pages::granule;
 
-TEST("bins are ordered: what is in a later one is larger") {
+TEST("bins are ordered: spans in a later bin are larger") {
     std::size_t last = 0;
     for (std::size_t granules = 1; granules < 100000; ++granules) {
         const std::size_t bin = SpanBins::bin_of(granules);
@@ -20,7 +20,7 @@ TEST("bins are ordered: what is in a later one is larger") {
     CHECK(SpanBins::bin_of((std::size_t{1} << 32) - 1) < SpanBins::count);
 }
 
-TEST("a request goes where most of it has pages, and into the smallest such span") {
+TEST("a request gets the place with most pages, in the smallest such span") {
     FreeSpansFixture fixture;
     fixture.warm(100, 40);
     const FreeSpans::Fit small = fixture.free.best_fit(5, false);
@@ -32,14 +32,14 @@ TEST("a request goes where most of it has pages, and into the smallest such span
     CHECK(fixture.free.best_fit(64 * 32 + 1, false).span == nullptr);
 }
 
-TEST("a request of a unit or more starts at one") {
+TEST("a place of a unit or more starts at a unit") {
     FreeSpansFixture fixture;
-    fixture.free.cut(fixture.span_at(0), fixture.at(0), 3);
+    fixture.free.carve(fixture.span_at(0), fixture.at(0), 3);
     const FreeSpans::Fit fit = fixture.free.best_fit(unit_granules, false);
     CHECK(fit.start == fixture.at(unit_granules));
 }
 
-TEST("a span is idle in the lists for as long as it has pages") {
+TEST("a free span is in the list by last use while it has pages") {
     FreeSpansFixture fixture;
     Span* const span = fixture.warm(0, 10);
     CHECK(fixture.free.oldest() == span);
@@ -52,13 +52,13 @@ TEST("a span is idle in the lists for as long as it has pages") {
     CHECK(fixture.free.oldest() == nullptr);
 }
 
-TEST("a front with pages is cut off, and what is left is found as it is then") {
+TEST("a front with pages is carved off, and the rest is found by its new start and size") {
     FreeSpansFixture fixture;
     Span* const span = fixture.warm(0, 100);
     for (std::size_t cut = 0; cut < 100; cut += 10) {
         CHECK(fixture.free.starting_at(fixture.at(cut)) == span);
         CHECK_EQUAL(fixture.free.warm(), 100 - cut);
-        fixture.free.cut_front(span, 10);
+        fixture.free.carve_front(span, 10);
         CHECK(fixture.free.starting_at(fixture.at(cut)) == nullptr);
         CHECK(fixture.free.holds(*span));
         CHECK_EQUAL(span->warm, 90 - cut);
@@ -68,7 +68,7 @@ TEST("a front with pages is cut off, and what is left is found as it is then") {
     CHECK(fixture.free.best_fit(20, false).start == fixture.at(100));
 }
 
-TEST("warm granules are counted right, however many they are") {
+TEST("warm granules are counted right, for any number of them") {
     FreeSpansFixture fixture;
     std::uint8_t* const warm = pages::page_map.warm(fixture.region.start);
     for (const std::size_t granules : {1U, 7U, 8U, 9U, 63U, 255U, 2039U, 2040U, 2041U, 2048U}) {
@@ -85,7 +85,7 @@ TEST("warm granules are counted right, however many they are") {
     std::memset(warm, 0, fixture.region.bytes / granule);
 }
 
-TEST("seams are counted, and gone where a mapping is smooth") {
+TEST("seams are counted, and smoothing removes those inside") {
     FreeSpansFixture fixture;
     const std::size_t before = seams::count();
     seams::set(fixture.at(3));

@@ -9,14 +9,14 @@
 
 inline constexpr std::size_t mebibyte = std::size_t{1} << 20;
 
-/// A bank over pages that count and fail.
+/// A bank on pages that count and fail.
 struct BankFixture {
     explicit BankFixture(
         const numpool::pools::SpanBankOptions& options = {.moving = numpool::pools::move_pages})
         : bank{options, owner, pages} {}
-    ~BankFixture() { numpool::pages::page_map.withdraw(owner); }
+    ~BankFixture() { numpool::pages::page_map.unregister_pool(owner); }
 
     numpool::pages::FakePages pages{numpool::pages::range_pages()};
-    numpool::pages::Tag owner = numpool::pages::page_map.enrol(this);
+    numpool::pages::Tag owner = numpool::pages::page_map.register_pool();
     numpool::pools::SpanBank bank;
 };

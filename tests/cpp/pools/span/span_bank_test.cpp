@@ -45,12 +45,12 @@ TEST("spans are whole granules, aligned, and from 2 MiB on at huge pages") {
     }
 }
 
-TEST("the page map knows a live span at every address, and forgets it when it is free") {
+TEST("every address of a live span has its tag, and none of a free span has") {
     BankFixture fixture;
     Span* const span = fixture.bank.acquire(3 * granule);
     std::byte* const start = span->start;
     for (const std::size_t offset : {std::size_t{0}, granule, 3 * granule - 1}) {
-        CHECK(page_map.owner(start + offset) == &fixture);
+        CHECK_EQUAL(pages::pool_of(page_map.tag(start + offset)), fixture.owner);
         CHECK(pages::kind_of(page_map.tag(start + offset)) == span_kind);
         CHECK(fixture.bank.find(start + offset) == span);
     }
@@ -58,12 +58,12 @@ TEST("the page map knows a live span at every address, and forgets it when it is
     fixture.bank.release(span);
     CHECK(fixture.bank.find(start) == nullptr);
     fixture.bank.trim();
-    CHECK(page_map.owner(start) == nullptr);
+    CHECK_EQUAL(page_map.tag(start), 0U);
     int local = 0;
     CHECK(fixture.bank.find(&local) == nullptr);
 }
 
-TEST("the span released last is acquired again, as it was") {
+TEST("the span released last is acquired again, unchanged") {
     BankFixture fixture;
     Span* const span = fixture.bank.acquire(mebibyte);
     span->start[17] = std::byte{42};
@@ -86,7 +86,7 @@ TEST("free neighbours are merged") {
     fixture.bank.check();
 }
 
-TEST("the cached span that fits best is cut, and the rest stays cached") {
+TEST("a place is carved from the cached span that fits best, and the rest stays cached") {
     BankFixture fixture;
     Span* const small = fixture.bank.acquire(3 * granule);
     Span* const wall = fixture.bank.acquire(granule);
@@ -114,7 +114,7 @@ TEST("a zeroed span is zero whether it is new, cached or merged") {
             fixture.bank.check();
             fixture.bank.release(span);
             if (round == 1) {
-                // The next one is cut from a larger one.
+                // The next one is carved from a larger one.
                 Span* const larger = fixture.bank.acquire(bytes + mebibyte);
                 std::memset(larger->start, 0xa5, larger->bytes());
                 fixture.bank.release(larger);
@@ -123,8 +123,8 @@ TEST("a zeroed span is zero whether it is new, cached or merged") {
     }
 }
 
-TEST("large zeroes that lie on cached pages give these back: nobody may ever touch them") {
-    // Whatever place it gets in the 64 MiB of addresses, some of the pages are there.
+TEST("a large zeroed span on cached pages purges them, as they may never be touched") {
+    // Any place in the 64 MiB of addresses has some of the pages.
     BankFixture fixture;
     Span* const cached = fixture.bank.acquire(20 * mebibyte);
     std::memset(cached->start, 0xa5, cached->bytes());
@@ -137,7 +137,7 @@ TEST("large zeroes that lie on cached pages give these back: nobody may ever tou
     fixture.bank.check();
 }
 
-TEST("large zeroes of a size that rests give its own pages back, where some must go") {
+TEST("a large zeroed request purges a resting span of its size, if pages must go anyway") {
     BankFixture fixture;
     Span* const other = fixture.bank.acquire(36 * mebibyte);
     Span* span = fixture.bank.acquire(40 * mebibyte);
@@ -159,7 +159,7 @@ TEST("large zeroes of a size that rests give its own pages back, where some must
     fixture.bank.check();
 }
 
-TEST("large zeroes leave what rests its pages, where there is room for others") {
+TEST("a large zeroed request leaves resting spans alone, if there is room for more pages") {
     BankFixture fixture;
     Span* const other = fixture.bank.acquire(80 * mebibyte);
     Span* const span = fixture.bank.acquire(40 * mebibyte);
@@ -176,7 +176,7 @@ TEST("large zeroes leave what rests its pages, where there is room for others") 
     fixture.bank.check();
 }
 
-TEST("a loop that finds what it needs lets the rest decay") {
+TEST("a loop that only wakes resting spans lets the others decay") {
     for (const bool zeroed : {false, true}) {
         SpanBankOptions options{.moving = move_pages};
         options.decay_milliseconds = 20;
@@ -208,7 +208,7 @@ TEST("a limit refuses before anything has changed") {
     fixture.bank.check();
 }
 
-TEST("sizes beyond an address space are too large, whatever rounding makes of them") {
+TEST("sizes above an address space are too large, even where rounding would overflow") {
     BankFixture fixture;
     for (const std::size_t bytes : {max_size + 1, std::numeric_limits<std::size_t>::max(),
                                     std::numeric_limits<std::size_t>::max() - granule}) {
@@ -220,7 +220,7 @@ TEST("sizes beyond an address space are too large, whatever rounding makes of th
     fixture.bank.check();
 }
 
-TEST("what is cached stays within its limit, and trimming gives all of it back") {
+TEST("cached pages stay within their limit, and a trim purges all of them") {
     SpanBankOptions options{.moving = move_pages};
     options.cached_limit = 8 * mebibyte;
     BankFixture fixture{options};
@@ -241,11 +241,11 @@ TEST("what is cached stays within its limit, and trimming gives all of it back")
     fixture.bank.check();
 }
 
-TEST("a span marked as a slab is a span again after its release") {
+TEST("a span with a slab's tag has a span's tag again after its release") {
     BankFixture fixture;
     Span* const span = fixture.bank.acquire(granule);
     int note = 0;
-    fixture.bank.mark(span, pages::Kind{5}, &note);
+    fixture.bank.tag_as_slab(span, pages::Kind{5}, &note);
     CHECK_EQUAL(page_map.tag(span->start), fixture.owner + 5);
     CHECK(page_map.note(span->start + 100) == &note);
     CHECK(fixture.bank.find(span->start) == nullptr);
@@ -260,5 +260,5 @@ TEST("two banks share the range and know their own spans only") {
     BankFixture other;
     Span* const span = one.bank.acquire(mebibyte);
     CHECK(other.bank.find(span->start) == nullptr);
-    CHECK(page_map.owner(span->start) == &one);
+    CHECK_EQUAL(pages::pool_of(page_map.tag(span->start)), one.owner);
 }

@@ -2,7 +2,6 @@
 #include <cstring>
 #include <vector>
 
-#include "pages/source/budget_pages.hpp"
 #include "pages/source/fake_pages.hpp"
 #include "pools/moving/span_mover.hpp"
 #include "pools/span/span_bank.hpp"
@@ -19,10 +18,10 @@ struct Fixture {
     explicit Fixture(const SpanBankOptions& options = {.moving = move_pages},
                      pages::PageSource& under = pages::range_pages())
         : pages{under}, bank{options, owner, pages} {}
-    ~Fixture() { pages::page_map.withdraw(owner); }
+    ~Fixture() { pages::page_map.unregister_pool(owner); }
 
     pages::FakePages pages;
-    pages::Tag owner = pages::page_map.enrol(this);
+    pages::Tag owner = pages::page_map.register_pool();
     SpanBank bank;
 };
 
@@ -37,7 +36,7 @@ bool holds(const Span* span, int value, std::size_t bytes) {
     return true;
 }
 
-/// Requests that need every verb of the page source. The bank is checked after each.
+/// Makes requests that need every function of the page source. The bank is checked after each.
 void use(Fixture& fixture) {
     SpanBank& bank = fixture.bank;
     std::vector<Span*> spans;
@@ -73,7 +72,7 @@ void use(Fixture& fixture) {
     bank.check();
 }
 
-/// Fails each call that `use` makes in its turn: once, twice, or from then on.
+/// Lets each call that `use` makes fail in turn: once, twice, or from then on.
 void fail_each_call(const SpanBankOptions& options) {
     Fixture counted{options};
     use(counted);
@@ -92,15 +91,15 @@ void fail_each_call(const SpanBankOptions& options) {
 
 }  // namespace
 
-TEST("every system call may fail, each in its turn, and no record is wrong afterwards") {
+TEST("each system call may fail in turn, and no record is wrong afterwards") {
     fail_each_call({.moving = move_pages});
 }
 
-TEST("so may those that keep a small cache small") {
+TEST("each system call may fail in turn in a bank with a small cache, too") {
     fail_each_call({.cached_limit = 4 * mebibyte, .moving = move_pages});
 }
 
-TEST("every move may lose its target, and the contents are where they were") {
+TEST("each move may lose its target, and the contents stay where they were") {
     for (std::size_t n = 0; n < 30; ++n) {
         Fixture fixture;
         fixture.pages.lose_moves = true;
@@ -111,7 +110,7 @@ TEST("every move may lose its target, and the contents are where they were") {
     }
 }
 
-TEST("a bank that ends gives everything back but the addresses that a move lost") {
+TEST("a bank that ends unmaps everything except the addresses that a move lost") {
     std::size_t most_lost = 0;
     for (std::size_t n = 0; n < 30; ++n) {
         pages::FakePages under{pages::range_pages()};
@@ -124,19 +123,19 @@ TEST("a bank that ends gives everything back but the addresses that a move lost"
         most_lost = std::max(most_lost, under.mapped);
     }
     CHECK(most_lost != 0);
-    // The largest span there was, and a unit, whatever the size of its region is.
+    // At most the largest span and a unit, even if its region is larger.
     CHECK(most_lost <= (56 + 2) * mebibyte);
 }
 
 TEST("a refused map empties the cache and is tried again") {
     pages::FakePages under{pages::range_pages()};
-    pages::BudgetPages budget{under, 64 * mebibyte};
-    const pages::Tag owner = pages::page_map.enrol(&under);
-    SpanBank bank{{}, owner, budget};
+    under.limit = 64 * mebibyte;
+    const pages::Tag owner = pages::page_map.register_pool();
+    SpanBank bank{{}, owner, under};
     Span* const small = bank.acquire(40 * mebibyte);
     fill(small, 1);
     bank.release(small);
-    // The cached addresses are too short, and there is no budget for more: they are given back.
+    // The cached span is too small, and the limit allows no other region: it goes back first.
     Span* const span = bank.acquire(60 * mebibyte);
     CHECK(span != nullptr);
     CHECK(bank.acquire(60 * mebibyte) == nullptr);
@@ -144,10 +143,10 @@ TEST("a refused map empties the cache and is tried again") {
     bank.check();
     bank.release(span);
     CHECK(bank.acquire(60 * mebibyte) != nullptr);
-    pages::page_map.withdraw(owner);
+    pages::page_map.unregister_pool(owner);
 }
 
-TEST("a bank over a kernel that moves nothing serves as well") {
+TEST("a bank works on a kernel that moves no pages") {
     Fixture fixture;
     fixture.pages.moves_refused = true;
     use(fixture);

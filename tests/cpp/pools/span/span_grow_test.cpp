@@ -1,4 +1,4 @@
-// Live spans that change their size.
+// Live spans that grow and shrink.
 #include <cstring>
 #include <vector>
 
@@ -19,7 +19,7 @@ std::size_t bytes_of(const Span* span) {
 
 }  // namespace
 
-TEST("what grows by copying leaves no more cached than may be") {
+TEST("after a span grew by copying, the cache is within its limit") {
     SpanBankOptions options{.moving = move_pages};
     options.cached_limit = 10 * mebibyte;
     options.moving = nullptr;
@@ -32,13 +32,13 @@ TEST("what grows by copying leaves no more cached than may be") {
     Span* const grown = fixture.bank.grow(span, 44 * mebibyte);
     CHECK(grown != nullptr && grown->start + grown->bytes() != wall->start);
     CHECK(fixture.bank.figures().cached <= 10 * mebibyte);
-    // And it does not pass for zero.
+    // And the cached granules are not taken for zero.
     CHECK(grown->zero_bytes <= 4 * mebibyte);
     CHECK(grown->start[0] == std::byte{0xa5});
     fixture.bank.check();
 }
 
-TEST("a small span that grows takes the advice for huge pages off what it grows into") {
+TEST("a small span that grows cancels the advice for huge pages where it grows") {
     BankFixture fixture;
     Span* const large = fixture.bank.acquire(4 * mebibyte);
     fixture.bank.release(large);
@@ -52,7 +52,7 @@ TEST("a small span that grows takes the advice for huge pages off what it grows 
     fixture.bank.check();
 }
 
-TEST("a span grows in place where what is behind it is free") {
+TEST("a span grows in place if the granules behind it are free") {
     BankFixture fixture;
     Span* const span = fixture.bank.acquire(3 * mebibyte);
     std::memset(span->start, 7, span->bytes());
@@ -64,7 +64,7 @@ TEST("a span grows in place where what is behind it is free") {
     fixture.bank.check();
 }
 
-TEST("a span that grows in steps where a larger one was asks the system for nothing") {
+TEST("a span that grows in steps where a larger one was makes no system call") {
     BankFixture fixture;
     std::size_t before = 0;
     for (int round = 0; round < 3; ++round) {
@@ -84,10 +84,11 @@ TEST("a span that grows in steps where a larger one was asks the system for noth
     CHECK_EQUAL(fixture.pages.calls(), before);
 }
 
-TEST("a span that grows into the place right before it leaves that place alone") {
+TEST("a span that moves to the place right before it keeps that place") {
     BankFixture fixture;
     SpanBank& bank = fixture.bank;
-    // A unit of small spans, two units, and behind them the span that will grow, shut in.
+    // A unit of small spans, two units, and behind them the span that will grow; it cannot grow in
+    // place.
     std::vector<Span*> before;
     for (int i = 0; i < 32; ++i) before.push_back(bank.acquire(granule));
     before.push_back(bank.acquire(4 * mebibyte));
@@ -95,13 +96,14 @@ TEST("a span that grows into the place right before it leaves that place alone")
     const Span* const behind = bank.acquire(mebibyte);
     CHECK(before.back()->end() == span->start && span->end() == behind->start);
     std::memset(span->start, 7, span->bytes());
-    // The lowest stays: what is free begins within a unit, and a large place is cut from its end.
+    // The lowest span stays. So the free span begins inside a unit, and a large place lies at its
+    // end.
     for (std::size_t i = 1; i < before.size(); ++i) bank.release(before[i]);
     Span* const grown = bank.grow(span, 4 * mebibyte);
     CHECK(grown != nullptr && grown->end() == behind->start - mebibyte);
     CHECK(grown->start[mebibyte - 1] == std::byte{7});
     bank.check();
-    // Nobody else gets those addresses.
+    // No other span gets those addresses.
     for (int i = 0; i < 100; ++i) {
         const Span* const other = bank.acquire(granule);
         CHECK(other->end() <= grown->start || other->start >= grown->end());
@@ -109,7 +111,7 @@ TEST("a span that grows into the place right before it leaves that place alone")
     bank.check();
 }
 
-TEST("a span that cannot grow in place takes its pages along") {
+TEST("a span that cannot grow in place moves with its pages") {
     BankFixture fixture;
     Span* const span = fixture.bank.acquire(16 * mebibyte + granule);
     Span* const wall = fixture.bank.acquire(mebibyte);
@@ -131,7 +133,7 @@ TEST("a span that cannot grow in place takes its pages along") {
     fixture.bank.check();
 }
 
-TEST("a span shrinks in place and what is cut off is used again") {
+TEST("a span shrinks in place, and its rest is used again") {
     BankFixture fixture;
     Span* const span = fixture.bank.acquire(10 * granule);
     fixture.bank.shrink(span, 3 * granule + 1);

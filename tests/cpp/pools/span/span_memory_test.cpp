@@ -1,4 +1,4 @@
-// What the bank costs in memory and page faults, as the kernel counts them.
+// A bank's memory and page faults, as the kernel counts them.
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -26,9 +26,9 @@ constexpr std::size_t mebibyte = std::size_t{1} << 20;
 struct Fixture {
     explicit Fixture(const SpanBankOptions& options = {.moving = move_pages})
         : bank{options, owner} {}
-    ~Fixture() { pages::page_map.withdraw(owner); }
+    ~Fixture() { pages::page_map.unregister_pool(owner); }
 
-    pages::Tag owner = pages::page_map.enrol(this);
+    pages::Tag owner = pages::page_map.register_pool();
     SpanBank bank;
     SpanPool pool{bank};
 };
@@ -39,14 +39,14 @@ std::size_t minor_faults() {
     return static_cast<std::size_t>(usage.ru_minflt);
 }
 
-/// Not instrumented: a sanitizer's shadow memory has page faults of its own.
+/// Not instrumented, because a sanitizer's shadow memory has page faults, too.
 __attribute__((no_sanitize("address", "thread"))) void write_all(std::byte* start,
                                                                  std::size_t bytes) {
     for (std::size_t i = 0; i < bytes; i += 4096) start[i] = std::byte{1};
     start[bytes - 1] = std::byte{1};
 }
 
-/// Sum of a field of /proc/self/smaps over the mappings that touch an extent, in KiB.
+/// The sum of a field of /proc/self/smaps over the mappings that overlap an extent, in KiB.
 std::size_t smaps_kibibytes(const pages::Extent& extent, const std::string& field) {
     std::ifstream smaps{"/proc/self/smaps"};
     std::size_t sum = 0;
@@ -64,7 +64,7 @@ std::size_t smaps_kibibytes(const pages::Extent& extent, const std::string& fiel
     return sum;
 }
 
-/// The sanitizers' own memory has page faults, too.
+/// Sanitizers have page faults of their own.
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 constexpr std::size_t faults_allowed = 200;
 #else
@@ -86,9 +86,10 @@ std::size_t faults_of_rounds(std::size_t count, std::size_t bytes) {
     return minor_faults() - before;
 }
 
-/// Page faults of rounds of `count` live blocks, written and then all freed, the first one apart.
+/// The page faults of rounds that write `count` live blocks and free all of them; without the first
+/// round.
 std::size_t faults_of_bursts(std::size_t count, std::size_t bytes) {
-    // What runs for the first time may itself have to be brought in.
+    // Code that runs for the first time may have page faults.
     faults_of_rounds(std::min<std::size_t>(count, 64), bytes);
     return faults_of_rounds(count, bytes);
 }
@@ -119,7 +120,7 @@ TEST("large spans have huge pages") {
     CHECK(huge >= 32U * 1024);
 }
 
-TEST("a small program pays for no huge page") {
+TEST("a small program costs no huge page") {
     Fixture fixture;
     std::vector<pages::Extent> extents;
     for (int i = 0; i < 8; ++i) {
@@ -130,7 +131,7 @@ TEST("a small program pays for no huge page") {
     for (const auto& extent : extents) CHECK_EQUAL(smaps_kibibytes(extent, "AnonHugePages"), 0U);
 }
 
-TEST("small spans lie in huge pages too once much is live, and as soon as wanted") {
+TEST("small spans lie in huge pages, too, from small_huge_from live bytes on") {
     if (!pages::huge_pages_offered()) {
         std::printf("       skipped: transparent huge pages are switched off on this machine\n");
         return;
@@ -143,7 +144,7 @@ TEST("small spans lie in huge pages too once much is live, and as soon as wanted
     for (int i = 0; i < 256; ++i) {
         spans.push_back(fixture.bank.acquire(pages::granule));
         write_all(spans.back()->start, spans.back()->bytes());
-        // The first 8 MiB, and what is left of the huge page that they began without advice.
+        // Without the first 8 MiB and the rest of the unit that they began without advice.
         if (i == 127) {
             for (const Span* span : spans)
                 huge += smaps_kibibytes({span->start, span->bytes()}, "AnonHugePages");
@@ -162,7 +163,7 @@ TEST("small spans lie in huge pages too once much is live, and as soon as wanted
     fixture.bank.check();
 }
 
-TEST("a small span where a large one was pays for no huge page") {
+TEST("a small span in the place of a large one costs no huge page") {
     Fixture fixture;
     Span* const large = fixture.bank.acquire(8 * mebibyte);
     const pages::Extent place{large->start, large->bytes()};
@@ -176,7 +177,7 @@ TEST("a small span where a large one was pays for no huge page") {
     fixture.bank.check();
 }
 
-TEST("trimming gives back all that is not in use") {
+TEST("a trim purges everything that is not in use") {
     Fixture fixture;
     std::vector<std::byte*> blocks;
     for (int i = 0; i < 40; ++i) {
@@ -191,7 +192,7 @@ TEST("trimming gives back all that is not in use") {
     CHECK(smaps_kibibytes(region, "Rss") < 1024U);
 }
 
-TEST("a loop of unlike sizes faults nothing in once it has gone round a few times") {
+TEST("a loop of unlike sizes has no page faults after a few rounds") {
     Fixture fixture;
     SpanPool& pool = fixture.pool;
     std::byte* const kept = pool.acquire(40 * mebibyte);
@@ -204,7 +205,7 @@ TEST("a loop of unlike sizes faults nothing in once it has gone round a few time
     };
     std::size_t fresh = 0;
     for (int round = 0; round < 100; ++round) {
-        if (round == 20) fresh = fixture.bank.fresh();
+        if (round == 20) fresh = fixture.bank.acquired_cold();
         replace(batch, 4 * mebibyte);
         std::byte* const product = pool.acquire(mebibyte);
         replace(hidden, mebibyte);
@@ -216,19 +217,19 @@ TEST("a loop of unlike sizes faults nothing in once it has gone round a few time
         pool.release(turned);
         pool.release(error);
     }
-    CHECK_EQUAL(fixture.bank.fresh(), fresh);
-    // Not by holding a great deal.
+    CHECK_EQUAL(fixture.bank.acquired_cold(), fresh);
+    // And it does not hold much memory for that.
     const SpanFigures figures = fixture.bank.figures();
     CHECK(figures.committed <= figures.peak + 4 * mebibyte);
     for (std::byte* block : {kept, batch, hidden}) pool.release(block);
 }
 
-TEST("a loop whose arrays are a good part of all that is live comes to rest, too") {
+TEST("a loop with arrays that are a large part of the live bytes has no page faults, too") {
     if (!has_moving) {
         std::printf("       skipped: in this build no pages move\n");
         return;
     }
-    // Frames, what differs from a background, and the background: a video of 1280 x 720 points.
+    // A video of 1280 x 720 points: frames, a background, and their difference.
     Fixture fixture;
     SpanPool& pool = fixture.pool;
     constexpr std::size_t points = 1280 * 720;
@@ -242,7 +243,7 @@ TEST("a loop whose arrays are a good part of all that is live comes to rest, too
     };
     std::size_t fresh = 0;
     for (int round = 0; round < 100; ++round) {
-        if (round == 50) fresh = fixture.bank.fresh();
+        if (round == 50) fresh = fixture.bank.acquired_cold();
         replace(frame, pool.acquire(points));
         std::byte* const single = pool.acquire(4 * points);
         std::byte* const distance = pool.acquire(8 * points);
@@ -257,7 +258,7 @@ TEST("a loop whose arrays are a good part of all that is live comes to rest, too
         pool.release(sum);
         replace(learnt, newer);
     }
-    CHECK_EQUAL(fixture.bank.fresh(), fresh);
+    CHECK_EQUAL(fixture.bank.acquired_cold(), fresh);
     const SpanFigures figures = fixture.bank.figures();
     CHECK(figures.committed <= figures.peak + 13 * mebibyte);
     for (std::byte* block : {frame, difference, mask, learnt}) pool.release(block);
@@ -272,7 +273,7 @@ TEST("untouched zeroes cost no memory, however often") {
         block[100 * mebibyte] = std::byte{1};
         CHECK(minor_faults() - before <= 4U);
         fixture.pool.release(block);
-        // The block, its room for a colour, and the slack.
+        // The block, the room for its offset, and the slack.
         CHECK(fixture.bank.figures().committed <= 260 * mebibyte);
     }
 }
@@ -283,7 +284,7 @@ TEST("a larger span gets the pages of smaller ones that are free") {
     for (int i = 0; i < 8; ++i) {
         blocks.push_back(fixture.pool.acquire(16 * mebibyte));
         write_all(blocks.back(), 16 * mebibyte);
-        // Between them lies what is in use: they cannot be merged.
+        // A live span between them, so that they cannot merge.
         fixture.pool.acquire(mebibyte);
     }
     for (std::byte* block : blocks) fixture.pool.release(block);
@@ -295,11 +296,11 @@ TEST("a larger span gets the pages of smaller ones that are free") {
         return;
     }
     CHECK(minor_faults() - before < 128 * mebibyte / 4096 / 50);
-    CHECK(fixture.bank.figures().fresh <= (8 * 18 + 1) * mebibyte);
+    CHECK(fixture.bank.figures().acquired_cold <= (8 * 18 + 1) * mebibyte);
     fixture.bank.check();
 }
 
-TEST("pages that nobody used for a while are given back") {
+TEST("pages that were idle for the decay time are purged") {
     SpanBankOptions options{.moving = move_pages};
     options.decay_milliseconds = 50;
     Fixture fixture{options};
@@ -312,7 +313,7 @@ TEST("pages that nobody used for a while are given back") {
     CHECK_EQUAL(fixture.bank.figures().cached, 0U);
 }
 
-TEST("block starts are coloured, at multiples of 64 bytes") {
+TEST("blocks start at different low addresses, at multiples of 64 bytes") {
     Fixture fixture;
     std::vector<std::uintptr_t> lows;
     for (int i = 0; i < 6; ++i) {
@@ -325,8 +326,7 @@ TEST("block starts are coloured, at multiples of 64 bytes") {
             CHECK(distance >= 512 && distance <= 4096 - 512);
             if (lows.size() < 3) break;
         }
-        CHECK(fixture.pool.block_of(block + mebibyte - 1) == block);
-        CHECK(fixture.pool.block_of(block + mebibyte) == nullptr);
         CHECK_EQUAL(fixture.pool.requested(block), mebibyte);
+        CHECK_EQUAL(fixture.pool.requested(block + 64), 0U);
     }
 }

@@ -177,7 +177,7 @@ TEST("check finds a block that was released twice") {
     std::byte* const block = pool->acquire(64);
     pool->try_release(block, 64);
     pool->try_release(block, 64);
-    CHECK_THROWS(Corrupted, "is at hand twice: someone released it twice", pool->check());
+    CHECK_THROWS(Corrupted, "is in magazines twice: someone released it twice", pool->check());
     pool->trim();
     CHECK_THROWS(Corrupted, "someone released twice", pool->check());
 }

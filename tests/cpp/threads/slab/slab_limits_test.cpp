@@ -117,7 +117,7 @@ TEST("figures tell what is asked for, rounded, at hand and held") {
     for (int i = 0; i < 100; ++i) blocks.push_back(pool->acquire(1000));
     std::byte* const large = pool->acquire(1 << 20);
     auto figures = pool->class_figures();
-    const pools::ClassFigures& one = figures.classes[pool->classes().class_of(1000)];
+    const pools::ClassFigures& one = figures.classes[class_at(pool->centre().offsets().of(1000))];
     CHECK_EQUAL(one.block_size, 1024U);
     CHECK_EQUAL(one.blocks, 100U);
     CHECK_EQUAL(one.requested, 100000U);

@@ -92,7 +92,7 @@ TEST("pages that lie apart in the bank do not have each block make a slab of its
     CHECK(pool->centre().bank().figures().cached > 5 << 20);
     for (const std::size_t size : {8192, 12288, 16384}) {
         for (int i = 0; i < 2000; ++i) pool->acquire(size)[0] = std::byte{1};
-        const std::size_t number = pool->classes().class_of(size);
+        const std::size_t number = class_at(pool->centre().offsets().of(size));
         CHECK(pool->class_figures().classes[number].mapped < 2000 * size / 10 * 13);
     }
     pool->check();

@@ -7,7 +7,7 @@
 
 namespace numpool::pages {
 
-/// Pages for tests: real ones underneath, every call counted, and any call can be made to fail.
+/// Pages for tests: a real source below, every call counted, and any call can be made to fail.
 class FakePages final : public PageSource {
   public:
     static constexpr std::size_t never = ~std::size_t{0};
@@ -15,7 +15,7 @@ class FakePages final : public PageSource {
     explicit FakePages(PageSource& under = os_pages()) noexcept : under_{under} {}
 
     Extent map(std::size_t bytes, std::size_t align) noexcept override {
-        if (fails()) return {};
+        if (fails() || is_beyond_limit(bytes)) return {};
         const Extent extent = under_.map(bytes, align);
         if (extent) {
             ++maps;
@@ -39,7 +39,7 @@ class FakePages final : public PageSource {
     }
 
     Extent grow(Extent extent, std::size_t bytes) noexcept override {
-        if (fails()) return {};
+        if (fails() || is_beyond_limit(bytes - extent.bytes)) return {};
         const Extent grown = under_.grow(extent, bytes);
         if (grown) {
             ++grows;
@@ -71,16 +71,14 @@ class FakePages final : public PageSource {
         return under_.advise_huge(extent, huge);
     }
 
-    std::size_t unit() const noexcept override { return under_.unit(); }
-    std::size_t given() const noexcept override { return mapped; }
+    std::size_t granularity() const noexcept override { return under_.granularity(); }
 
     /// Calls that did not fail, of those that may (all but `unmap`).
     std::size_t calls() const noexcept {
         return maps + purges + grows + moves + renewals + advices;
     }
 
-    /// Calls that may fail do so from the `n`-th one from now on, counted from 0, as often as
-    /// `times`.
+    /// The next `n` calls that may fail succeed; the `times` calls after them fail.
     void fail_after(std::size_t n, std::size_t times = never) noexcept {
         calls_until_failure_ = n;
         failures_left_ = times;
@@ -99,12 +97,17 @@ class FakePages final : public PageSource {
     std::size_t purged = 0;
     std::size_t largest_purge = 0;
     std::size_t moved = 0;
-    /// As on a kernel that moves no pages.
+    /// `map` and `grow` refuse to exceed this many mapped bytes.
+    std::size_t limit = never;
+    /// Behaves like a kernel that moves no pages.
     bool moves_refused = false;
-    /// A move that fails loses its target instead of refusing.
+    /// A move that fails loses its target.
     bool lose_moves = false;
 
   private:
+    bool is_beyond_limit(std::size_t more) const noexcept {
+        return more > limit || mapped > limit - more;
+    }
     bool fails() noexcept {
         if (calls_until_failure_ == never) return false;
         if (calls_until_failure_ > 0) {

@@ -1,4 +1,4 @@
-#include "pools/moving/span_carrier.hpp"
+#include "pools/moving/content_mover.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -16,7 +16,7 @@ std::byte* at(std::byte* start, std::size_t granules) noexcept {
     return start + (granules << pages::granule_shift);
 }
 
-/// Granules from here on that lie in one mapping, as far as is known.
+/// The number of granules from here on that lie in one mapping, as far as is known.
 std::size_t in_one_mapping(const std::byte* start, std::size_t granules) noexcept {
     std::size_t count = 1;
     while (count < granules && !seams::at(start + (count << pages::granule_shift))) ++count;
@@ -25,9 +25,9 @@ std::size_t in_one_mapping(const std::byte* start, std::size_t granules) noexcep
 
 }  // namespace
 
-/// Contents that cannot be moved in one piece are moved by units, and what of these cannot be moved
-/// is copied.
-Moved SpanCarrier::carry_piece(std::byte* from, std::byte* to, std::size_t granules) noexcept {
+/// Moves the piece at once. If that is refused, it moves unit by unit, and copies the units that
+/// cannot move.
+Moved ContentMover::move_piece(std::byte* from, std::byte* to, std::size_t granules) noexcept {
     const bool may = mover_.has_room();
     const Moved moved = may ? mover_.move(from, to, granules) : Moved::refused;
     if (moved == Moved::done) std::memset(page_map.warm(from), 0, granules);
@@ -35,7 +35,7 @@ Moved SpanCarrier::carry_piece(std::byte* from, std::byte* to, std::size_t granu
     if (may && granules > unit_granules) {
         for (std::size_t done = 0; done < granules; done += unit_granules) {
             const Moved part =
-                carry_piece(at(from, done), at(to, done), std::min(unit_granules, granules - done));
+                move_piece(at(from, done), at(to, done), std::min(unit_granules, granules - done));
             if (part == Moved::lost) return part;
         }
         return Moved::done;
@@ -45,15 +45,15 @@ Moved SpanCarrier::carry_piece(std::byte* from, std::byte* to, std::size_t granu
     return Moved::done;
 }
 
-bool SpanCarrier::carry(Span& from, Span& to) noexcept {
+bool ContentMover::move(Span& from, Span& to) noexcept {
     for (std::size_t done = 0; done < from.granules;) {
         std::byte* const piece = at(from.start, done);
         const std::size_t granules = in_one_mapping(piece, from.granules - done);
-        if (carry_piece(piece, at(to.start, done), granules) != Moved::lost) {
+        if (move_piece(piece, at(to.start, done), granules) != Moved::lost) {
             done += granules;
             continue;
         }
-        // What went already comes back by copying: the moved granules are the cold ones.
+        // Copy back what has moved: these granules are the cold ones.
         for (std::size_t i = 0; i < from.granules; ++i) {
             if (*page_map.warm(at(from.start, i)) != 0) continue;
             std::memcpy(at(from.start, i), at(to.start, i), pages::granule);

@@ -53,7 +53,7 @@ class Report:
         figures: dict[str, Any] = {
             **self.counts,
             "failures": self.failures,
-            "requests": pool.stats().requests,
+            "requests": pool.stats().total_blocks,
             "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         }
         self.path.write_text(json.dumps(figures))

@@ -26,7 +26,7 @@ Arrays within a limit:
 >>> bounded.empty(10**6)
 Traceback (most recent call last):
 numpool.PoolExhausted: SlabPool 'small': 8000000 bytes (7.63 MiB) requested, 0 bytes of a limit of
-1 MiB in use; release blocks or raise the limit ...
+1 MiB in use; that is more than the limit: raise the limit ...
 
 Which pool:
 

@@ -6,13 +6,13 @@ import functools
 import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from types import EllipsisType, TracebackType
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeAlias, TypeVar, cast
 
 from numpool import _core
 from numpool._core import Pool
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+_Fallback: TypeAlias = Pool | Literal["default"] | None
 
 
 class use(_core._Context):
@@ -22,10 +22,10 @@ class use(_core._Context):
     and asynchronous generator functions; one object can be used often, nested, and by several
     threads. Arrays stay good after its end, and whatever becomes of the pool.
 
-    What the pool can't serve comes from ``fallback``. Unless a pool is named, that is the default
-    pool, and serves what the pool can't by its kind: its blocks are too small, all of them are in
-    use, or it is closed. What a limit refuses, or the system, is a MemoryError. A pool that is
-    named serves all that the first one refuses; with None nothing does.
+    What the pool can't serve comes from ``fallback``. "default" is the default pool, for what the
+    pool can't serve by its kind: its blocks are too small, all of them are in use, or it is closed.
+    What a limit or the system refuses is a MemoryError then. A pool serves all that the first one
+    refuses; with None nothing does.
 
     It holds for a context: for this thread and what it calls, or for this asyncio task and tasks
     that it starts meanwhile. Threads begin with the process's allocator (on CPython built without
@@ -39,7 +39,7 @@ class use(_core._Context):
     RuntimeError.
     """
 
-    def __init__(self, pool: Pool, *, fallback: Pool | EllipsisType | None = ...) -> None:
+    def __init__(self, pool: Pool, *, fallback: _Fallback = "default") -> None:
         self._fallback = fallback  # Its object lives as long as it may be asked.
         super().__init__(pool, fallback)
 
@@ -133,22 +133,23 @@ class use(_core._Context):
 def install(
     pool: Pool | None = None,
     *,
-    fallback: Pool | EllipsisType | None = ...,
+    fallback: _Fallback = "default",
     tune_malloc: bool = False,
 ) -> Pool:
     """Let NumPy allocate from this pool in the whole process, and return the pool.
 
     Threads that already run are included, and executors, tasks, and arrays that libraries make.
-    Without a pool it is the default one. What the pool can't serve comes from ``fallback``, as with
-    ``use``: what a limit refuses is a MemoryError, unless a fallback is named. ``use`` goes on to
+    Without a pool it is the default one. For a limit, install a pool that has one:
+    ``install(SlabPool(limit="2GiB"))``. What the pool can't serve comes from ``fallback``, as with
+    ``use``: what a limit refuses is a MemoryError, unless a pool is named. ``use`` goes on to
     decide for its context. The pool lives as long as the process from now on.
 
     Of several calls the last one decides. Arrays from before, of any pool or none, are freed by
     those who made them. Another package that took the same place earlier serves again after
     ``uninstall``.
 
-    Where the pool has a limit, ``sys.excepthook`` is wrapped, so that an uncaught MemoryError names
-    the pool and its limit.
+    Where the pool has a limit, ``sys.excepthook`` and ``threading.excepthook`` are wrapped, so that
+    an uncaught MemoryError names the pool and its limit, in threads as well.
 
     ``tune_malloc`` also tells glibc's malloc, process-wide, to keep freed memory for what does not
     pass through NumPy's allocator, like LAPACK's workspaces; ValueError where malloc is another.
@@ -157,26 +158,23 @@ def install(
         raise TypeError(f"tune_malloc must be True or False, not {tune_malloc!r}")
     pool = _core.default_pool() if pool is None else pool
     if _core._install(pool, fallback, tune_malloc):
-        _name_limit()
+        import threading
+
+        sys.excepthook = _naming_limit(sys.excepthook, lambda error: error[1])
+        threading.excepthook = _naming_limit(threading.excepthook, lambda error: error[0].exc_value)
     return pool
 
 
-def _name_limit() -> None:
-    """Wrap ``sys.excepthook``, so that an uncaught MemoryError names the pool and its limit."""
-    before = sys.excepthook
-    if getattr(before, "__qualname__", "").startswith(_name_limit.__qualname__):
-        return
+def _naming_limit(hook: Callable[..., Any], error_in: Callable[[Any], Any]) -> Callable[..., Any]:
+    """A hook that names the pool and its limit in a MemoryError, and calls this one."""
+    if getattr(hook, "__qualname__", "").startswith(_naming_limit.__qualname__):
+        return hook
 
-    def name_limit(
-        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
-    ) -> None:
-        if isinstance(error, MemoryError) and sys.version_info >= (3, 11):
-            refusal = _core._take_refusal()
-            if refusal is not None:
-                error.add_note(f"numpool: {refusal}")
-        before(kind, error, traceback)
+    def name_limit(*arguments: Any) -> None:
+        _core._name_refusal(error_in(arguments))
+        hook(*arguments)
 
-    sys.excepthook = name_limit
+    return name_limit
 
 
 def uninstall() -> None:

@@ -44,6 +44,20 @@ class ObjectStats:
     kept: int
     dropped: int
 
+    def summary(self) -> str:
+        """The figures as a table to print; ``str`` and ``print`` show the same."""
+        from numpool import _summary
+
+        return _summary.text_of(self)
+
+    __str__ = summary
+
+    def _repr_html_(self) -> str:
+        """The summary for a notebook."""
+        from numpool import _summary
+
+        return _summary.html_of(self)
+
 
 class Loan(Generic[_Object]):
     """An object that was taken from a pool, until it is returned.
@@ -293,7 +307,7 @@ class ObjectPool(Generic[_Object]):
             taken=places.blocks,
             idle=len(self._idle),
             peak=places.peak // 8,
-            takes=places.requests,
+            takes=places.total_blocks,
             built=operator.index(self._built),
             waits=places.waits,
             failures=places.failures,
@@ -305,13 +319,13 @@ class ObjectPool(Generic[_Object]):
         """The pool's figures as a table to print. For programs there is ``stats()``."""
         from numpool import _summary
 
-        return _summary.text_of_objects(self)
+        return _summary.text_of(self)
 
     def _repr_html_(self) -> str:
         """The summary for a notebook."""
         from numpool import _summary
 
-        return _summary.html_of_objects(self)
+        return _summary.html_of(self)
 
     def check(self) -> None:
         """Walk everything the pool knows; raise PoolError that says what is broken, if anything."""

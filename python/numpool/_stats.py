@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 
-class _OlderNames:
-    """Names that fields had before, each easily taken for another."""
-
-    live_bytes: int
-    total_blocks: int
-    total_bytes: int
-    reused: int
-
-    @property
-    def requested(self) -> int:
-        """An older name of ``live_bytes``."""
-        return self.live_bytes
-
-    @property
-    def requests(self) -> int:
-        """An older name of ``total_blocks``."""
-        return self.total_blocks
-
-    @property
-    def asked(self) -> int:
-        """An older name of ``total_bytes``."""
-        return self.total_bytes
-
-    @property
-    def hits(self) -> int:
-        """An older name of ``reused``."""
-        return self.reused
+def _older_name(field: str) -> property:
+    """The name that a field had before, which was easily taken for another."""
+    return property(attrgetter(field), doc=f"An older name of ``{field}``.")
 
 
 @dataclass(frozen=True)
-class ClassStats(_OlderNames):
+class ClassStats:
     """The figures of one size class, or of all blocks in spans: too large for any, or grown.
 
     block_size      bytes in a block; 0 for blocks in spans
@@ -65,9 +42,14 @@ class ClassStats(_OlderNames):
     total_bytes: int
     reused: int
 
+    requested = _older_name("live_bytes")
+    requests = _older_name("total_blocks")
+    asked = _older_name("total_bytes")
+    hits = _older_name("reused")
+
 
 @dataclass(frozen=True)
-class PoolStats(_OlderNames):
+class PoolStats:
     """A pool's figures at one moment.
 
     Live, bytes first:
@@ -120,3 +102,22 @@ class PoolStats(_OlderNames):
     failures: int
     classes: tuple[ClassStats, ...] = ()
     spans: ClassStats | None = None
+
+    requested = _older_name("live_bytes")
+    requests = _older_name("total_blocks")
+    asked = _older_name("total_bytes")
+    hits = _older_name("reused")
+
+    def summary(self) -> str:
+        """The figures as a table to print; ``str`` and ``print`` show the same."""
+        from numpool import _summary
+
+        return _summary.text_of(self)
+
+    __str__ = summary
+
+    def _repr_html_(self) -> str:
+        """The summary for a notebook."""
+        from numpool import _summary
+
+        return _summary.html_of(self)

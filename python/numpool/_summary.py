@@ -21,26 +21,24 @@ class _Sizes(NamedTuple):
 _NO_SIZES = _Sizes((), [])
 
 
-def text_of(pool: Pool) -> str:
-    """``Pool.summary``: see there."""
-    stats = pool.stats()
-    return _text(_title(pool), list(_pairs(stats)), _by_size(stats))
+def text_of(one: Pool | ObjectPool[Any] | PoolStats | ObjectStats) -> str:
+    """The ``summary`` of a pool, or of its statistics."""
+    return _text(*_parts(one))
 
 
-def html_of(pool: Pool) -> str:
-    """``Pool._repr_html_``: see there."""
-    stats = pool.stats()
-    return _html(_title(pool), list(_pairs(stats)), _by_size(stats))
+def html_of(one: Pool | ObjectPool[Any] | PoolStats | ObjectStats) -> str:
+    """The ``_repr_html_`` of a pool, or of its statistics."""
+    return _html(*_parts(one))
 
 
-def text_of_objects(pool: ObjectPool[Any]) -> str:
-    """``ObjectPool.summary``: see there."""
-    return _text(_title(pool), list(_object_pairs(pool.stats())), _NO_SIZES)
-
-
-def html_of_objects(pool: ObjectPool[Any]) -> str:
-    """``ObjectPool._repr_html_``: see there."""
-    return _html(_title(pool), list(_object_pairs(pool.stats())), _NO_SIZES)
+def _parts(
+    one: Pool | ObjectPool[Any] | PoolStats | ObjectStats,
+) -> tuple[str, list[tuple[str, str]], _Sizes]:
+    if isinstance(one, PoolStats):
+        return type(one).__name__, [*_pairs(one)], _by_size(one)
+    if isinstance(one, ObjectStats):
+        return type(one).__name__, [*_object_pairs(one)], _NO_SIZES
+    return _title(one), *_parts(one.stats())[1:]
 
 
 def _text(title: str, pairs: list[tuple[str, str]], sizes: _Sizes) -> str:
@@ -82,7 +80,8 @@ def _pairs(stats: PoolStats) -> Iterator[tuple[str, str]]:
     yield "held", f"{format_size(stats.committed)}, of which {format_size(stats.cached)} unused"
     yield "peak held", format_size(stats.peak_committed)
     yield "so far", f"{_count(stats.total_blocks, 'block')} of {format_size(stats.total_bytes)}"
-    yield "reused", _share(stats.reused, stats.total_blocks)
+    of_the_blocks = " of the blocks" if stats.total_blocks else ""
+    yield "reused", _share(stats.reused, stats.total_blocks) + of_the_blocks
     yield "waited, refused", f"{stats.waits:,}, {stats.failures:,}"
 
 

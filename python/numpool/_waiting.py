@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Generator
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from numpool._core import Buffer, FixedPool, ReservePool, _Request
+
+_NOT_AWAITED = "acquire_async() was not awaited: this is no buffer yet"
+_AWAIT = "write `await pool.acquire_async()` or `async with pool.acquire_async() as buffer`"
 
 LOOK_EVERY = 0.1
 """Seconds between looks for blocks that come without a word."""
@@ -64,6 +67,23 @@ class Acquisition(Coroutine[Any, Any, Buffer]):
         """As a coroutine does."""
         self._coroutine.close()
 
+    if not TYPE_CHECKING:  # There all of this is an error already.
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise AttributeError(f"{_NOT_AWAITED} and has no {name!r}: {_AWAIT}")
+
+        def __buffer__(self, flags: int) -> NoReturn:  # Asked for from Python 3.12 on.
+            raise TypeError(f"{_NOT_AWAITED}: {_AWAIT}")
+
+        def __array__(self, *_: object, **__: object) -> NoReturn:
+            raise TypeError(f"{_NOT_AWAITED}: {_AWAIT}")
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(f"{_NOT_AWAITED}: {_AWAIT}")
+
+        def __exit__(self, *_: object) -> None:
+            """Never called."""
+
     async def __aenter__(self) -> Buffer:
         """Wait, and return the buffer."""
         self._buffer = await self._coroutine
@@ -101,6 +121,10 @@ async def _acquire(pool: FixedPool | ReservePool, timeout: float | None) -> Buff
                 request.refuse(timeout)
         finally:
             request.cancel()
+
+
+# The warning about one that nobody awaited names it.
+_acquire.__qualname__ = "acquire_async"
 
 
 async def _woken(request: _Request, wake: _Wake, deadline: float | None) -> None:

@@ -104,15 +104,19 @@ def test_the_error_names_the_pool_and_the_arrays_in_the_way(
     assert release_error(buffer) == f"{start} 1 view {kinds}: drop it first"
     views.append(buffer.array("f4", (32, 32))[::2])
     assert release_error(buffer) == (
-        f"{start} 2 views: (32, 32) float32 of 4 KiB and 1 other {kinds}: drop them first"
+        f"{start} 2 views: (32, 32) float32 of 4 KiB or a view of it, and 1 other {kinds}: drop "
+        "them first"
     )
     views.append(buffer.array("u1", 7))
     del views[0]
     assert release_error(buffer) == (
-        f"{start} 2 views: (32, 32) float32 of 4 KiB, (7,) uint8 of 7 bytes: drop them first"
+        f"{start} 2 views: (32, 32) float32 of 4 KiB or a view of it, (7,) uint8 of 7 bytes or a "
+        "view of it: drop them first"
     )
     del views[0]
-    assert release_error(buffer) == f"{start} 1 view: (7,) uint8 of 7 bytes: drop it first"
+    assert release_error(buffer) == (
+        f"{start} 1 view: (7,) uint8 of 7 bytes or a view of it: drop it first"
+    )
     views.clear()
     buffer.release()
 
@@ -121,7 +125,8 @@ def test_an_unpickled_buffers_error_names_no_pool() -> None:
     buffer = pickle.loads(pickle.dumps(numpool.SlabPool().acquire(8)))
     array = buffer.array()
     assert release_error(buffer) == (
-        "this buffer is still in use by 1 view: (8,) uint8 of 8 bytes: drop it first"
+        "this buffer is still in use by 1 view: (8,) uint8 of 8 bytes or a view of it: drop it "
+        "first"
     )
     del array
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
+PREFIX = "NUMPOOL_"
+"""What the names of environment variables that give options begin with."""
+
 STANDARD_OUTPUT = Path("-")
 
 SWITCH = {"1": True, "on": True, "yes": True, "true": True}
@@ -50,6 +53,8 @@ class Parser(argparse.ArgumentParser):
             formatter_class=HelpFormatter,
             **kwargs,
         )
+        self.words: list[str] = []
+        """What the names of these variables end with."""
 
     def add_value(
         self, option: str, kind: Callable[[str], _Value], default: _Value | None, **kwargs: Any
@@ -77,7 +82,9 @@ class Parser(argparse.ArgumentParser):
         )
 
     def _from_environment(self, option: str, kind: Callable[[str], _Value]) -> _Value | None:
-        variable = "NUMPOOL_" + option.strip("-").replace("-", "_").upper()
+        word = option.strip("-").replace("-", "_").upper()
+        self.words.append(word)
+        variable = PREFIX + word
         text = os.environ.get(variable)
         if text is None:
             return None
@@ -86,14 +93,32 @@ class Parser(argparse.ArgumentParser):
         except ValueError as error:
             self.error(f"environment variable {variable}: {error}")
 
+    def names(self) -> list[str]:
+        """The options, without the short ones."""
+        return [one for one in self._option_string_actions if one.startswith("--")]
+
     def error(self, message: str) -> NoReturn:
         """Print in one line what is wrong and what was probably meant, and exit with 2."""
         if message.startswith("unrecognized arguments: "):
-            options = [one for one in self._option_string_actions if one.startswith("--")]
             word = message.split()[2].partition("=")[0]
-            close = difflib.get_close_matches(word, options, 1)
+            close = difflib.get_close_matches(word, self.names(), 1)
             message += f": did you mean {close[0]}?" if close else f"; see {self.prog} --help"
         self.exit(2, f"{self.prog}: {message}\n")
+
+
+def warn_of_variables(parser: Parser) -> None:
+    """Name variables of the environment that are probably misspelt options."""
+    for variable in sorted(os.environ):
+        word = variable.removeprefix(PREFIX)
+        # NUMPOOL_RUN is numpool's own.
+        if word == variable or word in (*parser.words, "RUN"):
+            continue
+        for close in difflib.get_close_matches(word, parser.words, 1):
+            print(
+                f"{parser.prog}: warning: {variable} stands for no option: did you mean "
+                f"{PREFIX}{close}?",
+                file=sys.stderr,
+            )
 
 
 def to_switch(text: str) -> bool:
@@ -127,9 +152,12 @@ def to_seconds(text: str) -> float:
 
 def to_rounds(text: str) -> int:
     """A number of rounds, at least three."""
-    rounds = int(text) if text.isdecimal() else 0
+    try:
+        rounds = int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number of rounds: give a number from 3 on") from None
     if rounds < 3:
-        raise ValueError(f"{text!r} rounds are too few: give a number from 3 on")
+        raise ValueError(f"{text} rounds are too few: give a number from 3 on")
     return rounds
 
 

@@ -6,7 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from numpool.cli.arguments import Parser, add_json, json_file, to_new_file, write_json
+from numpool.cli.arguments import (
+    Parser,
+    add_json,
+    json_file,
+    to_new_file,
+    warn_of_variables,
+    write_json,
+)
 
 DESCRIPTION = """\
 Time NumPy's operations with its own allocator, with glibc set to keep memory (mallopt), and with
@@ -36,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measure, then show, write or draw the figures."""
     options = parser()
     given = options.parse_args(arguments)
+    warn_of_variables(options)
     file = json_file(options, given)
     picture = to_new_file(options, given.plot, force=given.force)
 

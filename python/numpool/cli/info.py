@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from numpool.cli.arguments import Parser, add_json, json_file, write_json
+from numpool.cli.arguments import Parser, add_json, json_file, warn_of_variables, write_json
 
 DESCRIPTION = """\
 Show what this machine offers to pools: versions, processor, page sizes, whether the system really
@@ -23,6 +23,7 @@ def main(arguments: Sequence[str]) -> int:
     """Gather the facts, and show or write them."""
     options = parser()
     given = options.parse_args(arguments)
+    warn_of_variables(options)
 
     file = json_file(options, given)
 

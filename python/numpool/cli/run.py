@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import resource
 import shlex
 import sys
@@ -28,7 +27,16 @@ from numpool.cli.arguments import (
     to_limit,
     to_rounds,
     to_seconds,
+    warn_of_variables,
     write_json,
+)
+from numpool.cli.misplaced import suspects
+from numpool.cli.python_arguments import (
+    flag_against_startup,
+    is_missing,
+    names_python,
+    program_in,
+    python_options,
 )
 
 STARTUP = Path(__file__).parent / "startup"
@@ -125,39 +133,14 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return [*arguments[:end]], [*arguments[end:]]
 
 
-def python_options(arguments: Sequence[str]) -> list[str]:
-    """Python's own options at the start, one by one: -uW error is -u, -Werror."""
-    options: list[str] = []
-    rest = iter(arguments)
-    for argument in rest:
-        if not argument.startswith("-") or argument == "-":
-            break
-        for place, letter in enumerate(argument[1:], start=2):
-            if letter in "cm":
-                return options
-            if letter in "WX":
-                options.append(f"-{letter}{argument[place:] or next(rest, '')}")
-                break
-            options.append(f"-{letter}")
-    return options
-
-
-def flag_against_startup(options: Sequence[str]) -> str | None:
-    """The flag, if any, that keeps Python from reading PYTHONPATH or importing `site`."""
-    return next((option for option in options if option in ("-I", "-E", "-S")), None)
-
-
-def names_python(program: str) -> bool:
-    """Whether this is Python itself and not a program for it."""
-    is_python = re.fullmatch(r"python[0-9.]*t?", Path(program).name) is not None
-    return is_python and (os.sep in program or not Path(program).exists())
-
-
 def main(arguments: Sequence[str]) -> NoReturn:
     """Become the program; does not return."""
     options = parser()
     ours, program = split(["--help"] if arguments[:1] == ["-h"] else arguments)
     given = options.parse_args(ours)
+    warn_of_variables(options)
+    if not given.compare and any(one.partition("=")[0] == "--rounds" for one in ours):
+        options.error("--rounds is how often --compare runs the program: give --compare, too")
     if not program:
         options.error("name a program: a script, -m MODULE, -c CODE or - for standard input")
     if names_python(program[0]):
@@ -182,6 +165,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
     file = json_file(options, given)
     if given.compare:
         sys.exit(compare(options, given, flags, program, file))
+    named = program_in(program)
     settings = {
         "pool": given.pool,
         "limit": given.limit,
@@ -190,9 +174,10 @@ def main(arguments: Sequence[str]) -> NoReturn:
         "background": bool(given.background),
         "wipe": bool(given.wipe),
         "tune_malloc": bool(given.tune_malloc),
-        "quiet": bool(given.quiet),
+        "quiet": bool(given.quiet) or is_missing(named),
         "json": None if file is None else str(file),
         "program": program,
+        "suspects": suspects(named, options.names()),
     }
     become([*flags, *program], settings, children=given.children)
 

@@ -29,7 +29,7 @@ def render(summary: RunSummary, *, terminal: bool) -> str:
 def report(summary: RunSummary) -> RenderableType:
     """All parts of the summary, from top to bottom."""
     parts: list[RenderableType] = [Rule(title(summary), style="cyan"), figures(summary)]
-    if summary.requests:
+    if summary.total_blocks:
         parts += [Text(), chart(summary.sizes)]
     for sentence in sentences(summary):
         parts += [Text(), Text(sentence, style="yellow")]
@@ -57,9 +57,9 @@ def work(summary: RunSummary) -> Iterator[tuple[str, str]]:
     """The figures of the work, each with its name."""
     yield "run time", seconds(summary.seconds)
     if summary.installed:
-        blocks = "1 block" if summary.requests == 1 else f"{count(summary.requests)} blocks"
-        yield "NumPy asked for", f"{format_size(summary.asked)} in {blocks}"
-        yield "reused", f"{share(summary.hits, summary.requests)} of the blocks"
+        blocks = "1 block" if summary.total_blocks == 1 else f"{count(summary.total_blocks)} blocks"
+        yield "NumPy asked for", f"{format_size(summary.total_bytes)} in {blocks}"
+        yield "reused", f"{share(summary.reused, summary.total_blocks)} of the blocks"
     faults = count(summary.page_faults)
     if summary.major_page_faults:
         faults += f" ({count(summary.major_page_faults)} from disk)"
@@ -88,11 +88,11 @@ def chart(sizes: list[SizeFigures]) -> Table:
     for name in ("blocks", "asked for", "reused"):
         table.add_column(name, justify="right", no_wrap=True)
     rows = in_rows(sizes)
-    most = max(one.requests for one in rows.values())
+    most = max(one.total_blocks for one in rows.values())
     for name, row in rows.items():
-        bar = ProgressBar(total=most, completed=row.requests, width=BAR, complete_style="cyan")
-        reused = share(row.hits, row.requests)
-        table.add_row(name, bar, count(row.requests), format_size(row.asked), reused)
+        bar = ProgressBar(total=most, completed=row.total_blocks, width=BAR, complete_style="cyan")
+        reused = share(row.reused, row.total_blocks)
+        table.add_row(name, bar, count(row.total_blocks), format_size(row.total_bytes), reused)
     return table
 
 
@@ -111,9 +111,9 @@ def in_rows(sizes: list[SizeFigures]) -> dict[str, SizeFigures]:
         name = f"above {format_size(below)}" if bound == 0 else f"up to {format_size(bound)}"
         rows[name] = SizeFigures(
             bound,
-            sum(one.requests for one in inside),
-            sum(one.asked for one in inside),
-            sum(one.hits for one in inside),
+            sum(one.total_blocks for one in inside),
+            sum(one.total_bytes for one in inside),
+            sum(one.reused for one in inside),
         )
     return rows
 

@@ -7,11 +7,12 @@ import os
 import re
 import resource
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpool
+from numpool.cli.misplaced import misplaced
 
 BESIDE_ARRAYS = 128 << 20
 """What Python with the usual libraries may hold besides NumPy's arrays."""
@@ -23,9 +24,9 @@ class SizeFigures:
 
     block_size: int
     """Bytes; 0 for blocks too large for a class."""
-    requests: int
-    asked: int
-    hits: int
+    total_blocks: int
+    total_bytes: int
+    reused: int
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class RunSummary:
     """The kind of pool, or none."""
     installed: bool
     """Whether the program imported NumPy, so that the pool was installed."""
-    asked: int
+    total_bytes: int
     """The bytes that NumPy asked for."""
-    requests: int
+    total_blocks: int
     """The number of blocks that NumPy asked for."""
-    hits: int
+    reused: int
     """The number of these that reused memory."""
     failures: int
     """The number of requests that were refused."""
@@ -72,6 +73,8 @@ class RunSummary:
     own_pool: str
     """The pool that NumPy allocates from at the end, where that is another one than this run's."""
     sizes: list[SizeFigures]
+    misplaced: list[str] = field(default_factory=list)
+    """Options of numpool's that stand behind the program, and which it does not mention."""
 
 
 def gather(
@@ -87,9 +90,9 @@ def gather(
         seconds=ended - settings["clock"],
         pool=settings["pool"],
         installed=stats is not None,
-        asked=0 if stats is None else stats.total_bytes,
-        requests=0 if stats is None else stats.total_blocks,
-        hits=0 if stats is None else stats.reused,
+        total_bytes=0 if stats is None else stats.total_bytes,
+        total_blocks=0 if stats is None else stats.total_blocks,
+        reused=0 if stats is None else stats.reused,
         failures=0 if stats is None else stats.failures,
         limit=settings["limit"],
         live=0 if stats is None else stats.in_use,
@@ -112,6 +115,7 @@ def gather(
             for one in (*every, *([spans] if spans else []))
             if one.total_blocks
         ],
+        misplaced=misplaced(settings["suspects"]),
     )
 
 
@@ -147,6 +151,8 @@ def advice(summary: RunSummary) -> str | None:
 
 def sentences(summary: RunSummary) -> Iterator[str]:
     """Each piece of advice, in one or two sentences."""
+    if summary.misplaced:
+        yield misplaced_options(summary)
     others = other_processes(summary)
     if summary.pool == "none":
         yield "NumPy allocated as without numpool (--pool none)."
@@ -162,7 +168,7 @@ def sentences(summary: RunSummary) -> Iterator[str]:
         return
     if summary.failures and summary.limit is not None:
         yield limit_refused(summary)
-    if summary.asked == 0 and not others and not summary.own_pool:
+    if summary.total_bytes == 0 and not others and not summary.own_pool:
         yield (
             "NumPy asked this pool for nothing: the program makes no arrays, or makes them in "
             "pools of its own."
@@ -186,6 +192,16 @@ def sentences(summary: RunSummary) -> Iterator[str]:
             f"Page faults brought in {size(brought_in)}, {brought_in / summary.peak_resident:.0f} "
             "times what the program ever held: try --tune-malloc, for memory beside NumPy's arrays."
         )
+
+
+def misplaced_options(summary: RunSummary) -> str:
+    """The options that the program got in place of numpool."""
+    names = " and ".join(summary.misplaced)
+    return (
+        f"{names} went to the program, which does not mention "
+        f"{'it' if len(summary.misplaced) == 1 else 'them'}: numpool's options stand before the "
+        "program."
+    )
 
 
 def limit_refused(summary: RunSummary) -> str:

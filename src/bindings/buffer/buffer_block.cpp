@@ -57,7 +57,8 @@ std::vector<ArrayNote> arrays_on(const Buffer* buffer) {
     return arrays->in(holding.block, static_cast<std::size_t>(holding.bytes));
 }
 
-/// "2 views: (32, 32) float32 of 4 KiB and another (memoryview, array or DLPack)"
+/// "2 views: (32, 32) float32 of 4 KiB or a view of it, and 1 other (memoryview, array or DLPack)".
+/// An array lives as long as its own views, and does not tell whether anything else refers to it.
 std::string text_of_views(const Buffer* buffer, std::size_t views) {
     constexpr const char* kinds = " (memoryview, array or DLPack)";
     std::string text = std::to_string(views) + (views == 1 ? " view" : " views");
@@ -65,12 +66,13 @@ std::string text_of_views(const Buffer* buffer, std::size_t views) {
     if (arrays.empty()) return text + kinds;
     const char* separator = ": ";
     for (const auto& array : arrays) {
-        text += separator + array.text() + " of " + size_to_text(array.bytes());
+        text +=
+            separator + array.text() + " of " + size_to_text(array.bytes()) + " or a view of it";
         separator = ", ";
     }
     const std::size_t others = views - std::min(views, arrays.size());
     if (others == 0) return text;
-    return text + " and " + std::to_string(others) + (others == 1 ? " other" : " others") + kinds;
+    return text + ", and " + std::to_string(others) + (others == 1 ? " other" : " others") + kinds;
 }
 
 }  // namespace

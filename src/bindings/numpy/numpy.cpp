@@ -18,23 +18,31 @@ namespace {
 using threads::Pool;
 using threads::PoolHandle;
 
-Pool& to_open_pool(const py::object& object) {
-    if (!py::isinstance<Pool>(object)) {
-        throw py::type_error{std::string{"NumPy can allocate from a pool only, not from "} +
-                             Py_TYPE(object.ptr())->tp_name};
+[[noreturn]] void refuse(const py::object& object) {
+    if (PyType_Check(object.ptr()) &&
+        PyObject_IsSubclass(object.ptr(), py::type::of<Pool>().ptr()) > 0) {
+        throw py::type_error{"NumPy can allocate from a pool, not from its class: make one with " +
+                             std::string{py::str(object.attr("__name__"))} + "(...)"};
     }
+    throw py::type_error{std::string{"NumPy can allocate from a SlabPool, FixedPool, Arena, "
+                                     "BuddyPool or SharedPool, not from "} +
+                         Py_TYPE(object.ptr())->tp_name};
+}
+
+Pool& to_open_pool(const py::object& object) {
+    if (!py::isinstance<Pool>(object)) refuse(object);
     auto& pool = object.cast<Pool&>();
     if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
     return pool;
 }
 
-/// The default pool where nothing else was said.
 Fallback to_fallback(const py::object& fallback) {
-    if (fallback.is(py::ellipsis{})) return {PoolHandle<Pool>{&default_pool()}, false};
+    if (py::isinstance<py::str>(fallback) && fallback.equal(py::str{"default"}))
+        return {PoolHandle<Pool>{&default_pool()}, false};
     if (fallback.is_none()) return {};
     if (!py::isinstance<Pool>(fallback)) {
-        throw py::type_error{std::string{"fallback must be a pool or None, not "} +
-                             Py_TYPE(fallback.ptr())->tp_name};
+        throw py::type_error{"fallback must be a pool, None or 'default', not " +
+                             std::string{py::repr(fallback)}};
     }
     return {PoolHandle<Pool>{&fallback.cast<Pool&>()}, true};
 }
@@ -65,11 +73,8 @@ bool install(const py::object& pool, const py::object& fallback, bool tune_mallo
     return serving.figures().limit != threads::PoolFigures::no_limit;
 }
 
-/// The error text of the last request that the process's pool refused; None if there was none.
-py::object take_refusal() {
-    const ProcessHandler* const pools = ProcessHandler::serving();
-    const std::string text = pools == nullptr ? std::string{} : pools->take_refusal();
-    return text.empty() ? py::object{py::none{}} : py::str{text};
+void name_refusal(const py::object& error) {
+    if (const ProcessHandler* const pools = ProcessHandler::serving()) pools->name_refusal(error);
 }
 
 void uninstall() {
@@ -121,8 +126,9 @@ void register_numpy(py::module_& module) {
         "default_pool", [] { return object_of(&default_pool()); },
         "default_pool()\n--\n\n"
         "The pool that serves where no other was asked for. It lives as long as the process.");
-    module.def("_take_refusal", &take_refusal,
-               "_take_refusal()\n--\n\nThe text of the last refusal, or None.");
+    module.def("_name_refusal", &name_refusal, py::arg("error"), py::pos_only(),
+               "_name_refusal(error, /)\n--\n\n"
+               "Name in a MemoryError the last refusal of the process's pool.");
     module.def("_set_default_handler", &set_default_handler, "_set_default_handler()\n--\n\n");
     module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::arg("tune_malloc"),
                py::pos_only(), "_install(pool, fallback, tune_malloc, /)\n--\n\n");

@@ -197,15 +197,6 @@ void warn_of_order(PyObject* self) {
     if (raised != 0) throw py::error_already_set{};
 }
 
-/// Adds what NumPy's MemoryError leaves out: the pool, its limit and what to do. Exceptions of
-/// Python 3.10 take no notes.
-void note_refusal(py::handle error, PyObject* handler) {
-    if (PyErr_GivenExceptionMatches(error.ptr(), PyExc_MemoryError) == 0) return;
-    if (!py::hasattr(error, "add_note")) return;
-    const std::string text = NumpyHandler::in(handler)->take_refusal();
-    if (!text.empty()) error.attr("add_note")("numpool: " + text);
-}
-
 PyObject* exit(PyObject* self, PyObject* const* exception, Py_ssize_t count) {
     return guarded<PyObject*>(nullptr, [&] {
         const py::object blocks = blocks_here();
@@ -223,7 +214,7 @@ PyObject* exit(PyObject* self, PyObject* const* exception, Py_ssize_t count) {
         Py_CLEAR(place.block->token);
         forget_ended(blocks);
         if (place.next != nullptr) warn_of_order(self);
-        if (count > 1) note_refusal(exception[1], as_context(self)->handler);
+        if (count > 1) NumpyHandler::in(as_context(self)->handler)->name_refusal(exception[1]);
         return Py_NewRef(Py_None);
     });
 }

@@ -15,7 +15,8 @@ constexpr const char* capsule_name = "mem_handler";
 Pool* checked(Pool* pool) {
     if (pool != nullptr && dynamic_cast<threads::ByteSource*>(pool) == nullptr) {
         throw py::type_error{pool->title() +
-                             " can't serve NumPy: it hands out no memory of the size asked for"};
+                             " can't serve NumPy: it hands out no memory of the size asked for, "
+                             "as SlabPool, FixedPool, Arena, BuddyPool and SharedPool do"};
     }
     return pool;
 }
@@ -55,6 +56,24 @@ py::object NumpyHandler::capsule(Pool& pool, const Fallback& fallback) {
     if (!capsule) throw py::error_already_set{};
     static_cast<void>(handler.release());
     return capsule;
+}
+
+void NumpyHandler::name_refusal(py::handle error) const {
+    if (!PyExceptionInstance_Check(error.ptr()) ||
+        PyErr_GivenExceptionMatches(error.ptr(), PyExc_MemoryError) == 0)
+        return;
+    const std::string text = take_refusal();
+    if (text.empty()) return;
+#if PY_VERSION_HEX >= 0x030b0000
+    error.attr("add_note")("numpool: " + text);
+#else
+    // Exceptions take no notes yet. What the pool refused is the cause of the error.
+    const auto known = py::reinterpret_steal<py::object>(PyException_GetCause(error.ptr()));
+    if (known) return;
+    py::object cause = py::module_::import("numpool").attr("PoolExhausted")(text);
+    PyException_SetContext(cause.ptr(), PyException_GetContext(error.ptr()));
+    PyException_SetCause(error.ptr(), cause.release().ptr());
+#endif
 }
 
 NumpyHandler* NumpyHandler::in(PyObject* capsule) noexcept {

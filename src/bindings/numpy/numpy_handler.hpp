@@ -23,6 +23,10 @@ class NumpyHandler : public threads::PoolWithFallback {
     /// The handler in a capsule that `capsule` made, or null.
     static NumpyHandler* in(PyObject* capsule) noexcept;
 
+    /// Adds to a MemoryError what NumPy leaves out: the text of the last refusal, with the pool,
+    /// its limit and what to do.
+    void name_refusal(py::handle error) const;
+
     /// Keeps this as long as the handler lives, and so as long as arrays that it served do.
     void keep(std::shared_ptr<const void> companion) noexcept { companion_ = std::move(companion); }
 

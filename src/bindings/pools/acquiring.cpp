@@ -20,7 +20,9 @@ using Block = FixedPool::Block;
 PyObject* timeout_argument(const char* function, PyObject* const* arguments, Py_ssize_t count,
                            PyObject* names) {
     if (count != 0)
-        throw py::type_error{std::string{function} + "() takes no positional arguments: write " +
+        throw py::type_error{std::string{function} +
+                             "() takes no size, since all blocks of this pool have one; for a "
+                             "timeout write " +
                              function + "(timeout=...)"};
     if (names == nullptr) return nullptr;
     if (PyTuple_GET_SIZE(names) != 1 ||
@@ -58,8 +60,10 @@ PyObject* acquire_many(PyObject* self, PyObject* n) {
         const std::size_t count = to_count(n, "n");
         std::vector<Block> blocks(count <= pool.max_blocks() ? count : 0);
         if (blocks.size() != count || !pool.try_acquire_many(blocks)) {
-            pool.throw_exhausted(count,
-                                 ": release some, ask for fewer, or allow more with max_blocks");
+            pool.throw_exhausted(
+                count, count > pool.max_blocks()
+                           ? ": ask for fewer, or create it with more blocks"
+                           : ": release some, ask for fewer, or allow more with max_blocks");
         }
         // Not yet a list: that the garbage collector would show to Python code, half filled.
         std::vector<py::object> buffers;

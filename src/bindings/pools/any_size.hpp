@@ -12,6 +12,9 @@ namespace numpool::bindings {
 /// A Buffer on a block. Where that fails the block goes back and the error passes.
 PyObject* to_buffer(Holding holding);
 
+/// Throws the type_error of an `acquire` that was not called with `nbytes` alone.
+[[noreturn]] void refuse_arguments(Py_ssize_t count, PyObject* names);
+
 /// `acquire`, `try_acquire` and `acquire_many` of a class of pools whose blocks are as large as
 /// asked. `Access` says how such a pool is asked for a Buffer:
 ///     using Pool
@@ -21,9 +24,12 @@ template <class Access>
 struct AnySize {
     using Pool = typename Access::Pool;
 
-    static PyObject* acquire(PyObject* self, PyObject* nbytes) {
+    static PyObject* acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                             PyObject* names) {
         return guarded<PyObject*>(nullptr, [&] {
-            return Access::acquire(pool_in<Pool>(self), to_size(nbytes, "nbytes"));
+            if (count != 1 || names != nullptr) [[unlikely]]
+                refuse_arguments(count, names);
+            return Access::acquire(pool_in<Pool>(self), to_size(arguments[0], "nbytes"));
         });
     }
 
@@ -49,7 +55,8 @@ struct AnySize {
     template <class Class>
     static void add_to(Class& pool) {
         static PyMethodDef methods[] = {
-            {"acquire", acquire, METH_O,
+            {"acquire", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire)),
+             METH_FASTCALL | METH_KEYWORDS,
              "acquire($self, nbytes, /)\n--\n\n"
              "A buffer of exactly that many bytes, an int or a text like '64KiB'; none at all is a "
              "size\n"

@@ -77,16 +77,17 @@ void FixedPool::throw_exhausted(std::size_t wanted, const std::string& advice) {
 namespace {
 
 threads::PoolHandle<FixedPool> create(const Given& given) {
-    const py::object max_blocks = given("max_blocks", py::ellipsis{});
+    const py::object max_blocks = given("max_blocks", "blocks");
+    const bool strict = py::isinstance<py::str>(max_blocks) && max_blocks.equal(py::str{"blocks"});
     const py::object align = given("align");
     const py::object init = given("init");
     const bool wipe = given.flag("wipe", false);
     SharedFixedPoolOptions options;
     options.block_size = to_size(given("block_size"), "block_size");
     options.blocks = to_count(given("blocks"), "blocks");
-    options.max_blocks = max_blocks.is(py::ellipsis{}) ? options.blocks
-                         : max_blocks.is_none()        ? SharedFixedPoolOptions::unbounded
-                                                       : to_count(max_blocks, "max_blocks");
+    options.max_blocks = strict                 ? options.blocks
+                         : max_blocks.is_none() ? SharedFixedPoolOptions::unbounded
+                                                : to_count(max_blocks, "max_blocks");
     if (!align.is_none()) {
         options.align = to_size(align, "align");
         if (options.align == 0)
@@ -145,33 +146,33 @@ void support_garbage_collection(PyHeapTypeObject* type) {
 }
 
 constexpr const char* doc =
-    R"(FixedPool(block_size, blocks, *, max_blocks=..., align=None, init=None, wipe=False, huge_pages=True, source=None, name="")
+    R"(FixedPool(block_size, blocks, *, max_blocks="blocks", align=None, init=None, wipe=False, huge_pages=True, source=None, name="")
 --
 
 Equal blocks of memory, handed out and taken back in constant time.
 
-Creating a pool of any size touches no page; a block's pages come when it is first used. The block
-released last is handed out first, while it is still in the processor's cache.
+A new pool of any size touches no page; a block gets its pages when it is first used. The block that
+was released last is handed out first, while it is still in the processor's cache.
 
-Any thread may acquire, and release what another acquired. What a thread released it has at hand
-without a lock: 256 KiB or an eighth of the pool at most, and one block at least. That serves all
-threads again before the pool grows, says that it is exhausted or lets anyone wait, on trim(), and
-when the thread ends. With several threads stats().peak may count what is at hand as in use.
+Any thread may acquire blocks, and may release those of other threads. Each thread keeps some of the
+blocks that it releases, and acquires them again without a lock: one block, or more up to 256 KiB or
+an eighth of the pool. Other threads get these blocks before the pool grows, lets a request wait or
+refuses it. So stats().peak may count them as in use. trim() and the end of the thread give them back.
 
-Dropping a pool that is not closed while blocks are in use gives a ResourceWarning, which Python shows
-with -X dev. Views and arrays stay valid.
+If a pool is dropped while blocks are in use, and it was not closed, there is a ResourceWarning, which
+Python shows with -X dev. Views and arrays stay valid.
 
 block_size  the size of a block, an int or a text like "64KiB"
 blocks      how many blocks there are from the start
-max_blocks  how many it may grow to, in doubling steps: by default it is strict and does not grow;
-            None sets no bound
+max_blocks  how many it may grow to, in doubling steps: "blocks" means that it does not grow, None
+            that it may grow without a bound
 align       blocks start at multiples of this power of two; by default 64, less for small blocks
 init        called with a memoryview of a block before it is handed out for the first time; what
             it wrote is there again each time, apart from what users of the block changed
 wipe        zero each block when it comes back; acquired blocks then always hold zeroes
-huge_pages  blocks of 2 MiB and more lie in huge pages as far as whole ones fit and the system offers
-            them: they come four times as fast and are faster to write to. False is for those of
-            which little is used. A source that is a pool, or brings pages in itself, has its own
+huge_pages  blocks of 2 MiB and more use huge pages where whole ones fit and the system offers them:
+            new ones come four times as fast, and writing to them is faster. Give False where only
+            a part of each block is used. A source decides this by itself
 source      the pool that it draws its memory from, a SlabPool or a BuddyPool; by default the system
 name        shown in errors and reprs)";
 

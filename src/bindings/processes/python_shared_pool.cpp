@@ -113,6 +113,12 @@ std::string repr(const SharedPool& pool) {
            " of " + size_to_text(pool.capacity()) + " in use" + (pool.closed() ? ", closed>" : ">");
 }
 
+[[noreturn]] void refuse_to_pickle(const py::object&) {
+    throw py::type_error{
+        "cannot pickle or copy a SharedPool: pass it to another process as an argument or through "
+        "a queue of multiprocessing, or use listen() and SharedPool.connect()"};
+}
+
 constexpr const char* doc =
     R"(SharedPool(capacity, *, wipe=False, name="")
 --
@@ -198,7 +204,8 @@ void register_shared_pool(py::module_& module) {
         .def("_send", &send, py::arg("address"), py::pos_only())
         .def("_receive", &receive, py::arg("index"), py::arg("serial"), py::arg("block"),
              py::arg("read_only"), py::pos_only())
-        .def("__repr__", &repr);
+        .def("__repr__", &repr)
+        .def("__reduce__", &refuse_to_pickle);
     AnySize<BlockAccess<SharedPool>>::add_to(pool);
     add_array_methods<SharedPool>(pool);
     module.def("_attach_shared_pool", &attach, py::arg("fd"), py::arg("name"), py::pos_only());

@@ -56,6 +56,13 @@ PyObject* allocate(PyTypeObject* type, Py_ssize_t count) {
     return self;
 }
 
+/// help() shows what is pybind11's beside each class.
+void name_plainly(py::handle type, const char* name) {
+    type.attr("__module__") = "numpool._core";
+    type.attr("__name__") = name;
+    type.attr("__qualname__") = name;
+}
+
 /// Without the module: "FixedPool".
 const char* name_of(const PyTypeObject* type) noexcept {
     const char* const dot = std::strrchr(type->tp_name, '.');
@@ -76,14 +83,17 @@ void prepare_classes() {
     auto* const base = reinterpret_cast<PyTypeObject*>(py::detail::get_internals().instance_base);
     base->tp_new = new_instance;
     base->tp_alloc = allocate;
-    py::setattr(reinterpret_cast<PyObject*>(base), "__reduce__",
-                py::cpp_function(
-                    [](const py::object& self) -> py::object {
-                        throw py::type_error{std::string{"cannot pickle or copy a "} +
-                                             name_of(Py_TYPE(self.ptr())) +
-                                             ": it stands for memory of this process"};
-                    },
-                    py::name("__reduce__"), py::is_method(reinterpret_cast<PyObject*>(base))));
+    const auto object = py::handle{reinterpret_cast<PyObject*>(base)};
+    name_plainly(object, "Object");
+    name_plainly(reinterpret_cast<PyObject*>(py::detail::get_internals().default_metaclass),
+                 "Class");
+    object.attr("__reduce__") = py::cpp_function(
+        [](const py::object& self) -> py::object {
+            throw py::type_error{std::string{"cannot pickle or copy a "} +
+                                 name_of(Py_TYPE(self.ptr())) +
+                                 ": it stands for memory of this process"};
+        },
+        py::name("__reduce__"), py::is_method(object));
 }
 
 void drop_in_turn(py::object& object) noexcept {

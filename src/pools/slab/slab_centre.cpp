@@ -147,7 +147,10 @@ void SlabCentre::reset_peak() noexcept {
         case Refusal::too_large:
             return text + "; no address space is that large";
         case Refusal::limit:
-            return text + "; release blocks or raise the limit";
+            return text + (bytes > limit ? "; that is more than the limit: raise the limit"
+                           : used == 0
+                               ? "; rounded up, that is more than the limit: raise the limit"
+                               : "; release blocks or raise the limit");
         default:
             break;
     }

@@ -137,7 +137,12 @@ void SharedFixedPool::end_memory() noexcept {
     const std::size_t blocks = pool_ ? pool_->blocks() : 0;
     const std::size_t left = max_blocks_ - live();
     std::string text = title() + ": ";
-    if (wanted > left && wanted > 1) {
+    if (wanted > max_blocks_) {
+        text += "asked for " + std::to_string(wanted) +
+                " blocks at once, but it never has more "
+                "than " +
+                std::to_string(max_blocks_);
+    } else if (wanted > left && wanted > 1) {
         text += "asked for " + std::to_string(wanted) + " blocks at once, " + std::to_string(left) +
                 " of at most " + std::to_string(max_blocks_) + " are left";
     } else if (left != 0) {

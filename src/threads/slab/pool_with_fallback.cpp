@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 
 namespace numpool::threads {
 namespace {
@@ -73,12 +74,19 @@ void* PoolWithFallback::reallocate_elsewhere(void* block, std::size_t bytes) con
     return passed_on(owner->try_reallocate(block, bytes), bytes);
 }
 
-[[gnu::cold]] std::string PoolWithFallback::take_refusal() const {
-    const std::size_t bytes = refused_.exchange(0, std::memory_order_relaxed);
-    if (bytes == 0) return {};
+[[gnu::cold]] void PoolWithFallback::note_refusal(std::size_t bytes) const noexcept try {
     const bool by_fallback =
         fallback_source_ != nullptr && (fallback_.named || source_->leaves_to_others(bytes));
-    return (by_fallback ? fallback_source_ : source_)->refusal(bytes);
+    const auto* const text =
+        new std::string{(by_fallback ? fallback_source_ : source_)->refusal(bytes)};
+    delete refusal_.exchange(text, std::memory_order_acq_rel);
+} catch (...) {  // No memory for a text.
+}
+
+[[gnu::cold]] std::string PoolWithFallback::take_refusal() const {
+    const std::unique_ptr<const std::string> text{
+        refusal_.exchange(nullptr, std::memory_order_acq_rel)};
+    return text ? *text : std::string{};
 }
 
 void* move_contents(ByteSource& from, void* block, void* to, std::size_t bytes) noexcept {

@@ -26,6 +26,7 @@ class PoolWithFallback {
     PoolWithFallback(Pool& pool, const Fallback& fallback);
     PoolWithFallback(const PoolWithFallback&) = delete;
     PoolWithFallback& operator=(const PoolWithFallback&) = delete;
+    ~PoolWithFallback() { delete refusal_.load(std::memory_order_relaxed); }
 
     Pool* pool() const noexcept { return pool_.get(); }
     /// Whether this was made of these two.
@@ -34,7 +35,8 @@ class PoolWithFallback {
     /// Which of the two pools the address lies in; null where neither.
     Pool* owner(const void* address) const noexcept;
 
-    /// The error text of the last refused request. Empty if none was refused since the last call.
+    /// The error text of the last refused request, with the figures of that moment. Empty if none
+    /// was refused since the last call.
     std::string take_refusal() const;
 
     // For AllocatorFunctions.
@@ -55,16 +57,19 @@ class PoolWithFallback {
   private:
     /// Every refusal passes through here.
     void* passed_on(void* block, std::size_t bytes) const noexcept {
-        if (block == nullptr) refused_.store(bytes, std::memory_order_relaxed);
+        if (block == nullptr) [[unlikely]]
+            note_refusal(bytes);
         return block;
     }
+    void note_refusal(std::size_t bytes) const noexcept;
 
     PoolHandle<Pool> pool_;
     Fallback fallback_;
     ByteSource* source_;
     ByteSource* fallback_source_ = nullptr;
-    /// The bytes of the last refused request; 0 if there was none.
-    mutable std::atomic<std::size_t> refused_ = 0;
+    /// The text of the last refusal; null if there was none. A mutex would have to be prepared for
+    /// forks.
+    mutable std::atomic<const std::string*> refusal_ = nullptr;
 };
 
 /// Copies what fits to the new block and releases the old one. Returns the new block; null, and

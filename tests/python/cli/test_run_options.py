@@ -118,6 +118,14 @@ WRONG = {
     ("--limit", "0"): "argument --limit: '0' is no limit: a pool needs at least a byte",
     ("--decay", "-1"): "'-1' are no seconds: give a number from 0 on, like 0.5",
     ("--decay", "nan"): "'nan' are no seconds: give a number from 0 on, like 0.5",
+    (
+        "--compare",
+        "--rounds",
+        "0",
+    ): "argument --rounds: 0 rounds are too few: give a number from 3 on",
+    ("--compare", "--rounds", "-1"): "argument --rounds: -1 rounds are too few: give a number from",
+    ("--compare", "--rounds", "x"): "argument --rounds: 'x' is no number of rounds: give a number",
+    ("--rounds", "3"): "--rounds is how often --compare runs the program: give --compare, too",
     ("--huge-pages", "1"): "argument --huge-pages: '1' is not one of on, off, auto",
     ("--pool", "fixed"): "argument --pool: 'fixed' is not one of slab, none",
     ("--zzz",): "unrecognized arguments: --zzz; see numpool run --help",
@@ -160,6 +168,70 @@ def test_a_wrong_variable_is_named(numpool_run: Run) -> None:
     )
 
 
+def test_a_variable_that_is_probably_misspelt_is_named(numpool_run: Run) -> None:
+    done = numpool_run(
+        "--quiet", "-c", "", environment={"NUMPOOL_LIMT": "1GiB", "NUMPOOL_OTHER": "x"}
+    )
+    assert done.returncode == 0
+    assert done.stderr == (
+        "numpool run: warning: NUMPOOL_LIMT stands for no option: did you mean NUMPOOL_LIMIT?\n"
+    )
+    # That of another run around this one.
+    assert numpool_run("--quiet", "-c", "", environment={"NUMPOOL_RUN": "0 alone {}"}).stderr == ""
+
+
+PARSES = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--limit")
+parser.add_argument("--tune-malloc", action="store_true")
+print(parser.parse_args().limit)
+"""
+
+
+def test_an_option_that_went_to_a_program_that_does_not_know_it_is_named(
+    numpool_run: Run, write: Write
+) -> None:
+    program = write("plain.py", "import sys; print(len(sys.argv))")
+    hint = "numpool's options stand before the program."
+    shown = " ".join(numpool_run(program, "--limit", "2GiB", "--tune-malloc").stderr.split())
+    assert (
+        f"--limit and --tune-malloc went to the program, which does not mention them: {hint}"
+    ) in shown
+    shown = " ".join(numpool_run("-c", "pass", "--quiet").stderr.split())
+    assert f"--quiet went to the program, which does not mention it: {hint}" in shown
+    assert hint not in numpool_run("--quiet", program, "--limit=2GiB").stderr
+
+
+def test_a_programs_own_options_are_not_taken_for_numpools(numpool_run: Run, write: Write) -> None:
+    own = write("own.py", PARSES)
+    write("their/cli.py", PARSES)
+    imports = write("imports.py", "import sys; sys.path.append('their'); import cli")
+    for program in (own, imports):
+        done = numpool_run(program, "--limit", "7", "--tune-malloc")
+        assert done.stdout == "7\n"
+        assert "went to the program" not in " ".join(done.stderr.split())
+    for kind in (["-m", "this"], ["-", "--json"]):
+        assert "went to the program" not in numpool_run(*kind, "--limit", input="").stderr
+
+
+def test_a_program_that_is_not_there_is_named_without_a_summary(
+    numpool_run: Run, write: Write
+) -> None:
+    done = numpool_run("nowhere.py")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "can't open file" in done.stderr
+    done = numpool_run("-m", "nowhere.deep")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("No module named 'nowhere')")
+    assert "run time" not in done.stderr
+    write("here/__init__.py", "")
+    write("here/deep.py", "")
+    for program in (["-m", "here.deep"], ["-m", "json.tool", "--help"], ["-uW", "error", "-c", ""]):
+        assert "run time" in numpool_run(*program).stderr
+
+
 def test_a_program_must_be_named(numpool_run: Run) -> None:
     done = numpool_run("--quiet")
     assert done.returncode == 2
@@ -200,10 +272,10 @@ def test_figures_are_written_as_json(numpool_run: Run, write: Write, tmp_path: P
     assert figures["installed"] is True
     assert figures["numpool"] == numpool.__version__
     [one] = [size for size in figures["sizes"] if size["block_size"] == 8192]
-    assert one["requests"] == 10
+    assert one["total_blocks"] == 10
     # With NumPy 1, no array ends with its block.
-    assert one["asked"] == 80000 + 10 * np.__version__.startswith("1.")
-    assert figures["asked"] >= 80000
+    assert one["total_bytes"] == 80000 + 10 * np.__version__.startswith("1.")
+    assert figures["total_bytes"] >= 80000
     assert figures["peak_held"] >= figures["peak_live"] > 8000
     assert "already there" in numpool_run(*arguments).stderr
     assert numpool_run("--force", *arguments).returncode == 0

@@ -17,9 +17,9 @@ SUMMARY = RunSummary(
     seconds=83.4,
     pool="slab",
     installed=True,
-    asked=12 * GIB,
-    requests=123_456,
-    hits=123_000,
+    total_bytes=12 * GIB,
+    total_blocks=123_456,
+    reused=123_000,
     failures=0,
     limit=None,
     live=5 * MIB,
@@ -75,8 +75,8 @@ def test_the_summary_shows_every_figure() -> None:
         replace(
             SUMMARY,
             seconds=1e6,
-            asked=1023 << 40,
-            requests=10**12,
+            total_bytes=1023 << 40,
+            total_blocks=10**12,
             peak_live=1023 << 40,
             limit=1023 << 30,
             failures=10**9,
@@ -87,7 +87,7 @@ def test_the_summary_shows_every_figure() -> None:
                 SizeFigures(512, 10**12, 1023 << 40, 10**10),
             ],
         ),
-        replace(SUMMARY, installed=False, requests=0, sizes=[]),
+        replace(SUMMARY, installed=False, total_blocks=0, sizes=[]),
     ],
     ids=["usual", "long", "lines", "huge", "none"],
 )
@@ -99,13 +99,13 @@ def test_it_fits_80_columns_and_cuts_no_figure(summary: RunSummary) -> None:
 
 
 def test_a_program_without_numpy_has_no_figures_of_it() -> None:
-    text = shown(replace(SUMMARY, installed=False, requests=0, sizes=[]))
+    text = shown(replace(SUMMARY, installed=False, total_blocks=0, sizes=[]))
     assert "The program did not import NumPy, so there was nothing to do for the pool." in text
     assert "NumPy asked for" not in text
 
 
 def test_a_program_that_asked_for_nothing_is_told() -> None:
-    text = shown(replace(SUMMARY, asked=0, requests=0, hits=0, sizes=[]))
+    text = shown(replace(SUMMARY, total_bytes=0, total_blocks=0, reused=0, sizes=[]))
     assert "NumPy asked this pool for nothing: the program makes no arrays" in text
     assert "none of the blocks" in text
 
@@ -130,11 +130,11 @@ def test_memory_beside_numpys_arrays_that_comes_and_goes_should_be_kept() -> Non
 
 
 @pytest.mark.parametrize(
-    ("hits", "text"), [(0, "0.0 %"), (1, "0.1 %"), (999, "99.9 %"), (1000, "100 %")]
+    ("reused", "text"), [(0, "0.0 %"), (1, "0.1 %"), (999, "99.9 %"), (1000, "100 %")]
 )
-def test_all_is_said_of_nothing_less(hits: int, text: str) -> None:
-    assert f"{text} of the blocks" in shown(replace(SUMMARY, requests=1000, hits=hits))
-    assert "99.9 %" in shown(replace(SUMMARY, requests=10**6, hits=10**6 - 1))
+def test_all_is_said_of_nothing_less(reused: int, text: str) -> None:
+    assert f"{text} of the blocks" in shown(replace(SUMMARY, total_blocks=1000, reused=reused))
+    assert "99.9 %" in shown(replace(SUMMARY, total_blocks=10**6, reused=10**6 - 1))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_duration_is_readable(seconds: float, text: str) -> None:
 
 
 def test_what_other_processes_did_is_not_taken_for_nothing() -> None:
-    nothing = replace(SUMMARY, asked=0, requests=0, hits=0, sizes=[])
+    nothing = replace(SUMMARY, total_bytes=0, total_blocks=0, reused=0, sizes=[])
     assert advice(replace(nothing, forked=1)) == (
         "The program forked 1 process: what they did is not in these figures."
     )
@@ -165,7 +165,9 @@ def test_what_other_processes_did_is_not_taken_for_nothing() -> None:
 
 
 def test_a_pool_of_the_programs_own_is_named() -> None:
-    nothing = replace(SUMMARY, asked=0, requests=0, hits=0, sizes=[], own_pool="<SlabPool 'x'>")
+    nothing = replace(
+        SUMMARY, total_bytes=0, total_blocks=0, reused=0, sizes=[], own_pool="<SlabPool 'x'>"
+    )
     assert advice(nothing) == (
         "At the end NumPy allocated from <SlabPool 'x'>, which the program installed: what that "
         "served is not in these figures."

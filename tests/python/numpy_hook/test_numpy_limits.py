@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -150,19 +152,66 @@ runpy.run_module("numpool", run_name="__main__")
     assert printed_by(program).startswith("Unable to allocate 9.00 MiB")
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def refusals_in(error: BaseException) -> list[str]:
+    """What numpool added to an error: a note, or before Python 3.11 a cause."""
+    notes: list[str] = getattr(error, "__notes__", [])
+    if isinstance(error.__cause__, numpool.PoolExhausted):
+        notes = [*notes, f"numpool: {error.__cause__}"]
+    assert all(note.startswith("numpool: ") for note in notes)
+    return [note.removeprefix("numpool: ") for note in notes]
+
+
+def error_of(function: Callable[[], object]) -> MemoryError:
+    """What the function raises, with NumPy on bounded slabs."""
+    with pytest.raises(MemoryError, match="Unable to allocate") as caught:
+        numpool.use(bounded_slabs())(function)()
+    return caught.value
+
+
 def test_the_end_of_a_block_says_whose_limit_it_was() -> None:
-    slabs = bounded_slabs()
-    with pytest.raises(MemoryError, match="Unable to allocate") as caught, numpool.use(slabs):
+    def fill() -> None:
+        kept = np.ones(MIB // 2)
         np.ones(3 * MIB)
-    [note] = caught.value.__notes__
-    assert note == (
-        "numpool: SlabPool 'bounded': 25165824 bytes (24 MiB) requested, 0 bytes of a limit of "
-        "8 MiB in use; release blocks or raise the limit"
+        del kept
+
+    [text] = refusals_in(error_of(fill))
+    assert text == (
+        "SlabPool 'bounded': 25165824 bytes (24 MiB) requested, 4.06 MiB of a limit of 8 MiB in "
+        "use; that is more than the limit: raise the limit"
     )
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
+def test_the_figures_are_those_of_the_refusal_not_of_the_end() -> None:
+    def fill() -> None:
+        arrays = [np.empty(MIB, "u1") for _ in range(5)]
+        try:
+            np.empty(4 * MIB, "u1")
+        finally:
+            arrays.clear()
+
+    [text] = refusals_in(error_of(fill))
+    assert "5.31 MiB of a limit of 8 MiB in use; release blocks or raise the limit" in text
+
+
+def test_an_error_keeps_its_own_context_and_cause() -> None:
+    def in_a_handler() -> None:
+        try:
+            raise LookupError("first")
+        except LookupError:
+            np.ones(3 * MIB)
+
+    def with_a_cause() -> None:
+        try:
+            np.ones(3 * MIB)
+        except MemoryError as error:
+            raise error from LookupError("its cause")
+
+    shown = "".join(traceback.format_exception(error_of(in_a_handler)))
+    assert "LookupError: first" in shown
+    assert "SlabPool 'bounded': 25165824 bytes (24 MiB) requested" in shown
+    assert isinstance(error_of(with_a_cause).__cause__, LookupError)
+
+
 def test_a_pool_of_equal_blocks_says_why_it_could_not_serve() -> None:
     pool = numpool.FixedPool(MIB, 1, name="frames")
 
@@ -172,14 +221,14 @@ def test_a_pool_of_equal_blocks_says_why_it_could_not_serve() -> None:
 
     with pytest.raises(MemoryError) as caught:
         make(2 * MIB)
-    assert caught.value.__notes__ == [
-        "numpool: FixedPool 'frames': 2 MiB requested; its blocks are of 1 MiB"
+    assert refusals_in(caught.value) == [
+        "FixedPool 'frames': 2 MiB requested; its blocks are of 1 MiB"
     ]
     kept = make(MIB)
     with pytest.raises(MemoryError) as caught:
         make(MIB)
-    assert caught.value.__notes__ == [
-        "numpool: FixedPool 'frames': 1 MiB requested; 1 of 1 blocks are in use"
+    assert refusals_in(caught.value) == [
+        "FixedPool 'frames': 1 MiB requested; 1 of 1 blocks are in use"
     ]
     del kept
 
@@ -188,13 +237,17 @@ def test_other_errors_get_no_note() -> None:
     for error in (MemoryError("of its own"), LookupError()):
         with pytest.raises(type(error)) as caught, numpool.use(bounded_slabs()):
             raise error
-        assert not hasattr(caught.value, "__notes__")
+        assert refusals_in(caught.value) == []
 
 
 INSTALLED = """
 import numpy as np, numpool, sys
+def refusals(error):
+    if sys.version_info >= (3, 11):
+        return getattr(error, "__notes__", [])
+    return [f"numpool: {error.__cause__}"] if error.__cause__ else []
 def hook(kind, error, traceback):
-    print(kind.__name__, getattr(error, "__notes__", []))
+    print(kind.__name__, refusals(error))
 sys.excepthook = hook
 numpool.install()
 assert sys.excepthook is hook
@@ -209,7 +262,6 @@ except MemoryError as error:
 """
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes")
 def test_an_uncaught_error_says_whose_limit_it_was(printed_by: Callable[[str], str]) -> None:
     lines = printed_by(INSTALLED).splitlines()
     assert lines[:2] == ["LookupError []", "MemoryError []"]
@@ -217,3 +269,30 @@ def test_an_uncaught_error_says_whose_limit_it_was(printed_by: Callable[[str], s
         "MemoryError [\"numpool: SlabPool 'bounded': 25165824 bytes (24 MiB) requested, 0 b"
     )
     assert lines[3:] == []
+
+
+IN_A_THREAD = """
+import numpy as np, numpool, threading
+numpool.install(numpool.SlabPool(limit="8MiB", name="bounded"))
+for function in (lambda: np.ones(3 << 20), lambda: [][0]):
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+"""
+
+
+def test_an_uncaught_error_of_a_thread_says_whose_limit_it_was() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_THREAD], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.count("SlabPool 'bounded': 25165824 bytes (24 MiB) requested, 0 byt") == 1
+    assert done.stderr.count("Exception in thread") == 2
+    assert "IndexError" in done.stderr
+
+
+def test_an_exit_that_is_called_by_hand_takes_any_arguments() -> None:
+    using = numpool.use(bounded_slabs())
+    using.__enter__()
+    with pytest.raises(MemoryError):
+        np.ones(3 * MIB)
+    using.__exit__(MemoryError, MemoryError, None)

@@ -95,5 +95,5 @@ def test_arrays_outlive_a_closed_pool_and_new_ones_go_to_the_fallback(
 
 
 def test_the_fallback_is_a_pool_or_none(pool: numpool.FixedPool) -> None:
-    with pytest.raises(TypeError, match="fallback must be a pool or None, not int"):
+    with pytest.raises(TypeError, match="fallback must be a pool, None or 'default', not 3"):
         numpool.use(pool, fallback=3)  # type: ignore[arg-type]

@@ -49,6 +49,11 @@ def test_acquire_many_takes_all_or_none(pool: numpool.FixedPool) -> None:
     with pytest.raises(numpool.PoolExhausted, match="asked for 2 blocks at once, 1 of at most 4"):
         pool.acquire_many(2)
     assert pool.stats().blocks == 3
+    with pytest.raises(
+        numpool.PoolExhausted,
+        match="asked for 5 blocks at once, but it never has more than 4: ask for fewer, or create",
+    ):
+        pool.acquire_many(5)
     assert len(pool.acquire_many(1)) == 1
     assert pool.acquire_many(0) == []
 

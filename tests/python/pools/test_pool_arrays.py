@@ -172,7 +172,7 @@ def test_a_refused_array_is_told_of_as_a_refused_buffer_is() -> None:
     slabs = numpool.SlabPool(limit="1MiB", name="frames")
     text = (
         "SlabPool 'frames': 2097152 bytes (2 MiB) requested, 0 bytes of a limit of 1 MiB in use; "
-        "release blocks or raise the limit"
+        "that is more than the limit: raise the limit"
     )
     with pytest.raises(numpool.PoolExhausted) as caught:
         slabs.acquire("2MiB")

@@ -149,6 +149,24 @@ def test_statistics_have_names_that_cannot_be_confused_and_the_older_ones_still_
     del buffer
 
 
+def test_statistics_are_shown_as_a_table_and_have_a_repr_to_evaluate(
+    slabs: numpool.SlabPool,
+) -> None:
+    buffer = slabs.acquire(100)
+    for stats, row in (
+        (slabs.stats(), "  peak in use "),
+        (numpool.ObjectPool(list, size=2).stats(), "  peak lent "),
+    ):
+        assert str(stats) == stats.summary()
+        assert str(stats).startswith(f"{type(stats).__name__}\n")
+        assert row in str(stats)
+        assert stats._repr_html_().startswith(f"<b>{type(stats).__name__}</b>\n<table>")
+        assert eval(repr(stats), vars(numpool)) == stats
+    assert str(slabs.stats()).partition("\n")[2] == slabs.summary().partition("\n")[2]
+    assert "reused           0.0 % of the blocks" in str(slabs.stats())
+    del buffer
+
+
 @pytest.mark.parametrize(
     "cls",
     [numpool.PoolStats, numpool.ClassStats, numpool.ObjectStats],

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 
 import numpool
@@ -301,9 +302,33 @@ def test_an_async_with_block_waits_and_gives_the_buffer_up(pool: numpool.FixedPo
 
 
 def test_what_is_never_awaited_is_told_as_of_any_coroutine(pool: numpool.FixedPool) -> None:
-    with pytest.warns(RuntimeWarning, match="was never awaited"):
+    with pytest.warns(RuntimeWarning, match="coroutine 'acquire_async' was never awaited"):
         pool.acquire_async()
     waiting = pool.acquire_async()
     waiting.close()
     with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
         asyncio.run(waiting)
+
+
+UNAWAITED: dict[str, Callable[[Any], object]] = {
+    "an attribute": lambda buffer: buffer.array("f4"),
+    "an array": np.asarray,
+    "a with block": lambda buffer: buffer.__enter__(),
+}
+if sys.version_info >= (3, 12):
+    UNAWAITED["a memoryview"] = memoryview
+
+
+@pytest.mark.parametrize("use", UNAWAITED.values(), ids=UNAWAITED)
+@pytest.mark.filterwarnings("ignore:coroutine 'acquire_async' was never awaited")
+def test_what_was_not_awaited_says_so_where_it_is_used(
+    pool: numpool.FixedPool, use: Callable[[Any], object]
+) -> None:
+    waiting = pool.acquire_async()
+    with pytest.raises(
+        (AttributeError, TypeError),
+        match=r"acquire_async\(\) was not awaited: this is no buffer yet.*: write `await pool.acq",
+    ):
+        use(waiting)
+    assert not hasattr(waiting, "nbytes")
+    assert asyncio.run(waiting).nbytes == 4096

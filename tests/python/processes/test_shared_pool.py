@@ -308,3 +308,13 @@ def test_nothing_is_left_behind(pool: numpool.SharedPool) -> None:
     del array
     pool.trim()
     assert pool.stats().committed < 1 << 20
+
+
+def test_ordinary_pickling_names_the_ways_to_another_process(pool: numpool.SharedPool) -> None:
+    for refused in (pickle.dumps, copy.copy):
+        with pytest.raises(TypeError) as caught:
+            refused(pool)
+        assert str(caught.value) == (
+            "cannot pickle or copy a SharedPool: pass it to another process as an argument or "
+            "through a queue of multiprocessing, or use listen() and SharedPool.connect()"
+        )

@@ -104,8 +104,14 @@ TEST("what was refused is told once, in the words of the pool that refused") {
     CHECK(hook.malloc(2 << 20) == nullptr);
     CHECK_EQUAL(hook.pools.take_refusal(),
                 "SlabPool 'small': 2097152 bytes (2 MiB) requested, 0 bytes of a limit of 1 MiB in "
-                "use; release blocks or raise the limit");
+                "use; that is more than the limit: raise the limit");
     CHECK_EQUAL(hook.pools.take_refusal(), "");
+    std::byte* const used = hook.malloc(512 << 10);
+    CHECK(hook.malloc(1 << 20) == nullptr);
+    hook.free(used, 512 << 10);
+    CHECK(hook.pools.take_refusal().find("512 KiB of a limit of 1 MiB in use") !=
+          std::string::npos);
+    CHECK(hook.malloc(2 << 20) == nullptr);  // Nobody takes this one's.
     Hook both{*small, Fallback{PoolHandle<Pool>{large.get()}, true}};
     std::byte* const block = both.malloc(2 << 20);
     CHECK(block != nullptr);

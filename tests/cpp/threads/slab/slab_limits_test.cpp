@@ -45,8 +45,10 @@ TEST("a limit is hard, named in the error, and leaves everything as it was") {
     const auto pool = SharedSlabPool::create(limited(1 << 20));
     CHECK_THROWS(
         Exhausted,
-        "SlabPool 'frames': 2097152 bytes (2 MiB) requested, 0 bytes of a limit of 1 MiB in use",
+        "SlabPool 'frames': 2097152 bytes (2 MiB) requested, 0 bytes of a limit of 1 MiB in use; "
+        "that is more than the limit: raise the limit",
         pool->acquire(2 << 20));
+    CHECK_THROWS(Exhausted, "; rounded up, that is more than the limit", pool->acquire(1 << 20));
     std::vector<std::byte*> blocks;
     while (std::byte* const block = pool->try_acquire(4000)) blocks.push_back(block);
     CHECK(blocks.size() >= 16 * 15);
@@ -59,7 +61,7 @@ TEST("a limit is hard, named in the error, and leaves everything as it was") {
     CHECK(pool->try_acquire_zeroed(4000) == nullptr);
     CHECK(pool->try_reallocate(blocks[0], 5000) == nullptr);
     pool->check();
-    CHECK_EQUAL(pool->class_figures().failures, 6U);
+    CHECK_EQUAL(pool->class_figures().failures, 7U);
     for (std::byte* const block : blocks) pool->try_release(block, 4000);
     CHECK(pool->try_acquire(100) != nullptr);
     CHECK(pool->try_acquire(900000) != nullptr);

@@ -1,0 +1,51 @@
+"""Options of numpool's that stand behind the program, and which the program does not know.
+
+Surely not the program's own is only what neither its script nor any module that it imports has in
+its text, besides Python's and NumPy's modules.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from numpool.cli.python_arguments import Program
+
+
+def suspects(program: Program, options: Sequence[str]) -> list[str]:
+    """Those of numpool's options in the program's arguments that its own text does not mention."""
+    given = {one.partition("=")[0] for one in program.arguments}
+    found = [one for one in options if one in given]
+    if not found or program.kind not in ("", "-c"):
+        return []
+    try:
+        text = program.name if program.kind == "-c" else Path(program.name).read_text()
+    except (OSError, UnicodeDecodeError):  # A folder or a zip file, for one.
+        return []
+    return unmentioned(found, text)
+
+
+def misplaced(suspects: list[str]) -> list[str]:
+    """Those that the program's modules do not mention, either; it has ended."""
+    for text in sources() if suspects else ():
+        suspects = unmentioned(suspects, text)
+    return suspects
+
+
+def unmentioned(options: list[str], text: str) -> list[str]:
+    """The options whose words are not in the text."""
+    words = {one: one.strip("-").replace("-", "[-_]") for one in options}
+    return [one for one in options if not re.search(rf"\b{words[one]}\b", text, re.IGNORECASE)]
+
+
+def sources() -> Iterator[str]:
+    """The text of each module that is neither Python's nor NumPy's nor numpool's."""
+    for name, module in [*sys.modules.items()]:
+        top = name.partition(".")[0]
+        if top in sys.stdlib_module_names or top in ("numpy", "numpool"):
+            continue
+        with suppress(OSError, UnicodeDecodeError):
+            yield Path(getattr(module, "__file__", None) or "").read_text()

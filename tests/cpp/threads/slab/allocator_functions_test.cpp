@@ -109,7 +109,7 @@ TEST("what was refused is told once, in the words of the pool that refused") {
     std::byte* const used = hook.malloc(512 << 10);
     CHECK(hook.malloc(1 << 20) == nullptr);
     hook.free(used, 512 << 10);
-    CHECK(hook.pools.take_refusal().find("512 KiB of a limit of 1 MiB in use") !=
+    CHECK(hook.pools.take_refusal().find("576 KiB of a limit of 1 MiB in use") !=
           std::string::npos);
     CHECK(hook.malloc(2 << 20) == nullptr);  // Nobody takes this one's.
     Hook both{*small, Fallback{PoolHandle<Pool>{large.get()}, true}};

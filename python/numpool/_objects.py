@@ -12,7 +12,7 @@ from typing import Generic, NoReturn, SupportsIndex, TypeVar
 
 from numpool._core import Buffer as _Permit
 from numpool._core import FixedPool, PoolClosed, PoolExhausted, _Count
-from numpool._item import Item
+from numpool._item import Item, namespace_of
 
 _Object = TypeVar("_Object")
 
@@ -94,14 +94,14 @@ class Loan(Generic[_Object]):
         """
         self._release(None)
 
-    def _release(self, frame: int | None) -> None:
+    def _release(self, namespace: int | None) -> None:
         try:
             permit = self._permits.pop()
         except IndexError:
             return
         item, self._item = self._item, None
         assert item is not None
-        self._pool._take_back(item, permit, frame)
+        self._pool._take_back(item, permit, namespace)
 
     def __enter__(self) -> _Object:
         """The object."""
@@ -114,7 +114,7 @@ class Loan(Generic[_Object]):
         traceback: TracebackType | None = None,
     ) -> None:
         """Return the object; the name that the ``with`` block gave it may still be there."""
-        self._release(id(sys._getframe(1)))
+        self._release(namespace_of(sys._getframe(1)))
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -142,8 +142,9 @@ class ObjectPool(Generic[_Object]):
     them, and another is built when it is needed; ``stats().kept`` counts them. Only the name that
     ``with ... as x`` leaves behind is let pass: don't use it after its block, any more than a
     file's. References are what CPython counts, so some go unseen: addresses taken through ctypes;
-    one that appears just when the name of an earlier block, in another thread, goes; and, from
-    CPython 3.14 on, that of a ``return x`` from inside the block.
+    one that appears just when the name of an earlier block, in another thread, goes; one that
+    appears in a block whose name is a global or an attribute, which a block of another function
+    gave before; and, from CPython 3.14 on, that of a ``return x`` from inside the block.
 
     factory     called without arguments when an object is needed and none is idle
     reset       called with each object that comes back; where it raises the object is dropped and
@@ -211,7 +212,7 @@ class ObjectPool(Generic[_Object]):
             raise PoolExhausted(f"{self._all_out()}: {self._advice(timeout)}") from None
         except PoolClosed:
             raise self._is_closed() from None
-        return self._lend(permit, id(sys._getframe(1)))
+        return self._lend(permit, namespace_of(sys._getframe(1)))
 
     def try_take(self) -> Loan[_Object] | None:
         """Lend an object, or return None if all are out."""
@@ -219,7 +220,7 @@ class ObjectPool(Generic[_Object]):
             permit = self._places.try_acquire()
         except PoolClosed:
             raise self._is_closed() from None
-        return None if permit is None else self._lend(permit, id(sys._getframe(1)))
+        return None if permit is None else self._lend(permit, namespace_of(sys._getframe(1)))
 
     async def take_async(self, *, timeout: float | None = None) -> Loan[_Object]:
         """Lend an object, waiting in the event loop: ``with await pool.take_async() as x``.
@@ -233,12 +234,12 @@ class ObjectPool(Generic[_Object]):
             raise PoolExhausted(f"{self._all_out()}: {self._advice(timeout)}") from None
         except PoolClosed:
             raise self._is_closed() from None
-        return self._lend(permit, id(sys._getframe(1)))
+        return self._lend(permit, namespace_of(sys._getframe(1)))
 
-    def _lend(self, permit: _Permit, frame: int) -> Loan[_Object]:
+    def _lend(self, permit: _Permit, namespace: int) -> Loan[_Object]:
         try:
             item = self._pop_idle()
-            if item is not None and not item.begin(frame):
+            if item is not None and not item.begin(namespace):
                 self._kept.add()
                 item = None
             if item is None:
@@ -256,11 +257,11 @@ class ObjectPool(Generic[_Object]):
         except IndexError:
             return None
 
-    def _take_back(self, item: Item[_Object], permit: _Permit, frame: int | None) -> None:
+    def _take_back(self, item: Item[_Object], permit: _Permit, namespace: int | None) -> None:
         try:
             if not self._restored(item.holder[0]):
                 self._dropped.add()
-            elif not item.end(frame):
+            elif not item.end(namespace):
                 self._kept.add()
             else:
                 self._idle.append(item)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -161,3 +162,17 @@ def test_an_object_that_refers_to_itself_is_lent_again() -> None:
     with pool.take() as knot:
         registry.append(knot)
     assert pool.stats().kept == 1
+
+
+def test_what_is_kept_at_a_prompt_is_seen(things: numpool.ObjectPool[Any]) -> None:
+    prompt: dict[str, Any] = {"things": things, "sys": sys, "frames": []}
+
+    def enter(line: str) -> None:
+        # Each statement has a frame of its own, and all share their names.
+        exec(f"with things.take() as thing: {line}; frames.append(sys._getframe())", prompt)
+
+    enter("first = id(thing)")
+    enter("assert id(thing) == first; kept = [thing]")
+    enter("assert thing is not kept[0]")
+    enter("pass")
+    assert (things.stats().built, things.stats().kept) == (2, 1)

@@ -2,6 +2,7 @@
 
 #include <thread>
 
+#include "base/gate/real_time.hpp"
 #include "base/gate/shut_gates.hpp"
 #include "testing.hpp"
 
@@ -178,4 +179,15 @@ TEST("an owner and another thread that shuts the gate are never inside together"
     CHECK(!astray);
     CHECK_EQUAL(value, copy);
     CHECK_EQUAL(value, entered + 20000);
+}
+
+TEST("a thread with a real-time priority that waits at a gate lets the owner leave") {
+    OwnerGate<int> gate;
+    int places[3];
+    gate.place(places + 1);
+    gate.open(&pool, key);
+    check_wait_in_real_time([&] { gate.enter_to_lower(&pool); },
+                            [&] { gate.lower(gate.pointer()); },
+                            [&] { shut_gates([&](auto visit) { visit(gate); }); });
+    CHECK_EQUAL(gate.pointer(), places);
 }

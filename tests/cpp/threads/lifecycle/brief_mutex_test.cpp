@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/gate/real_time.hpp"
 #include "testing.hpp"
 
 using numpool::threads::BriefMutex;
@@ -46,5 +47,11 @@ TEST("a waiter gets a brief mutex that is held for long after it is unlocked, an
     waiter.join();
     CHECK(had_it_later);
     CHECK(mutex.try_lock());
+    mutex.unlock();
+}
+
+TEST("a thread with a real-time priority that waits for the mutex lets its holder run") {
+    BriefMutex mutex;
+    check_wait_in_real_time([&] { mutex.lock(); }, [&] { mutex.unlock(); }, [&] { mutex.lock(); });
     mutex.unlock();
 }

@@ -126,8 +126,8 @@ def test_a_program_that_fails_is_not_compared(numpool_run: Run, code: str) -> No
 
 
 WRONG = {
-    ("--rounds", "2"): "argument --rounds: '2' rounds are too few: give a number from 3 on",
-    ("--rounds", "some"): "'some' rounds are too few",
+    ("--rounds", "2"): "argument --rounds: 2 rounds are too few: give a number from 3 on",
+    ("--rounds", "some"): "'some' is no number of rounds: give a number from 3 on",
     ("--tune-malloc",): "--compare tries --pool and --tune-malloc by itself: leave them out",
     ("--pool", "none"): "--compare tries --pool and --tune-malloc by itself: leave them out",
 }

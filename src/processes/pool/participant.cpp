@@ -16,24 +16,24 @@ Participant::Participant(SharedRegion& region)
     if (!lock_.opened()) {
         throw Exhausted{"SharedPool: no file descriptor is left, or /proc is not mounted"};
     }
-    const std::optional<Member> taken = take_slot(lock_);
-    if (!taken) {
+    const std::optional<Member> claimed = claim_slot(lock_);
+    if (!claimed) {
         throw Exhausted{"SharedPool: " + std::to_string(most_processes) +
                         " processes use this pool already, and no more can: end one, or let fewer "
                         "workers join"};
     }
-    self_ = *taken;
-    // Its last process may have been killed.
+    self_ = *claimed;
+    // The last process in this slot may have been killed.
     clean_up_after(self_.slot);
 }
 
-std::optional<Member> Participant::take_slot(SlotLock& lock) noexcept {
-    // Those of processes that were killed come last: they must be cleaned up first.
+std::optional<Member> Participant::claim_slot(SlotLock& lock) noexcept {
+    // Slots of killed processes come last, since they need a clean-up.
     for (const bool used : {false, true}) {
         for (unsigned slot = 0; slot < most_processes; ++slot) {
             Slot& one = region_.header().slots[slot];
             if (((one.generation.load(std::memory_order_acquire) & 1) != 0) != used) continue;
-            if (lock.taken_elsewhere(slot) || !lock.take(slot)) continue;
+            if (lock.locked_elsewhere(slot) || !lock.try_lock(slot)) continue;
             const std::uint32_t generation = one.generation.load(std::memory_order_acquire);
             const std::uint32_t next = generation + ((generation & 1) != 0 ? 2 : 1);
             one.generation.store(next, std::memory_order_release);
@@ -57,7 +57,8 @@ Participant::Acquired Participant::try_acquire(std::size_t bytes) noexcept {
     const auto small_class = static_cast<std::uint32_t>(
         std::bit_width((std::max(bytes, smallest_block) - 1) / smallest_block));
     const auto granules = static_cast<std::uint32_t>((bytes + granule_bytes - 1) / granule_bytes);
-    // First with what there is, then with what ended processes and caches give back.
+    // First with free memory, then with that of ended processes and this process's cache, then with
+    // what others cache.
     for (int attempt = 0; attempt < 3 && !block; ++attempt) {
         if (attempt == 1 && reap_dead() + free_cached(false) == 0) continue;
         if (attempt == 2 && free_cached(true) == 0) break;
@@ -77,29 +78,30 @@ bool Participant::use_cached(BlockId block) noexcept {
     Shared<BlockWord>& word = granules_.block(block);
     const BlockWord before = word.load();
     return before.cached() && before.held_only_by(self_.slot) &&
-           word.move(before, before.as_held_only_by(self_.slot));
+           word.compare_exchange(before, before.as_held_only_by(self_.slot));
 }
 
 std::optional<BlockId> Participant::acquire_small(std::uint32_t small_class,
                                                   bool& zeroed) noexcept {
     zeroed = false;
-    std::vector<BlockId>& kept = small_[small_class];
+    std::vector<BlockId>& cached = small_[small_class];
     do {
-        while (!kept.empty()) {
-            const BlockId block = kept.back();
-            kept.pop_back();
+        while (!cached.empty()) {
+            const BlockId block = cached.back();
+            cached.pop_back();
             if (!use_cached(block)) continue;
             const GranuleWord granule = granules_.word(granule_of(block));
             if (granule.kind() == GranuleWord::Kind::slab && granule.number() == small_class)
                 return block;
-            // Taken by another process, cut anew, and kept by this one again: it is listed there.
-            keep(block);
+            // Another process got the block and freed it, and its granule was cut anew. Since then
+            // this process has cached it again, in another list.
+            cache(block);
         }
     } while (refill(small_class));
     return {};
 }
 
-std::size_t Participant::take_unused(std::uint32_t granule, std::size_t most) noexcept {
+std::size_t Participant::cache_unused(std::uint32_t granule, std::size_t most) noexcept {
     const GranuleWord slab = granules_.word(granule);
     const std::uint32_t small_class = slab.number() % small_classes;
     const auto blocks = static_cast<std::uint32_t>(granule_bytes / small_size(small_class));
@@ -107,13 +109,14 @@ std::size_t Participant::take_unused(std::uint32_t granule, std::size_t most) no
     for (std::uint32_t i = 0; i < blocks && taken < most; ++i) {
         Shared<BlockWord>& word = region_.slabs()[granule][i];
         const BlockWord before = word.load();
-        if (!before.unused() || !word.move(before, before.as_held_only_by(self_.slot))) continue;
+        if (!before.unused() || !word.compare_exchange(before, before.as_held_only_by(self_.slot)))
+            continue;
         if (granules_.word(granule) != slab) {
-            // It was cut anew in between: give the word back.
+            // The granule was cut anew meanwhile: undo.
             word.store(word.load().as_unused());
             break;
         }
-        keep(block_id(granule, i));
+        cache(block_id(granule, i));
         ++taken;
     }
     return taken;
@@ -127,9 +130,9 @@ bool Participant::refill(std::uint32_t small_class) noexcept {
     };
     const std::uint32_t covered = granules_.covered();
     const std::uint32_t last = last_slab_[small_class];
-    if (last < covered && is_ours(last) && take_unused(last, batch) != 0) return true;
+    if (last < covered && is_ours(last) && cache_unused(last, batch) != 0) return true;
     for (std::uint32_t granule = 0; granule < covered;) {
-        if (is_ours(granule) && granule != last && take_unused(granule, batch) != 0) {
+        if (is_ours(granule) && granule != last && cache_unused(granule, batch) != 0) {
             last_slab_[small_class] = granule;
             return true;
         }
@@ -137,14 +140,14 @@ bool Participant::refill(std::uint32_t small_class) noexcept {
                        ? granules_.span_granules(granule)
                        : 1;
     }
-    const std::optional<std::uint32_t> fresh = granules_.claim(1);
-    if (!fresh) return false;
-    if (!granules_.publish_slab(*fresh, small_class)) {
-        granules_.free_claimed(*fresh, granules_.word(*fresh));
+    const std::optional<std::uint32_t> claimed = granules_.claim(1);
+    if (!claimed) return false;
+    if (!granules_.publish_slab(*claimed, small_class)) {
+        granules_.free_claimed(*claimed, granules_.word(*claimed));
         return false;
     }
-    last_slab_[small_class] = *fresh;
-    return take_unused(*fresh, batch) != 0;
+    last_slab_[small_class] = *claimed;
+    return cache_unused(*claimed, batch) != 0;
 }
 
 std::optional<BlockId> Participant::acquire_span(std::uint32_t granules, bool& zeroed) noexcept {
@@ -155,11 +158,11 @@ std::optional<BlockId> Participant::acquire_span(std::uint32_t granules, bool& z
         while (!fit->second.empty()) {
             const BlockId block = fit->second.back();
             fit->second.pop_back();
-            kept_granules_ -= std::min<std::size_t>(kept_granules_, fit->first);
+            cached_granules_ -= std::min<std::size_t>(cached_granules_, fit->first);
             if (!use_cached(block)) continue;
             const GranuleWord word = granules_.word(granule_of(block));
             if (word.kind() == GranuleWord::Kind::span && word.number() == fit->first) return block;
-            keep(block);
+            cache(block);
         }
     }
     const std::optional<std::uint32_t> first = granules_.claim(granules);
@@ -169,11 +172,11 @@ std::optional<BlockId> Participant::acquire_span(std::uint32_t granules, bool& z
     return block_id(*first, 0);
 }
 
-/// A quarter of the pool at most stays with one process, which may not need it again: the newest.
-bool Participant::make_room_to_keep(std::uint32_t granules) noexcept {
+/// One process caches at most a quarter of the pool. Evicts the oldest of the largest spans.
+bool Participant::make_room_to_cache(std::uint32_t granules) noexcept {
     const std::size_t most = region_.count() / 4;
     if (granules > most) return false;
-    while (kept_granules_ + granules > most && !spans_.empty()) {
+    while (cached_granules_ + granules > most && !spans_.empty()) {
         const auto largest = std::prev(spans_.end());
         if (largest->second.empty()) {
             spans_.erase(largest);
@@ -181,18 +184,18 @@ bool Participant::make_room_to_keep(std::uint32_t granules) noexcept {
         }
         const BlockId oldest = largest->second.front();
         largest->second.erase(largest->second.begin());
-        kept_granules_ -= std::min<std::size_t>(kept_granules_, largest->first);
+        cached_granules_ -= std::min<std::size_t>(cached_granules_, largest->first);
         if (use_cached(oldest)) granules_.free_span(granule_of(oldest));
     }
     return true;
 }
 
-/// Keeps a block that this process alone holds for its next request, or frees it.
-void Participant::keep(BlockId block) noexcept {
+/// Caches a block that this process alone holds, for its next request, or frees it.
+void Participant::cache(BlockId block) noexcept {
     Shared<BlockWord>& word = granules_.block(block);
     const GranuleWord granule = granules_.word(granule_of(block));
     const bool small = granule.kind() == GranuleWord::Kind::slab;
-    if (!small && !make_room_to_keep(granule.number())) {
+    if (!small && !make_room_to_cache(granule.number())) {
         granules_.free_span(granule_of(block));
         return;
     }
@@ -201,7 +204,7 @@ void Participant::keep(BlockId block) noexcept {
             small_[granule.number() % small_classes].push_back(block);
         } else {
             spans_[granule.number()].push_back(block);
-            kept_granules_ += granule.number();
+            cached_granules_ += granule.number();
         }
     } catch (...) {  // No memory for the list. `free_cached` finds the block anyway.
     }
@@ -225,26 +228,26 @@ void Participant::drop_last(BlockId block) noexcept {
         const BlockWord before = word.load();
         if (!before.held_by(self_.slot) || before.cached()) return;
         if (before.held_only_by(self_.slot) && !(before.in_transit() && messages_.lead_to(block))) {
-            // Nobody else can hold it now: only a holder or a message could let them.
+            // No other process can get it now: only a holder or a message could lead there.
             wipe(block);
-            keep(block);
+            cache(block);
             return;
         }
         const BlockWord after = before.without_holder(self_.slot);
-        if (!word.move(before, after)) continue;
-        if (after.only_in_transit()) settle_transit(block);
+        if (!word.compare_exchange(before, after)) continue;
+        if (after.only_in_transit()) free_if_unreachable(block);
         return;
     }
 }
 
-/// Ends a block to which only messages could lead, if there are none any more.
-void Participant::settle_transit(BlockId block) noexcept {
+/// Frees a block that no process holds, if no message leads to it either.
+void Participant::free_if_unreachable(BlockId block) noexcept {
     Shared<BlockWord>& word = granules_.block(block);
     const BlockWord before = word.load();
     if (!before.only_in_transit() || messages_.lead_to(block)) return;
-    if (!word.move(before, before.as_held_only_by(self_.slot))) return;
+    if (!word.compare_exchange(before, before.as_held_only_by(self_.slot))) return;
     wipe(block);
-    keep(block);
+    cache(block);
 }
 
 void Participant::wipe(BlockId block) noexcept {
@@ -259,7 +262,7 @@ std::optional<Sent> Participant::send(BlockId block) noexcept {
     if (!sent) return {};
     Shared<BlockWord>& word = granules_.block(block);
     for (BlockWord before = word.load(); !before.in_transit(); before = word.load()) {
-        word.move(before, before.with_transit());
+        word.compare_exchange(before, before.with_transit());
     }
     messages_.send(*sent);
     return sent;
@@ -281,9 +284,9 @@ bool Participant::receive(const Sent& sent) noexcept {
             }
             break;
         }
-        if (word.move(before, before.with_holder(self_.slot))) break;
+        if (word.compare_exchange(before, before.with_holder(self_.slot))) break;
     }
-    if (messages_.take(sent)) return true;
+    if (messages_.receive(sent)) return true;
     const auto more = more_uses_.find(sent.block);
     if (more == more_uses_.end()) {
         drop_last(sent.block);

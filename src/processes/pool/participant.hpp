@@ -34,18 +34,18 @@ struct RegionFigures {
     std::vector<ProcessFigures> processes;
 };
 
-/// This process's part in a shared pool: it takes blocks, holds them, sends and receives them.
+/// This process's part in a shared pool: it acquires, holds, sends and receives blocks.
 ///
-/// No lock is shared with other processes. Threads of this process share a mutex. Whatever an ended
-/// process held goes back in `reap`, which every process may call, and which a request that finds
-/// no memory calls itself.
+/// No lock is shared with other processes. Threads of this process share a mutex. What an ended
+/// process held goes back in `reap`. Every process may call it, and a request that finds no memory
+/// does.
 class Participant {
   public:
     /// Takes a slot. Throws Exhausted where `most_processes` use the pool already.
     explicit Participant(SharedRegion& region);
     Participant(const Participant&) = delete;
     Participant& operator=(const Participant&) = delete;
-    /// Gives up all that it keeps. What is held stays held until the process ends.
+    /// Frees all cached blocks. Held ones stay held until the process ends.
     ~Participant();
 
     struct Acquired {
@@ -59,20 +59,20 @@ class Participant {
     /// Ends one use of a block that this process holds.
     void drop(BlockId block) noexcept;
 
-    /// A message that leads to a block that this process holds. Nothing where there is no room.
+    /// A message that leads to a block that this process holds. None where there is no room.
     std::optional<Sent> send(BlockId block) noexcept;
-    /// Holds the block once more. False where the message was received before, expired, or never
-    /// was sent.
+    /// Holds the message's block once more. False where the message was received before, expired,
+    /// or was never sent.
     bool receive(const Sent& sent) noexcept;
 
     /// Whether this process holds the block.
     bool holds(BlockId block) const noexcept;
     const GranuleTable& granules() const noexcept { return granules_; }
 
-    /// Gives back what ended processes held, and messages of theirs that are older than so many
-    /// milliseconds. The bytes that became free.
+    /// Gives back what ended processes held, and their messages that are older than so many
+    /// milliseconds. Returns the bytes that became free.
     std::size_t reap(std::uint64_t older_than) noexcept;
-    /// Gives all memory back that no live block needs. The bytes.
+    /// Gives all memory back that no live block needs. Returns its bytes.
     std::size_t trim() noexcept;
 
     RegionFigures figures() const;
@@ -81,30 +81,29 @@ class Participant {
     /// Throws Corrupted where the records contradict each other.
     void check() const;
 
-    /// Around a fork: the child gets a slot and holds what its parent holds, before it exists.
+    /// Around a fork. The child's slot is claimed before the fork, and holds what the parent holds.
     void prepare_fork() noexcept;
     void after_fork_in_parent() noexcept;
     void after_fork_in_child() noexcept;
-    /// A child of a fork that found no free slot: it can read and write what it has, no more.
+    /// True in a forked child without a slot: it can read and write the blocks that it has, no
+    /// more.
     bool outside() const noexcept { return outside_; }
-
-    /// Messages of ended senders are kept so long, since a receiver may be late.
-    static constexpr std::uint64_t message_milliseconds = 60'000;
 
   private:
     using Lock = std::scoped_lock<std::mutex>;
 
-    std::optional<Member> take_slot(SlotLock& lock) noexcept;
+    std::optional<Member> claim_slot(SlotLock& lock) noexcept;
     std::optional<BlockId> acquire_small(std::uint32_t small_class, bool& zeroed) noexcept;
     std::optional<BlockId> acquire_span(std::uint32_t granules, bool& zeroed) noexcept;
     bool refill(std::uint32_t small_class) noexcept;
-    std::size_t take_unused(std::uint32_t granule, std::size_t most) noexcept;
-    /// Makes a block that this process keeps a held one; false where another process took it.
+    /// Caches up to `most` unused blocks of a slab; returns how many.
+    std::size_t cache_unused(std::uint32_t granule, std::size_t most) noexcept;
+    /// Holds a block that this process has cached; false where another process has got it.
     bool use_cached(BlockId block) noexcept;
     void drop_last(BlockId block) noexcept;
-    bool make_room_to_keep(std::uint32_t granules) noexcept;
-    void keep(BlockId block) noexcept;
-    void settle_transit(BlockId block) noexcept;
+    bool make_room_to_cache(std::uint32_t granules) noexcept;
+    void cache(BlockId block) noexcept;
+    void free_if_unreachable(BlockId block) noexcept;
     void wipe(BlockId block) noexcept;
 
     std::size_t reap_dead() noexcept;
@@ -122,10 +121,10 @@ class Participant {
     MessageTable messages_;
     bool outside_ = false;
 
-    /// Blocks cached by this process, as far as it remembers: another may have taken some.
+    /// Blocks that this process has cached. Other processes may have got some of them since.
     std::array<std::vector<BlockId>, small_classes> small_;
     std::map<std::uint32_t, std::vector<BlockId>> spans_;
-    std::size_t kept_granules_ = 0;
+    std::size_t cached_granules_ = 0;
     std::array<std::uint32_t, small_classes> last_slab_{};
     /// Uses beyond the first of blocks that were received more than once.
     std::unordered_map<BlockId, std::uint32_t> more_uses_;

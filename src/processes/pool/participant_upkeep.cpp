@@ -6,8 +6,8 @@
 #include "base/error.hpp"
 #include "processes/pool/participant.hpp"
 
-/// What a participant does beside requests: it cleans up after processes that ended, gives memory
-/// back, goes through forks, and looks at all records.
+/// What a participant does beside requests: it cleans up after ended processes, gives memory back,
+/// handles forks, and checks all records.
 namespace numpool::processes {
 
 template <class Visit>
@@ -34,7 +34,7 @@ Participant::~Participant() {
     trim();
     const Lock lock{mutex_};
     if (outside_) return;
-    // Blocks that are still held keep the slot in use. The next reap finds its lock dropped.
+    // If blocks are still held, the slot stays in use. The next reap finds it unlocked.
     bool holds = false;
     for_each_block([&](BlockId, BlockWord word) {
         holds = holds || (word.held_by(self_.slot) && !word.cached());
@@ -49,32 +49,32 @@ std::size_t Participant::reap(std::uint64_t older_than) noexcept {
     if (outside_) return 0;
     const std::size_t before = region_.committed();
     reap_dead();
-    messages_.expire(older_than, [&](BlockId block) { settle_transit(block); });
+    messages_.expire(older_than, [&](BlockId block) { free_if_unreachable(block); });
     const std::size_t after = region_.committed();
     return before - std::min(before, after);
 }
 
-/// How many processes it cleaned up after.
+/// Returns how many processes it cleaned up after.
 std::size_t Participant::reap_dead() noexcept {
     std::size_t dead = 0;
     for (unsigned slot = 0; slot < most_processes; ++slot) {
         std::atomic<std::uint32_t>& generation = region_.header().slots[slot].generation;
         if (slot == self_.slot || (generation.load(std::memory_order_acquire) & 1) == 0) continue;
-        if (lock_.taken_elsewhere(slot) || !lock_.take(slot)) continue;
-        // Another may have cleaned up, and a new process may have come and gone, in between.
+        if (lock_.locked_elsewhere(slot) || !lock_.try_lock(slot)) continue;
+        // Meanwhile another process may have cleaned up, and a new process may have come and gone.
         if ((generation.load(std::memory_order_acquire) & 1) != 0) {
             clean_up_after(slot);
             generation.fetch_add(1, std::memory_order_release);
             ++dead;
         }
-        lock_.drop(slot);
+        lock_.unlock(slot);
     }
     return dead;
 }
 
 /// Subtracts what an ended process held. It can be repeated: this process may be killed meanwhile.
 void Participant::clean_up_after(unsigned slot) noexcept {
-    messages_.disown(slot, [&](BlockId block) { settle_transit(block); });
+    messages_.disown(slot, [&](BlockId block) { free_if_unreachable(block); });
     const std::uint32_t covered = granules_.covered();
     for (std::uint32_t granule = 0; granule < covered;) {
         const GranuleWord word = granules_.word(granule);
@@ -99,30 +99,31 @@ void Participant::release_dead(BlockId block, unsigned slot) noexcept {
     for (;;) {
         const BlockWord before = word.load();
         if (!before.held_by(slot)) {
-            // It may have ended between its last word and its look at the messages.
-            settle_transit(block);
+            // The ended process may have dropped the block without looking for messages.
+            free_if_unreachable(block);
             return;
         }
         const bool last = before.held_only_by(slot) && !before.in_transit();
-        if (!word.move(before,
-                       last ? before.as_held_only_by(self_.slot) : before.without_holder(slot))) {
+        if (!word.compare_exchange(
+                before, last ? before.as_held_only_by(self_.slot) : before.without_holder(slot))) {
             continue;
         }
         if (!last) {
-            settle_transit(block);
+            free_if_unreachable(block);
             return;
         }
         wipe(block);
         if (granules_.word(granule_of(block)).kind() == GranuleWord::Kind::span) {
             granules_.free_span(granule_of(block));
         } else {
-            keep(block);
+            cache(block);
         }
         return;
     }
 }
 
-/// The granules that it freed.
+/// Frees cached blocks: this process's, and those of others if `of_others`. Returns the number of
+/// granules.
 std::size_t Participant::free_cached(bool of_others) noexcept {
     std::size_t freed = 0;
     const std::uint32_t covered = granules_.covered();
@@ -134,7 +135,7 @@ std::size_t Participant::free_cached(bool of_others) noexcept {
             Shared<BlockWord>& block = region_.granules()[granule].block;
             const BlockWord before = block.load();
             if (before.cached() && (of_others || before.held_only_by(self_.slot)) &&
-                block.move(before, before.as_held_only_by(self_.slot))) {
+                block.compare_exchange(before, before.as_held_only_by(self_.slot))) {
                 granules_.free_span(granule);
                 freed += step;
             }
@@ -145,11 +146,11 @@ std::size_t Participant::free_cached(bool of_others) noexcept {
         granule += step;
     }
     spans_.clear();
-    kept_granules_ = 0;
-    for (auto& kept : small_) kept.clear();
-    // What stayed in slabs that are in use is listed again.
+    cached_granules_ = 0;
+    for (auto& cached : small_) cached.clear();
+    // Cached blocks in slabs that are in use remain, and get into the lists again.
     for_each_block([&](BlockId block, BlockWord word) {
-        if (word.cached() && word.held_only_by(self_.slot) && use_cached(block)) keep(block);
+        if (word.cached() && word.held_only_by(self_.slot) && use_cached(block)) cache(block);
     });
     return freed;
 }
@@ -186,7 +187,7 @@ RegionFigures Participant::figures() const {
         const Slot& one = region_.header().slots[slot];
         if ((one.generation.load(std::memory_order_acquire) & 1) == 0) continue;
         by_slot[slot].pid = one.pid.load(std::memory_order_relaxed);
-        by_slot[slot].alive = slot == self_.slot || lock_.taken_elsewhere(slot);
+        by_slot[slot].alive = slot == self_.slot || lock_.locked_elsewhere(slot);
         figures.processes.push_back(by_slot[slot]);
     }
     figures.committed = region_.committed();
@@ -207,7 +208,7 @@ void Participant::check() const {
             if (step == 0 || step > covered - granule)
                 fail(granule, "begins a span beyond the pool");
             for (std::uint32_t i = 1; i < step; ++i) {
-                // A span may end while this looks: then its first word has changed.
+                // If the span ends meanwhile, its first word has changed.
                 if (granules_.word(granule + i).kind() != GranuleWord::Kind::claimed &&
                     granules_.word(granule) == word) {
                     fail(granule + i, "is in a span and not claimed for it");
@@ -229,22 +230,22 @@ void Participant::prepare_fork() noexcept {
     child_.reset();
     if (outside_) return;
     child_lock_.emplace(region_.fd());
-    if (child_lock_->opened()) child_ = take_slot(*child_lock_);
+    if (child_lock_->opened()) child_ = claim_slot(*child_lock_);
     if (child_) clean_up_after(child_->slot);
     for_each_block([&](BlockId id, BlockWord word) {
         if (!word.held_by(self_.slot) || word.cached()) return;
         Shared<BlockWord>& block = granules_.block(id);
         for (;;) {
             const BlockWord before = block.load();
-            // Without a slot the child could not say when it is done with it.
+            // Without a slot the child could not say when its use ends.
             const BlockWord after = child_ ? before.with_holder(child_->slot) : before.with_pin();
-            if (block.move(before, after)) break;
+            if (block.compare_exchange(before, after)) break;
         }
     });
 }
 
 void Participant::after_fork_in_parent() noexcept {
-    // The child keeps the lock. Where there is no child nobody does, and the slot is reaped.
+    // The child keeps its slot locked. If the fork failed, the slot is unlocked and gets reaped.
     child_lock_.reset();
     mutex_.unlock();
 }
@@ -259,10 +260,10 @@ void Participant::after_fork_in_child() noexcept {
                                                      std::memory_order_relaxed);
     }
     child_lock_.reset();
-    // What the parent keeps for itself stays its own.
+    // The parent's cached blocks stay the parent's.
     spans_.clear();
-    for (auto& kept : small_) kept.clear();
-    kept_granules_ = 0;
+    for (auto& cached : small_) cached.clear();
+    cached_granules_ = 0;
     mutex_.unlock();
 }
 

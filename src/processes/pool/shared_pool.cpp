@@ -36,7 +36,7 @@ SharedPool::SharedPool(std::uint32_t granules, bool wipe, std::string name)
 SharedPool::SharedPool(int fd, std::string name)
     : PoolLifecycle{"SharedPool", std::move(name)}, region_{fd}, part_{region_} {}
 
-std::byte* SharedPool::take(std::size_t bytes, bool zeroed) noexcept {
+std::byte* SharedPool::acquire_block(std::size_t bytes, bool zeroed) noexcept {
     if (closed()) return nullptr;
     const Participant::Acquired got = part_.try_acquire(bytes);
     if (got.start == nullptr) return nullptr;
@@ -47,11 +47,11 @@ std::byte* SharedPool::take(std::size_t bytes, bool zeroed) noexcept {
 }
 
 std::byte* SharedPool::try_acquire(std::size_t bytes) noexcept {
-    return take(bytes, false);
+    return acquire_block(bytes, false);
 }
 
 std::byte* SharedPool::try_acquire_zeroed(std::size_t bytes) noexcept {
-    return take(bytes, true);
+    return acquire_block(bytes, true);
 }
 
 std::byte* SharedPool::acquire(std::size_t bytes) {
@@ -85,7 +85,7 @@ bool SharedPool::try_release(void* block, std::size_t) noexcept {
     uses_.fetch_sub(1);
     if (closed()) [[unlikely]] {
         Lock lock{mutex_};
-        settle(lock);
+        end_if_unused(lock);
     }
     return true;
 }
@@ -124,7 +124,7 @@ std::optional<BlockId> SharedPool::block_around(const std::byte* address) const 
 std::optional<SharedPool::Place> SharedPool::place_of(const std::byte* address) const noexcept {
     const std::optional<BlockId> id = block_around(address);
     if (!id || !part_.holds(*id)) return {};
-    // In the mapping that the address is in.
+    // Of the two mappings, the one that the address is in.
     const std::size_t at = *region_.offset_of(address);
     const auto start = static_cast<std::size_t>(part_.granules().address(*id) - region_.data());
     return Place{const_cast<std::byte*>(address) - (at - start), part_.granules().block_bytes(*id)};

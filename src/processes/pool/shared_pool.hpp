@@ -13,7 +13,7 @@ namespace numpool::processes {
 
 struct SharedPoolOptions {
     std::size_t capacity = 0;
-    /// Zero every block when nobody holds it any more.
+    /// Zero every block when no process holds it any more.
     bool wipe = false;
     std::string name;
 };
@@ -24,13 +24,14 @@ struct SharedPoolOptions {
 /// message that leads to it is on its way.
 class SharedPool final : public threads::PoolLifecycle, public threads::ByteSource {
   public:
-    /// New memory. Throws Exhausted where the machine refuses it, BadArgument for its size.
+    /// A pool with new memory. Throws Exhausted where the machine refuses that, BadArgument for a
+    /// size that no pool has.
     static threads::PoolHandle<SharedPool> create(const SharedPoolOptions& options);
-    /// The memory behind a descriptor, which is copied. Throws BadArgument where it is none of a
-    /// SharedPool's, Exhausted where too many processes use it.
+    /// The pool behind a descriptor, which is duplicated. Throws BadArgument where the descriptor
+    /// is not a SharedPool's, Exhausted where too many processes use the pool.
     static threads::PoolHandle<SharedPool> attach(int fd, std::string name);
 
-    /// A block. Throws Exhausted, which says what was asked and what there is; Closed.
+    /// A block. Throws Exhausted, whose text has the request and what there is; Closed.
     std::byte* acquire(std::size_t bytes);
     std::byte* try_acquire(std::size_t bytes) noexcept override;
     std::byte* try_acquire_zeroed(std::size_t bytes) noexcept override;
@@ -42,18 +43,18 @@ class SharedPool final : public threads::PoolLifecycle, public threads::ByteSour
     std::string refusal(std::size_t bytes) const override;
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;
 
-    /// The live block around this address, of any mapping: where it begins there, and its bytes.
+    /// The live block around an address of either mapping: its start there, and its bytes.
     struct Place {
         std::byte* start = nullptr;
         std::size_t bytes = 0;
     };
     std::optional<Place> place_of(const std::byte* address) const noexcept;
 
-    /// A message that leads to the block around this address, of which this process holds a use.
-    /// Throws Exhausted where too many are on their way; Closed.
+    /// A message that leads to the block around this address, which this process holds. Throws
+    /// Exhausted where too many messages are on their way; Closed.
     Sent send(const std::byte* address);
-    /// Holds the block once more, in memory that cannot be written with `read_only`. Throws Stale
-    /// where the message was received before, expired, or never was sent; Closed.
+    /// Holds the message's block once more; with `read_only`, in memory that cannot be written.
+    /// Throws Stale where the message was received before, expired, or was never sent; Closed.
     Place receive(const Sent& sent, bool read_only);
 
     /// Gives back what ended processes held, and their messages older than so many milliseconds.
@@ -62,7 +63,7 @@ class SharedPool final : public threads::PoolLifecycle, public threads::ByteSour
     threads::PoolFigures figures() const override;
     RegionFigures region_figures() const { return part_.figures(); }
     std::size_t trim() override { return part_.trim(); }
-    /// Peaks are not kept: other processes allocate unseen.
+    /// There are no peaks to reset: this process does not see when others allocate.
     void reset_peak() noexcept override {}
     void check() const override { part_.check(); }
 
@@ -83,7 +84,7 @@ class SharedPool final : public threads::PoolLifecycle, public threads::ByteSour
     void forget_other_threads() noexcept override { in_child_ = true; }
     void resume_after_fork() noexcept override;
 
-    std::byte* take(std::size_t bytes, bool zeroed) noexcept;
+    std::byte* acquire_block(std::size_t bytes, bool zeroed) noexcept;
     std::optional<BlockId> block_around(const std::byte* address) const noexcept;
 
     SharedRegion region_;

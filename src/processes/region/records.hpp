@@ -7,7 +7,7 @@
 
 #include "processes/region/words.hpp"
 
-/// How shared memory is laid out: records first, then a gap that nobody may touch, then the data.
+/// The layout of shared memory: the records first, then a gap without access, then the data.
 namespace numpool::processes {
 
 inline constexpr std::size_t granule_bytes = std::size_t{64} << 10;
@@ -24,7 +24,7 @@ constexpr std::size_t small_size(std::uint32_t number) noexcept {
 }
 
 struct Slot {
-    /// Raised when a process takes the slot; odd while one has it.
+    /// Raised when a process claims the slot and when it leaves; odd while a process has it.
     std::atomic<std::uint32_t> generation;
     std::atomic<std::uint32_t> pid;
 };
@@ -42,12 +42,12 @@ struct Header {
 };
 
 inline constexpr std::uint64_t magic = 0x6c6f6f706d756e01;
-/// Changes when a record changes its meaning: another version is refused.
+/// Raised when the records change. A region with another layout is refused.
 inline constexpr std::uint32_t layout = 1;
 
 struct Granule {
     Shared<GranuleWord> word;
-    /// A span's. Those of small blocks are elsewhere.
+    /// The word of a span's block. Those of small blocks are in SlabWords.
     Shared<BlockWord> block;
 };
 

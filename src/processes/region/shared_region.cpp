@@ -27,7 +27,7 @@ constexpr std::size_t huge = std::size_t{2} << 20;
                     std::strerror(error)};
 }
 
-/// Addresses for the data, with closed ones before and behind it.
+/// The bytes of addresses for the data, with inaccessible ones before and behind it.
 std::size_t room_for(std::size_t bytes) noexcept {
     return bytes + 2 * huge;
 }
@@ -61,7 +61,7 @@ SharedRegion::SharedRegion(std::uint32_t granules, bool wipe) : count_{granules}
         if (fcntl(fd_, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
             refuse("sealing it against shrinking", bytes());
         }
-        if (!reserve(0, sizeof(Header))) refuse("reserving its records", bytes());
+        if (!commit(0, sizeof(Header))) refuse("reserving its records", bytes());
         map_all();
     } catch (...) {
         end();
@@ -158,7 +158,7 @@ std::byte* SharedRegion::read_only_data() noexcept {
     return read_only_.data;
 }
 
-bool SharedRegion::reserve(std::size_t offset, std::size_t bytes) noexcept {
+bool SharedRegion::commit(std::size_t offset, std::size_t bytes) noexcept {
     int done = 0;
     do {
         done = fallocate(fd_, 0, static_cast<off_t>(offset), static_cast<off_t>(bytes));
@@ -166,23 +166,23 @@ bool SharedRegion::reserve(std::size_t offset, std::size_t bytes) noexcept {
     return done == 0;
 }
 
-bool SharedRegion::reserve_granules(std::uint32_t first, std::uint32_t end) noexcept {
-    return reserve(granules_at() + first * sizeof(Granule), (end - first) * sizeof(Granule));
+bool SharedRegion::commit_granules(std::uint32_t first, std::uint32_t end) noexcept {
+    return commit(granules_at() + first * sizeof(Granule), (end - first) * sizeof(Granule));
 }
 
-bool SharedRegion::reserve_messages(std::uint32_t first, std::uint32_t end) noexcept {
-    return reserve(messages_at() + first * sizeof(Message), (end - first) * sizeof(Message));
+bool SharedRegion::commit_messages(std::uint32_t first, std::uint32_t end) noexcept {
+    return commit(messages_at() + first * sizeof(Message), (end - first) * sizeof(Message));
 }
 
-bool SharedRegion::reserve_slab_words(std::uint32_t granule) noexcept {
-    return reserve(slabs_at(count_) + granule * sizeof(SlabWords), sizeof(SlabWords));
+bool SharedRegion::commit_slab_words(std::uint32_t granule) noexcept {
+    return commit(slabs_at(count_) + granule * sizeof(SlabWords), sizeof(SlabWords));
 }
 
-bool SharedRegion::reserve_data(std::uint32_t first, std::uint32_t count) noexcept {
-    return reserve(data_at(count_) + first * granule_bytes, count * granule_bytes);
+bool SharedRegion::commit_data(std::uint32_t first, std::uint32_t count) noexcept {
+    return commit(data_at(count_) + first * granule_bytes, count * granule_bytes);
 }
 
-void SharedRegion::give_back_data(std::uint32_t first, std::uint32_t count) noexcept {
+void SharedRegion::purge_data(std::uint32_t first, std::uint32_t count) noexcept {
     fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
               static_cast<off_t>(data_at(count_) + first * granule_bytes),
               static_cast<off_t>(count * granule_bytes));

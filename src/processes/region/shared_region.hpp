@@ -10,14 +10,14 @@ namespace numpool::processes {
 
 /// Nameless shared memory: a memfd that can neither shrink nor grow, mapped into this process.
 ///
-/// It ends with the last process that has it open or mapped. Nothing is left behind: no file, no
-/// name. Memory is reserved before it is used, so a full machine is an error here and never SIGBUS.
+/// It ends with the last process that has it open or mapped, and leaves no file and no name. Memory
+/// is committed before it is used, so a full machine is an error here and never a SIGBUS.
 class SharedRegion {
   public:
     /// A new one for so many granules. Throws Exhausted, or BadArgument above `most_granules`.
     SharedRegion(std::uint32_t granules, bool wipe);
-    /// Maps what another process made; `fd` is copied. Throws BadArgument where it is no region, or
-    /// another version's.
+    /// Maps another process's region; `fd` is duplicated. Throws BadArgument where it is no region,
+    /// or one of another version.
     explicit SharedRegion(int fd);
     SharedRegion(const SharedRegion&) = delete;
     SharedRegion& operator=(const SharedRegion&) = delete;
@@ -41,23 +41,24 @@ class SharedRegion {
     /// Where in the data an address of either mapping lies.
     std::optional<std::size_t> offset_of(const std::byte* address) const noexcept;
 
-    /// The same data where nothing can be written. Null where the system refuses. Mapped once.
+    /// The data in a second mapping, which cannot be written; made at the first call. Null where
+    /// the system refuses.
     std::byte* read_only_data() noexcept;
 
-    /// Puts memory behind records. False where the machine has none.
-    bool reserve_granules(std::uint32_t first, std::uint32_t end) noexcept;
-    bool reserve_messages(std::uint32_t first, std::uint32_t end) noexcept;
-    bool reserve_slab_words(std::uint32_t granule) noexcept;
-    /// The same for data; what had none before reads as zero.
-    bool reserve_data(std::uint32_t first, std::uint32_t count) noexcept;
-    /// Gives data back to the machine.
-    void give_back_data(std::uint32_t first, std::uint32_t count) noexcept;
+    /// These put memory behind records. False where the machine has none.
+    bool commit_granules(std::uint32_t first, std::uint32_t end) noexcept;
+    bool commit_messages(std::uint32_t first, std::uint32_t end) noexcept;
+    bool commit_slab_words(std::uint32_t granule) noexcept;
+    /// Puts memory behind data. Pages that had none before read as zero.
+    bool commit_data(std::uint32_t first, std::uint32_t count) noexcept;
+    /// Gives the pages back to the machine; they read as zero afterwards.
+    void purge_data(std::uint32_t first, std::uint32_t count) noexcept;
 
     /// Bytes that have memory behind them, records included.
     std::size_t committed() const noexcept;
 
   private:
-    /// Addresses of this process: the data, and closed ones on both sides of it.
+    /// One mapping: its addresses, of which those before and behind the data are inaccessible.
     struct Room {
         std::byte* start = nullptr;
         std::byte* data = nullptr;
@@ -66,7 +67,7 @@ class SharedRegion {
     void map_all();
     bool map_data(Room& room, int protection) noexcept;
     void end() noexcept;
-    bool reserve(std::size_t offset, std::size_t bytes) noexcept;
+    bool commit(std::size_t offset, std::size_t bytes) noexcept;
     static std::size_t messages_at() noexcept;
     static std::size_t granules_at() noexcept;
     static std::size_t slabs_at(std::uint32_t granules) noexcept;

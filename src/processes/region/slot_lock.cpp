@@ -36,17 +36,17 @@ SlotLock::~SlotLock() {
     if (fd_ >= 0) close(fd_);
 }
 
-bool SlotLock::take(unsigned slot) noexcept {
+bool SlotLock::try_lock(unsigned slot) noexcept {
     struct flock lock = byte_lock(slot, F_WRLCK);
     return fcntl(fd_, F_OFD_SETLK, &lock) == 0;
 }
 
-void SlotLock::drop(unsigned slot) noexcept {
+void SlotLock::unlock(unsigned slot) noexcept {
     struct flock lock = byte_lock(slot, F_UNLCK);
     fcntl(fd_, F_OFD_SETLK, &lock);
 }
 
-bool SlotLock::taken_elsewhere(unsigned slot) const noexcept {
+bool SlotLock::locked_elsewhere(unsigned slot) const noexcept {
     struct flock lock = byte_lock(slot, F_WRLCK);
     return fcntl(fd_, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
 }

@@ -3,21 +3,21 @@
 #include <atomic>
 #include <cstdint>
 
-/// The words in shared memory that processes change. Each is 64 bits and moves by one atomic
-/// operation, so a process that is killed leaves every word either as it was or as it should be.
+/// The words in shared memory that processes change. Each has 64 bits and changes by one atomic
+/// operation. So a killed process leaves every word in its old or its new state.
 namespace numpool::processes {
 
 /// How many processes can use one pool at a time: each has a bit in every block's word.
 inline constexpr unsigned most_processes = 45;
 
-/// Which process, and which use of its slot: a slot is used again after its process ended.
+/// A process that uses the pool: its slot, and which use of the slot this is.
 struct Member {
     unsigned slot = 0;
     std::uint32_t generation = 0;
 };
 
-/// A granule of shared memory: nobody's, a process's, the first of a span, or cut into small
-/// blocks.
+/// What a granule of shared memory is: free, claimed by a process, the first of a span, or a slab
+/// of small blocks.
 ///
 /// The granules of a span after its first stay claimed by the process that made the span. The first
 /// one's word decides: while it says `span`, all of them belong to the block.
@@ -49,11 +49,11 @@ class GranuleWord {
     std::uint64_t bits_ = 0;
 };
 
-/// Who can reach a block: the processes that hold it, and messages on their way ("in transit").
+/// What can reach a block: the processes that hold it, and messages on their way ("in transit").
 ///
-/// A block that one process keeps for its next request is `cached`: the bit of that process is set,
-/// too. Any other process may take a cached block by moving its word. Every change raises the
-/// version, so that a word that was read and looks the same has not changed in between.
+/// A block that one process keeps for its next request is `cached`, and the bit of that process is
+/// set, too. Any other process may change the word and so get the block. Every change raises the
+/// version: if a word looks the same when it is read again, it has not changed in between.
 class BlockWord {
   public:
     constexpr BlockWord() noexcept = default;
@@ -69,7 +69,7 @@ class BlockWord {
     constexpr bool in_transit() const noexcept { return (bits_ & transit_bit) != 0; }
     /// A process without a slot of its own may hold it: it stays until the pool ends.
     constexpr bool pinned() const noexcept { return (bits_ & pinned_bit) != 0; }
-    /// Nobody's: a small block in its slab.
+    /// A small block in its slab, which no process holds or caches.
     constexpr bool unused() const noexcept { return (bits_ & ~versions) == 0; }
     /// Live, but only in messages.
     constexpr bool only_in_transit() const noexcept { return (bits_ & ~versions) == transit_bit; }
@@ -159,9 +159,9 @@ template <class Word>
 class Shared {
   public:
     Word load() const noexcept { return Word{bits_.load(std::memory_order_acquire)}; }
-    /// For words that nobody else may change now.
+    /// For words that no other thread may change now.
     void store(Word word) noexcept { bits_.store(word.bits(), std::memory_order_release); }
-    bool move(Word from, Word to) noexcept {
+    bool compare_exchange(Word from, Word to) noexcept {
         std::uint64_t expected = from.bits();
         return bits_.compare_exchange_strong(expected, to.bits(), std::memory_order_seq_cst,
                                              std::memory_order_relaxed);

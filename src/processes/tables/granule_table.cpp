@@ -9,7 +9,7 @@ namespace numpool::processes {
 
 namespace {
 
-/// So many granules' words fill a page of memory.
+/// The granules whose records fill a page of 64 KiB.
 constexpr std::uint32_t cover_step = 4096;
 
 }  // namespace
@@ -68,8 +68,8 @@ bool GranuleTable::cover(std::uint32_t end) noexcept {
     while (covered < end) {
         const std::uint32_t next =
             std::min(region_.count(), covered + std::max(cover_step, end - covered));
-        if (!region_.reserve_granules(covered, next)) return false;
-        // Another process may have gone further meanwhile; the count only grows.
+        if (!region_.commit_granules(covered, next)) return false;
+        // Another process may have covered more meanwhile. The count only grows.
         region_.header().covered_granules.compare_exchange_strong(covered, next);
         covered = this->covered();
     }
@@ -96,7 +96,8 @@ std::optional<std::uint32_t> GranuleTable::find(std::uint32_t from, std::uint32_
 
 bool GranuleTable::claim_each(std::uint32_t first, std::uint32_t count) noexcept {
     for (std::uint32_t i = 0; i < count; ++i) {
-        if (region_.granules()[first + i].word.move(GranuleWord{}, claimed_by_self())) continue;
+        if (region_.granules()[first + i].word.compare_exchange(GranuleWord{}, claimed_by_self()))
+            continue;
         unclaim(first, i);
         return false;
     }
@@ -112,7 +113,7 @@ std::optional<std::uint32_t> GranuleTable::claim(std::uint32_t count) noexcept {
     const std::uint32_t covered = this->covered();
     std::optional<std::uint32_t> first = find(std::min(next_, covered), covered, count);
     if (!first) first = find(0, covered, count);
-    // Then into what nobody used yet; another process may use it meanwhile.
+    // Then among granules that were never used. Another process may get there first.
     for (std::uint32_t end = covered; !first && end < region_.count();) {
         if (!cover(std::min(region_.count(), end + std::max(count, cover_step)))) return {};
         const std::uint32_t now = this->covered();
@@ -120,8 +121,8 @@ std::optional<std::uint32_t> GranuleTable::claim(std::uint32_t count) noexcept {
         if (!first) end = now;
     }
     if (!first) return {};
-    if (!region_.reserve_data(*first, count)) {
-        region_.give_back_data(*first, count);
+    if (!region_.commit_data(*first, count)) {
+        region_.purge_data(*first, count);
         unclaim(*first, count);
         return {};
     }
@@ -136,7 +137,7 @@ void GranuleTable::publish_span(std::uint32_t first, std::uint32_t count) noexce
 }
 
 bool GranuleTable::publish_slab(std::uint32_t granule, std::uint32_t small_class) noexcept {
-    if (!region_.reserve_slab_words(granule)) return false;
+    if (!region_.commit_slab_words(granule)) return false;
     for (Shared<BlockWord>& word : region_.slabs()[granule]) word.store(word.load().as_unused());
     region_.granules()[granule].word.store({GranuleWord::Kind::slab, self_, small_class});
     return true;
@@ -145,21 +146,21 @@ bool GranuleTable::publish_slab(std::uint32_t granule, std::uint32_t small_class
 void GranuleTable::free_span(std::uint32_t first) noexcept {
     const GranuleWord span = word(first);
     const std::uint32_t count = span_granules(first);
-    // Granules that another process claimed become this one's first. Otherwise the clean-up after
-    // that process could free them a second time.
+    // First claim the granules that another process had claimed. Otherwise the clean-up after that
+    // process could free them a second time.
     for (std::uint32_t i = 1; i < count; ++i) {
         Shared<GranuleWord>& one = region_.granules()[first + i].word;
         for (GranuleWord before = one.load(); before != claimed_by_self(); before = one.load()) {
-            one.move(before, claimed_by_self());
+            one.compare_exchange(before, claimed_by_self());
         }
     }
-    if (!region_.granules()[first].word.move(span, claimed_by_self())) return;
-    region_.give_back_data(first, count);
+    if (!region_.granules()[first].word.compare_exchange(span, claimed_by_self())) return;
+    region_.purge_data(first, count);
     unclaim(first, count);
     next_ = std::min(next_, first);
 }
 
-bool GranuleTable::free_slab(std::uint32_t granule, bool take) noexcept {
+bool GranuleTable::free_slab(std::uint32_t granule, bool of_others) noexcept {
     const GranuleWord slab = word(granule);
     if (slab.kind() != GranuleWord::Kind::slab) return false;
     SlabWords& words = region_.slabs()[granule];
@@ -170,9 +171,10 @@ bool GranuleTable::free_slab(std::uint32_t granule, bool take) noexcept {
         const BlockWord before = words[taken].load();
         was_unused[taken] = before.unused();
         const bool may =
-            before.unused() || (before.cached() && (take || before.held_only_by(self_.slot)));
-        // Held, so that nobody takes one while this goes on.
-        if (!may || !words[taken].move(before, before.as_held_only_by(self_.slot))) break;
+            before.unused() || (before.cached() && (of_others || before.held_only_by(self_.slot)));
+        // Holding the blocks keeps other processes from them meanwhile.
+        if (!may || !words[taken].compare_exchange(before, before.as_held_only_by(self_.slot)))
+            break;
     }
     if (taken < blocks || word(granule) != slab) {
         for (std::size_t i = 0; i < taken; ++i) {
@@ -182,15 +184,15 @@ bool GranuleTable::free_slab(std::uint32_t granule, bool take) noexcept {
         return false;
     }
     region_.granules()[granule].word.store(claimed_by_self());
-    region_.give_back_data(granule, 1);
+    region_.purge_data(granule, 1);
     unclaim(granule, 1);
     return true;
 }
 
 void GranuleTable::free_claimed(std::uint32_t granule, GranuleWord claimed) noexcept {
-    // As this process's own: the memory must be gone before others can claim the granule.
-    if (!region_.granules()[granule].word.move(claimed, claimed_by_self())) return;
-    region_.give_back_data(granule, 1);
+    // Claimed by this process meanwhile: the memory must go before others can claim the granule.
+    if (!region_.granules()[granule].word.compare_exchange(claimed, claimed_by_self())) return;
+    region_.purge_data(granule, 1);
     unclaim(granule, 1);
 }
 

@@ -7,17 +7,18 @@
 
 namespace numpool::processes {
 
-/// The owners of a region's granules. Granules are claimed one by one, so no lock spans a change.
+/// Which process has which granule of a region. Granules are claimed one by one, each by one atomic
+/// operation, so there is no lock.
 ///
-/// A process that is killed leaves granules claimed, never half of a span: the word of a span's
-/// first granule is written last. All verbs are for the calling process, `self`.
+/// A killed process leaves granules claimed, but never a part of a span: the word of a span's first
+/// granule is written last. All functions act for the calling process, `self`.
 class GranuleTable {
   public:
     GranuleTable(SharedRegion& region, const Member& self) noexcept
         : region_{region}, self_{self} {}
 
-    /// So many granules in a row, claimed and with memory behind them that reads as zero. Nothing
-    /// where there is no such row, or no memory.
+    /// Claims so many granules in a row, with memory that reads as zero, and returns the first.
+    /// None where there is no such row, or no memory.
     std::optional<std::uint32_t> claim(std::uint32_t count) noexcept;
 
     /// Makes claimed granules one live block, held by `self`.
@@ -26,25 +27,26 @@ class GranuleTable {
     /// memory for its words: the granule is still claimed.
     bool publish_slab(std::uint32_t granule, std::uint32_t small_class) noexcept;
 
-    /// Gives up the span at `first`, whose block `self` alone holds.
+    /// Frees the span at `first`, whose block `self` alone holds.
     void free_span(std::uint32_t first) noexcept;
-    /// Gives up a slab if each of its blocks is unused, or cached by `self` or, with `take`, by
-    /// anyone.
-    bool free_slab(std::uint32_t granule, bool take) noexcept;
+    /// Frees a slab if each of its blocks is unused, or cached by `self`, or with `of_others`
+    /// cached by any process.
+    bool free_slab(std::uint32_t granule, bool of_others) noexcept;
 
-    /// Frees what a process that has ended had claimed and not published.
+    /// Frees a granule that an ended process had claimed and not published.
     void free_claimed(std::uint32_t granule, GranuleWord claimed) noexcept;
 
     GranuleWord word(std::uint32_t granule) const noexcept {
         return region_.granules()[granule].word.load();
     }
     Shared<BlockWord>& block(BlockId id) const noexcept;
-    /// How many granules have a word.
+    /// How many granules have memory for their records.
     std::uint32_t covered() const noexcept;
-    /// The block that holds this granule, or nothing: looks back for the first granule of its span.
+    /// The block around this offset in the data; none where there is none. Looks back for the first
+    /// granule of a span.
     std::optional<BlockId> block_at(std::size_t offset) const noexcept;
 
-    /// A span's length, never beyond the region, whatever another process wrote there.
+    /// A span's length. It ends within the region even if another process has written nonsense.
     std::uint32_t span_granules(std::uint32_t first) const noexcept;
     std::size_t block_bytes(BlockId id) const noexcept;
     std::byte* address(BlockId id) const noexcept;

@@ -17,8 +17,7 @@ std::uint32_t MessageTable::covered() const noexcept {
 
 bool MessageTable::cover_more(std::uint32_t covered) noexcept {
     constexpr std::uint32_t step = 4096 / sizeof(Message);
-    if (covered >= most_messages || !region_.reserve_messages(covered, covered + step))
-        return false;
+    if (covered >= most_messages || !region_.commit_messages(covered, covered + step)) return false;
     region_.header().covered_messages.compare_exchange_strong(covered, covered + step);
     return true;
 }
@@ -27,12 +26,12 @@ std::optional<Sent> MessageTable::make(BlockId block) noexcept {
     for (;;) {
         const std::uint32_t covered = this->covered();
         for (std::uint32_t tried = 0; tried < covered; ++tried) {
-            // Low places first, so that looking through all that are used stays short.
+            // Low indexes first, so that a look through all messages stays short.
             const std::uint32_t index = tried == 0 ? std::min(next_, covered - 1) : tried - 1;
             const MessageWord before = at(index).word.load();
             if (before.kind() != MessageWord::Kind::free) continue;
             const MessageWord made{MessageWord::Kind::making, self_.slot, before.serial(), block};
-            if (!at(index).word.move(before, made)) continue;
+            if (!at(index).word.compare_exchange(before, made)) continue;
             next_ = index;
             return Sent{index, made.serial(), block};
         }
@@ -53,11 +52,12 @@ bool MessageTable::valid(const Sent& sent) const noexcept {
            word.serial() == sent.serial && word.block() == sent.block;
 }
 
-bool MessageTable::take(const Sent& sent) noexcept {
-    // Its sender may end meanwhile, and it becomes an orphan: then once more.
+bool MessageTable::receive(const Sent& sent) noexcept {
+    // If the sender ends meanwhile, the message becomes an orphan: then try once more.
     while (valid(sent)) {
         const MessageWord word = at(sent.index).word.load();
-        if (word.serial() == sent.serial && at(sent.index).word.move(word, word.as_free())) {
+        if (word.serial() == sent.serial &&
+            at(sent.index).word.compare_exchange(word, word.as_free())) {
             next_ = std::min(next_, sent.index);
             return true;
         }

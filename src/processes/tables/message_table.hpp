@@ -7,7 +7,7 @@
 
 namespace numpool::processes {
 
-/// What a message carries: it leads to a block until it is received, once.
+/// What one process tells another to send it a block. It can be received once.
 struct Sent {
     std::uint32_t index = 0;
     std::uint32_t serial = 0;
@@ -20,45 +20,45 @@ class MessageTable {
     MessageTable(SharedRegion& region, const Member& self) noexcept
         : region_{region}, self_{self} {}
 
-    /// A message that its maker still holds back; nothing where the machine has no memory, or
+    /// A message that cannot be received yet. None where the machine has no memory, or
     /// `most_messages` are on their way.
     std::optional<Sent> make(BlockId block) noexcept;
-    /// Lets it go: from now on it may be received.
+    /// From now on the message can be received.
     void send(const Sent& sent) noexcept;
-    /// Takes it; false where it was taken before, or never was.
-    bool take(const Sent& sent) noexcept;
-    /// Whether it can be taken now.
+    /// Ends the message. False where it was received before, or never sent.
+    bool receive(const Sent& sent) noexcept;
+    /// Whether the message can be received now.
     bool valid(const Sent& sent) const noexcept;
 
     /// Whether any message leads to the block.
     bool lead_to(BlockId block) const noexcept;
 
-    /// Ends what a dead process had not sent, and marks what it had: `settle(block)` is called for
-    /// each that ended.
-    template <class Settle>
-    void disown(unsigned slot, Settle settle) noexcept {
+    /// For an ended process: ends the messages that it had not sent, and makes the others orphans.
+    /// Calls `on_end(block)` for each message that ended.
+    template <class OnEnd>
+    void disown(unsigned slot, OnEnd on_end) noexcept {
         for (std::uint32_t i = 0; i < covered(); ++i) {
             const MessageWord word = at(i).word.load();
             if (word.kind() == MessageWord::Kind::free || word.slot() != slot) continue;
             if (word.kind() == MessageWord::Kind::ready) {
-                at(i).word.move(word, word.as(MessageWord::Kind::orphan));
+                at(i).word.compare_exchange(word, word.as(MessageWord::Kind::orphan));
             } else if (word.kind() == MessageWord::Kind::making &&
-                       at(i).word.move(word, word.as_free())) {
-                settle(word.block());
+                       at(i).word.compare_exchange(word, word.as_free())) {
+                on_end(word.block());
             }
         }
     }
 
-    /// Ends the messages of dead senders that are older than so many milliseconds.
-    template <class Settle>
-    void expire(std::uint64_t milliseconds, Settle settle) noexcept {
+    /// Ends orphans that are older than so many milliseconds, and calls `on_end(block)` for each.
+    template <class OnEnd>
+    void expire(std::uint64_t milliseconds, OnEnd on_end) noexcept {
         const std::uint64_t now = machine_milliseconds();
         for (std::uint32_t i = 0; i < covered(); ++i) {
             const MessageWord word = at(i).word.load();
             if (word.kind() != MessageWord::Kind::orphan) continue;
             const std::uint64_t made = at(i).made.load(std::memory_order_relaxed);
-            if (now - made >= milliseconds && at(i).word.move(word, word.as_free())) {
-                settle(word.block());
+            if (now - made >= milliseconds && at(i).word.compare_exchange(word, word.as_free())) {
+                on_end(word.block());
             }
         }
     }
@@ -70,7 +70,7 @@ class MessageTable {
     Message& at(std::uint32_t index) const noexcept { return region_.messages()[index]; }
     std::uint32_t covered() const noexcept;
     bool cover_more(std::uint32_t covered) noexcept;
-    /// Of a clock that all processes of the machine share.
+    /// The time, by a clock that all processes of the machine share.
     static std::uint64_t machine_milliseconds() noexcept;
 
     SharedRegion& region_;

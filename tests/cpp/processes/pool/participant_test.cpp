@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::uint32_t granules = 1024;  // 64 MiB
 
-/// A child process of the test that runs `body` in its own part of the pool, then ends.
+/// A child process that runs `body` with its own part of the pool, then ends.
 template <class Body>
 pid_t start_child(Participant& part, Body body) {
     part.prepare_fork();
@@ -70,11 +70,11 @@ TEST("blocks of any size are apart, writable, and come back") {
     CHECK_EQUAL(live_blocks(part), 0U);
     part.trim();
     part.check();
-    // Records only: no page of data stays behind.
+    // Only records remain, and no page of data.
     CHECK(part.figures().committed < 512 * 1024);
 }
 
-TEST("a pool that is full refuses, and serves again when a block came back") {
+TEST("a full pool refuses, and serves again after a block came back") {
     SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired half = part.try_acquire(region.bytes() / 2);
@@ -93,7 +93,7 @@ TEST("a pool that is full refuses, and serves again when a block came back") {
     part.check();
 }
 
-TEST("what was never used reads as zero") {
+TEST("memory that was never used reads as zero") {
     SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired got = part.try_acquire(1 << 20);
@@ -141,7 +141,7 @@ TEST("a block that was received twice is held until both uses end") {
     CHECK_EQUAL(live_blocks(part), 0U);
 }
 
-TEST("a child holds what its parent held, from before it began") {
+TEST("a forked child holds the blocks that its parent held before the fork") {
     SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired got = part.try_acquire(1 << 20);
@@ -154,7 +154,7 @@ TEST("a child holds what its parent held, from before it began") {
     });
     part.drop(got.block);
     CHECK_EQUAL(live_blocks(part), 1U);
-    // Nobody else gets it meanwhile.
+    // No other process gets it meanwhile.
     const Participant::Acquired next = part.try_acquire(1 << 20);
     CHECK(next.block != got.block);
     got.start[0] = std::byte{9};
@@ -165,7 +165,7 @@ TEST("a child holds what its parent held, from before it began") {
     CHECK_EQUAL(live_blocks(part), 0U);
 }
 
-TEST("what a killed process held comes back by the next request that needs it") {
+TEST("a killed process's blocks come back with the next request that needs memory") {
     SharedRegion region{granules, false};
     Participant part{region};
     int ready[2];
@@ -198,7 +198,7 @@ TEST("a message of a killed sender can still be received, and expires after its 
     CHECK(ended_well(child));
     Sent sent[2];
     CHECK(read(ready[0], sent, sizeof sent) == sizeof sent);
-    part.reap(Participant::message_milliseconds);
+    part.reap(60'000);
     CHECK_EQUAL(live_blocks(part), 2U);
     CHECK(part.receive(sent[0]));
     part.drop(sent[0].block);
@@ -228,7 +228,7 @@ TEST("a pool that wipes hands out zeroes, also after a killed process") {
     }
 }
 
-TEST("more processes than there are slots: a child keeps what it has, and may not ask for more") {
+TEST("a forked child without a free slot keeps its blocks and gets no more") {
     SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired got = part.try_acquire(4096);
@@ -252,7 +252,7 @@ TEST("more processes than there are slots: a child keeps what it has, and may no
     part.check();
 }
 
-TEST("processes that are killed at random moments lose no block and stop nobody") {
+TEST("processes that are killed at random moments lose no block and stop no other process") {
     SharedRegion region{granules, false};
     Participant part{region};
     const Participant::Acquired kept = part.try_acquire(100'000);
@@ -311,6 +311,6 @@ TEST("processes that are killed at random moments lose no block and stop nobody"
         CHECK(kept.start[99'999] == std::byte{7});
     }
     part.trim();
-    // The one block, and the records of slabs and messages that there were at most.
+    // The one block, and the records of all slabs and messages that there ever were.
     CHECK(part.figures().committed < (3U << 20));
 }

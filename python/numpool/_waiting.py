@@ -111,10 +111,10 @@ async def _acquire(pool: FixedPool | ReservePool, timeout: float | None) -> Buff
         wake = _Wake(loop)
         request = _Request(pool, wake)
         try:
-            buffer = request.take()
+            buffer = request.collect()
             if buffer is None:
                 await _woken(request, wake, deadline)
-                buffer = request.take()
+                buffer = request.collect()
             if buffer is not None:
                 return buffer
             if timeout is not None and not wake.woken.done():

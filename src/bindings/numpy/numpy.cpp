@@ -1,4 +1,4 @@
-/// NumPy's allocator, for the Python half in numpool/_numpy.py.
+/// What numpool/_numpy.py needs to set NumPy's allocator, and the functions that look pools up.
 
 #include <atomic>
 
@@ -36,6 +36,7 @@ Pool& to_open_pool(const py::object& object) {
     return pool;
 }
 
+/// See `handler_on`.
 Fallback to_fallback(const py::object& fallback) {
     if (py::isinstance<py::str>(fallback) && fallback.equal(py::str{"default"}))
         return {PoolHandle<Pool>{&default_pool()}, false};
@@ -47,7 +48,8 @@ Fallback to_fallback(const py::object& fallback) {
     return {PoolHandle<Pool>{&fallback.cast<Pool&>()}, true};
 }
 
-/// The one capsule of the default pool, which needs no fallback. It never ends, nor does the pool.
+/// The capsule of the default pool without a fallback, made once. It lives as long as the process,
+/// like the pool.
 py::object default_handler() {
     static std::atomic<PyObject*> shared{nullptr};
     if (shared == nullptr) {
@@ -60,13 +62,14 @@ py::object default_handler() {
     return py::reinterpret_borrow<py::object>(shared.load());
 }
 
-/// Whether the pool has a limit, so that it may refuse what the machine could give.
+/// Returns whether the pool has a limit: it may then refuse what the machine could serve.
 bool install(const py::object& pool, const py::object& fallback, bool tune_malloc) {
     require_numpy();
     Pool& serving = to_open_pool(pool);
     if (tune_malloc) pages::keep_heap();
     ProcessHandler::install(serving, to_fallback(fallback));
-    // They serve until the process ends. A FixedPool with an init would close with its object.
+    // Both serve until the process ends. A FixedPool with an init closes when its Python object
+    // goes, so the objects stay, too.
     pool.inc_ref();
     if (py::isinstance<Pool>(fallback)) fallback.inc_ref();
     if (!tune_malloc) without_gil(pages::release_heap);
@@ -74,7 +77,7 @@ bool install(const py::object& pool, const py::object& fallback, bool tune_mallo
 }
 
 void name_refusal(const py::object& error) {
-    if (const ProcessHandler* const pools = ProcessHandler::serving()) pools->name_refusal(error);
+    if (const ProcessHandler* const handler = ProcessHandler::serving()) handler->name_refusal(error);
 }
 
 void uninstall() {
@@ -94,38 +97,38 @@ void set_default_handler() {
 py::object handler_on(const py::object& pool, const py::object& fallback) {
     require_numpy();
     Pool& serving = to_open_pool(pool);
-    const Fallback helping = to_fallback(fallback);
-    const bool helpless = helping.pool.get() == nullptr || helping.pool.get() == &serving;
-    if (helpless && is_default_pool(serving)) return default_handler();
-    return NumpyHandler::capsule(serving, helping);
+    const Fallback second = to_fallback(fallback);
+    const bool alone = second.pool.get() == nullptr || second.pool.get() == &serving;
+    if (alone && is_default_pool(serving)) return default_handler();
+    return NumpyHandler::capsule(serving, second);
 }
 
 void register_numpy(py::module_& module) {
     register_numpy_context(module);
-    // What the extension was built to ask of NumPy, whatever it runs on.
+    // The version of NumPy's API that the extension was built for, whichever NumPy it runs with.
     module.attr("_numpy_feature_version") = NPY_FEATURE_VERSION;
     module.def(
         "owner", &owner, py::arg("x"), py::pos_only(),
         "owner(x, /)\n--\n\n"
-        "The pool that x belongs to, or None: an array, a Buffer, a memoryview, any other exporter "
-        "of\n"
-        "bytes, or an address. A view tells the pool of what it shows. Where pools hand on each "
-        "other's\n"
-        "memory it is the one that handed it out; for an address, the one whose memory it is.\n"
-        "This is the function to use; pool_of() is for code that must refuse what is no array.");
-    module.def("pool_of", &pool_of, py::arg("array"), py::pos_only(),
-               "pool_of(array, /)\n--\n\n"
-               "owner() of an array, a Buffer or a memoryview, and a TypeError for anything else, "
-               "where\nowner() takes an int for an address. For code that must not mix these up; "
-               "else use owner().");
+        "The pool that x belongs to, or None. x is an array, a Buffer, a memoryview, another\n"
+        "exporter of bytes, or an address. A view belongs to the pool of the memory that it\n"
+        "shows. Where one pool draws on another, an object belongs to the pool that handed it\n"
+        "out, and an address to the pool whose memory it is.\n"
+        "This is the function to use; pool_of() is for code that must refuse addresses.");
+    module.def(
+        "pool_of", &pool_of, py::arg("array"), py::pos_only(),
+        "pool_of(array, /)\n--\n\n"
+        "owner() of an array, a Buffer or a memoryview. Raises TypeError for anything else,\n"
+        "also for an int, which owner() takes for an address. For code that must not mix these\n"
+        "up; else use owner().");
     module.def("current", &current,
                "current()\n--\n\n"
-               "The pool that NumPy allocates from here and now, or None where that is not "
-               "numpool's doing.");
+               "The pool that NumPy allocates from in this context, or None where it is no pool of "
+               "numpool's.");
     module.def(
         "default_pool", [] { return object_of(&default_pool()); },
         "default_pool()\n--\n\n"
-        "The pool that serves where no other was asked for. It lives as long as the process.");
+        "The pool that serves where no other is named. It lives as long as the process.");
     module.def("_name_refusal", &name_refusal, py::arg("error"), py::pos_only(),
                "_name_refusal(error, /)\n--\n\n"
                "Name in a MemoryError the last refusal of the process's pool.");

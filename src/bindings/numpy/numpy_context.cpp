@@ -19,23 +19,23 @@ py::object stolen(PyObject* object) {
     return py::reinterpret_steal<py::object>(object);
 }
 
-/// `_Context`: what allocates, as a capsule for NumPy, and the pool's Python object.
+/// `_Context`: the capsule with NumPy's allocator, and the pool's Python object.
 struct ContextObject {
     PyObject ob_base;
     PyObject* handler;
     PyObject* pool;
 };
 
-/// A block that a context is in. Contexts that were copied meanwhile hold it, too.
+/// A `with` block that has begun in a context. Copies of that context hold it, too.
 struct OpenBlock {
     PyObject ob_base;
     PyObject* block;
-    /// What NumPy's variable is reset by; null before the block began, and once it has ended.
+    /// Resets NumPy's variable. Null before the block began, and once it has ended.
     PyObject* token;
 };
 
 PyTypeObject* open_block_type = nullptr;
-/// Holds a tuple of OpenBlocks. It is never given back, nor is NumPy's.
+/// A context variable that holds a tuple of OpenBlocks. It lives as long as the process.
 PyObject* open_blocks = nullptr;
 
 ContextObject* as_context(PyObject* object) {
@@ -45,8 +45,8 @@ OpenBlock* as_open(PyObject* object) {
     return reinterpret_cast<OpenBlock*>(object);
 }
 
-/// The variable in which NumPy keeps a context's allocator, which it doesn't export: in an empty
-/// context the only one, once an allocator was set there.
+/// The context variable in which NumPy keeps its allocator. NumPy does not export it, so it is
+/// looked up in an empty context after an allocator was set there.
 PyObject* find_allocator_variable() {
     const py::object context = stolen(PyContext_New());
     if (PyContext_Enter(context.ptr()) != 0) throw py::error_already_set{};
@@ -73,8 +73,8 @@ PyObject* allocator_variable() {
     return variable;
 }
 
-/// The token by which the variable is reset. Throws, and the variable is as before: CPython leaves
-/// it set where it has memory for the value and not for the token.
+/// Sets the variable and returns the token that resets it. Where that throws, the variable has its
+/// old value: CPython leaves the new one there if it has memory for it and none for the token.
 py::object set_variable(PyObject* variable, PyObject* value) {
     PyObject* before = nullptr;
     if (PyContextVar_Get(variable, nullptr, &before) != 0) throw py::error_already_set{};
@@ -88,14 +88,14 @@ py::object set_variable(PyObject* variable, PyObject* value) {
     throw py::error_already_set{};
 }
 
-/// The blocks that this context is in, the outermost first; some may have ended.
+/// The blocks that have begun in this context, the outermost first. Some may have ended.
 py::object blocks_here() {
     PyObject* blocks = nullptr;
     if (PyContextVar_Get(open_blocks, nullptr, &blocks) != 0) throw py::error_already_set{};
     return stolen(blocks);
 }
 
-/// A new tuple of those that have not ended, and one more where one is given.
+/// A new tuple of those that have not ended, and of `one_more` unless it is null.
 py::object with_block(const py::object& blocks, PyObject* one_more) {
     const Py_ssize_t count = PyTuple_GET_SIZE(blocks.ptr());
     Py_ssize_t kept = 0;
@@ -127,8 +127,8 @@ PyObject* enter(PyObject* self, PyObject*) {
             throw py::type_error{std::string{Py_TYPE(self)->tp_name} +
                                  ".__init__() was not called on this object"};
         }
-        // What may fail for want of memory comes before NumPy's variable is set: a block that is
-        // known, and has no token, did not begin.
+        // NumPy's variable is set last, since all these steps need memory and may fail. A block
+        // that is in the tuple without a token has not begun.
         const py::object open = new_open_block(self);
         const py::object blocks = with_block(blocks_here(), open.ptr());
         stolen(PyContextVar_Set(open_blocks, blocks.ptr()));
@@ -146,15 +146,15 @@ PyObject* enter(PyObject* self, PyObject*) {
     throw py::error_already_set{};
 }
 
-/// Brings NumPy's variable to what it was when the token was made.
+/// Gives NumPy's variable the value that it had before the token was made.
 void restore(PyObject* self, const py::object& token) {
     PyObject* const variable = allocator_variable();
     if (PyContextVar_Reset(variable, token.ptr()) == 0) return;
-    // The token of a context that this one was copied from.
+    // The token belongs to another context, of which this one is a copy.
     if (PyErr_ExceptionMatches(PyExc_ValueError)) raise_elsewhere(self);
     if (!PyErr_ExceptionMatches(PyExc_MemoryError)) throw py::error_already_set{};
     PyErr_Clear();
-    // A token works once, even where memory was missing.
+    // A token works once, also where CPython lacked memory. So the old value is set by hand.
     const py::object before = token.attr("old_value");
     const bool was_set = PyCapsule_CheckExact(before.ptr());
     stolen(PyContextVar_Set(variable, was_set ? before.ptr() : PyDataMem_DefaultHandler));
@@ -184,7 +184,7 @@ void forget_ended(const py::object& blocks) {
     try {
         stolen(PyContextVar_Set(open_blocks, with_block(blocks, nullptr).ptr()));
     } catch (py::error_already_set&) {
-        // For want of memory they are forgotten by the next block.
+        // Without memory they stay in the tuple until the next block begins or ends.
     }
 }
 
@@ -200,13 +200,13 @@ void warn_of_order(PyObject* self) {
 PyObject* exit(PyObject* self, PyObject* const* exception, Py_ssize_t count) {
     return guarded<PyObject*>(nullptr, [&] {
         const py::object blocks = blocks_here();
-        // A context that was copied holds the same blocks, and may be in another thread.
+        // Copies of this context hold the same blocks, and may be in other threads.
         const CriticalSection section{open_blocks};
         const Place place{self, blocks};
         if (place.block == nullptr) raise_elsewhere(self);
         const py::object token = py::reinterpret_borrow<py::object>(place.block->token);
         if (place.next != nullptr) {
-            // The block that began next takes over what this one would have restored.
+            // The block that began next will restore what this one would have restored.
             std::swap(place.block->token, place.next->token);
         } else {
             restore(self, token);
@@ -247,7 +247,7 @@ int traverse_context(PyObject* self, visitproc visit, void* arg) {
     return 0;
 }
 
-/// The pool stays with its handler: nobody sees one without the other.
+/// Clears both, so that no code finds a pool without its handler.
 int clear_context(PyObject* self) {
     Py_CLEAR(as_context(self)->handler);
     Py_CLEAR(as_context(self)->pool);

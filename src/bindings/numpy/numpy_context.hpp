@@ -6,11 +6,13 @@ namespace numpool::bindings {
 
 /// Adds `_Context` to the module: a context manager in whose block NumPy allocates from a pool.
 ///
-/// CPython runs signal handlers between instructions of Python only, and none between the end of an
-/// `__enter__` in C and its block. So an exception from one finds the block begun, or not begun.
+/// It is written in C so that the exception of a signal handler never finds a block half begun.
+/// CPython runs handlers between instructions of Python only, and none between the return of an
+/// `__enter__` in C and the first instruction of its block.
 void register_numpy_context(py::module_& module);
 
-/// A capsule with a NumPy allocator on the pool. `...` stands for the fallback that nobody named.
+/// A capsule with a NumPy allocator on the pool. `fallback` is a pool, None, or "default"
+/// for the default pool.
 py::object handler_on(const py::object& pool, const py::object& fallback);
 
 }  // namespace numpool::bindings

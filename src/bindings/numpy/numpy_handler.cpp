@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "bindings/numpy/numpy_functions.hpp"
+#include "threads/slab/allocator_functions.hpp"
 
 namespace numpool::bindings {
 namespace {
@@ -11,7 +11,7 @@ using threads::Pool;
 
 constexpr const char* capsule_name = "mem_handler";
 
-/// The pool, which may be null, if it is a source of bytes.
+/// The pool, which may be null. Throws a type_error where it is no ByteSource.
 Pool* checked(Pool* pool) {
     if (pool != nullptr && dynamic_cast<threads::ByteSource*>(pool) == nullptr) {
         throw py::type_error{pool->title() +
@@ -32,7 +32,7 @@ struct Capsuled {
 
     Capsuled(Pool& pool, const Fallback& fallback)
         : handler{"numpool", 1, {}}, pools{pool, fallback} {
-        handler.allocator = numpy_functions(&pools);
+        handler.allocator = pools.functions();
     }
 
     static Capsuled* in(PyObject* capsule) noexcept {
@@ -49,6 +49,13 @@ void end_capsule(PyObject* capsule) {
 NumpyHandler::NumpyHandler(Pool& pool, const Fallback& fallback)
     : PoolWithFallback{*checked(&pool), checked(fallback)} {}
 
+PyDataMemAllocator NumpyHandler::functions() noexcept {
+    const bool numpy_1 = PyArray_GetNDArrayCFeatureVersion() < NPY_2_0_API_VERSION;
+    const threads::AllocatorTable table = numpy_1 ? threads::allocator_functions<true>(this)
+                                                  : threads::allocator_functions<false>(this);
+    return {table.context, table.malloc, table.calloc, table.realloc, table.free};
+}
+
 py::object NumpyHandler::capsule(Pool& pool, const Fallback& fallback) {
     auto handler = std::make_unique<Capsuled>(pool, fallback);
     const auto capsule = py::reinterpret_steal<py::object>(
@@ -62,7 +69,7 @@ void NumpyHandler::name_refusal(py::handle error) const {
     if (!PyExceptionInstance_Check(error.ptr()) ||
         PyErr_GivenExceptionMatches(error.ptr(), PyExc_MemoryError) == 0)
         return;
-    const std::string text = take_refusal();
+    const std::string text = pop_refusal();
     if (text.empty()) return;
 #if PY_VERSION_HEX >= 0x030b0000
     error.attr("add_note")("numpool: " + text);

@@ -10,12 +10,16 @@ namespace numpool::bindings {
 
 using threads::Fallback;
 
-/// What NumPy calls of a pool and its fallback: a capsule holds it, each array holds the capsule,
-/// so it lives as long as anything may call its functions.
+/// A pool and its fallback, as one of NumPy's memory handlers. A capsule holds it, and each of its
+/// arrays holds the capsule. So it lives as long as NumPy may call its functions.
 class NumpyHandler : public threads::PoolWithFallback {
   public:
     /// Throws a type_error where a pool can't hand out what NumPy asks for.
     NumpyHandler(threads::Pool& pool, const Fallback& fallback);
+
+    /// `threads::allocator_functions` for this handler, as NumPy's table. NumPy calls them from any
+    /// thread, and realloc also without the GIL.
+    PyDataMemAllocator functions() noexcept;
 
     /// A capsule for NumPy that owns a new handler.
     static py::object capsule(threads::Pool& pool, const Fallback& fallback);
@@ -27,7 +31,7 @@ class NumpyHandler : public threads::PoolWithFallback {
     /// its limit and what to do.
     void name_refusal(py::handle error) const;
 
-    /// Keeps this as long as the handler lives, and so as long as arrays that it served do.
+    /// Keeps `companion` alive as long as the handler, and so as long as the arrays that it served.
     void keep(std::shared_ptr<const void> companion) noexcept { companion_ = std::move(companion); }
 
   private:

@@ -1,4 +1,4 @@
-/// Which pool memory belongs to, and which one the next array's would.
+/// Which pool memory belongs to, and which pool serves the next array.
 
 #include "bindings/numpy/numpy_lookup.hpp"
 
@@ -21,9 +21,9 @@ Pool* pool_of_owned_data(PyArrayObject* array) {
     PyObject* const capsule = PyArray_HANDLER(array);
     if (capsule == nullptr) return nullptr;
     if (const NumpyHandler* const handler = NumpyHandler::in(capsule)) {
-        return handler->owner(PyArray_DATA(array));
+        return handler->pool_of(PyArray_DATA(array));
     }
-    return ProcessHandler::owner_of_any(PyArray_DATA(array));
+    return ProcessHandler::pool_of_any(PyArray_DATA(array));
 }
 
 py::object object_of_owner(threads::BlockOwner* owner) {
@@ -34,8 +34,8 @@ py::object object_of_owner(threads::BlockOwner* owner) {
 
 py::object owner(const py::object& x) {
     require_numpy();
-    // A view's base holds the memory for it, perhaps as a view of another. Whoever holds a block
-    // knows best whose it is: pools hand on each other's.
+    // A view's base holds the memory for it, and may itself be a view. The last of them holds the
+    // block and knows its pool. The address alone is not enough: pools draw on each other.
     py::object holder = x;
     while (holder) {
         py::object next;
@@ -45,7 +45,7 @@ py::object owner(const py::object& x) {
                 return object_of(pool_of_owned_data(view));
             next = py::reinterpret_borrow<py::object>(PyArray_BASE(view));
         } else if (PyMemoryView_Check(holder.ptr())) {
-            // Raises where the view was released: what it was of may be gone by now.
+            // Raises where the view was released: its memory may be gone by now.
             next = holder.attr("obj");
         } else if (is_lease(holder.ptr())) {
             return object_of_owner(reinterpret_cast<Lease*>(holder.ptr())->holding.owner);

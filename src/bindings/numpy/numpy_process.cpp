@@ -1,6 +1,5 @@
 #include "bindings/numpy/numpy_process.hpp"
 
-#include "bindings/numpy/numpy_functions.hpp"
 #include "bindings/python/free_threading.hpp"
 
 namespace numpool::bindings {
@@ -9,7 +8,7 @@ namespace {
 using threads::ByteSource;
 using threads::Pool;
 
-/// All handlers that ever were, the newest first. Threads free blocks while it grows.
+/// All handlers that were ever made, the newest first. Threads read the list while it grows.
 std::atomic<ProcessHandler*> newest = nullptr;
 
 PyDataMem_Handler* default_handler() {
@@ -20,8 +19,8 @@ PyDataMem_Handler* default_handler() {
 
 }  // namespace
 
-/// The functions for new requests while the handler does not serve. The two that get blocks back
-/// are the same ever after.
+/// The functions for new requests while the handler does not serve: the earlier handler's. Those
+/// for blocks, `realloc` and `free`, always stay ours.
 class ProcessHandler::Passing {
   public:
     static void* malloc(void* context, std::size_t bytes) noexcept {
@@ -35,7 +34,8 @@ class ProcessHandler::Passing {
 
   private:
     static const PyDataMemAllocator& before_of(void* context) noexcept {
-        return static_cast<const ProcessHandler*>(context)->before_.allocator;
+        const auto* const pools = static_cast<const threads::PoolWithFallback*>(context);
+        return static_cast<const ProcessHandler*>(pools)->before_.allocator;
     }
 };
 
@@ -43,13 +43,13 @@ class ProcessHandler::Passing {
 ProcessHandler::ProcessHandler(Pool& pool, const Fallback& fallback,
                                const PyDataMem_Handler& before)
     : NumpyHandler{pool, fallback},
-      functions_{numpy_functions(this)},
+      functions_{functions()},
       handler_{"default_allocator", 1, functions_},
       before_{before},
       next_{newest.load(std::memory_order_relaxed)} {}
 
-/// Whoever stands upon this handler calls it by its address, so it changes in place. A thread that
-/// is about to call either function finds both good.
+/// Other packages may keep this handler's address, so it is modified in place. A thread that reads
+/// a function meanwhile gets the old or the new one, and both are valid.
 void ProcessHandler::serve(bool yes) noexcept {
     serves_.store(yes, std::memory_order_relaxed);
     PyDataMemAllocator& now = handler_.allocator;
@@ -77,7 +77,7 @@ const PyDataMem_Handler& ProcessHandler::before_ours(const PyDataMem_Handler* cu
 
 void ProcessHandler::install(Pool& pool, const Fallback& fallback) {
     const CriticalSection one_at_a_time{PyDataMem_DefaultHandler};
-    // A stranger that came after us is who was there before, from here on.
+    // If another package has replaced our handler, its handler is the earlier one from now on.
     const PyDataMem_Handler& before = before_ours(default_handler());
     ProcessHandler* handler = find(pool, fallback, before);
     if (handler == nullptr) {
@@ -103,9 +103,9 @@ ProcessHandler* ProcessHandler::serving() noexcept {
     return one;
 }
 
-Pool* ProcessHandler::owner_of_any(const void* address) noexcept {
+Pool* ProcessHandler::pool_of_any(const void* address) noexcept {
     for (auto* one = newest.load(std::memory_order_acquire); one != nullptr; one = one->next_) {
-        if (Pool* const pool = one->owner(address)) return pool;
+        if (Pool* const pool = one->pool_of(address)) return pool;
     }
     return nullptr;
 }

@@ -6,31 +6,35 @@
 
 namespace numpool::bindings {
 
-/// A handler in the place of NumPy's default one, for every thread and context of the process.
+/// Replaces NumPy's default handler, in every thread and context of the process.
 ///
-/// NumPy exports its default handler as a capsule; every array that holds no other holds that one.
-/// Pointing it here turns all new requests, and the frees of all old blocks too: whatever is in no
-/// pool goes to the handler that was there before. A block may outlive any later change, so each
-/// handler frees blocks of all that ever were, and none of them, nor their pools, ever ends. A
-/// package that takes the same place after this one keeps its pointer, and that stays good.
-class ProcessHandler : public NumpyHandler {
+/// NumPy exports its default handler as a capsule, and every array without a handler of its own
+/// holds that capsule. `install` makes the capsule point here. From then on NumPy sends new
+/// requests here, and also the frees of older blocks. A block that is in no pool goes to the
+/// handler that was installed before.
+///
+/// A block may outlive any later change. So each handler frees the blocks of every pool that was
+/// ever installed, and handlers and their pools are never destroyed. Another package may replace
+/// the pointer after us and keep the address of our handler, which stays valid.
+class ProcessHandler final : public NumpyHandler {
   public:
-    /// Makes this pool serve all requests that no context says otherwise about. Known handlers are
-    /// used again. Call the three with the GIL, after `require_numpy`.
+    /// From now on the pool serves all requests, except in contexts with an allocator of their own.
+    /// A handler that was made for the same pools before is used again. This and the next two
+    /// functions need the GIL and an earlier `require_numpy`.
     static void install(threads::Pool& pool, const Fallback& fallback);
 
-    /// New requests go again to whoever was there before; what pools have handed out stays theirs.
+    /// New requests go to the earlier handler again. Live blocks still go back to their pools.
     static void uninstall() noexcept;
 
-    /// The one that serves; null if none does.
+    /// The handler that serves new requests; null if none does.
     static ProcessHandler* serving() noexcept;
 
-    /// The pool, of all that were ever installed, that the address lies in; null if none.
-    static threads::Pool* owner_of_any(const void* address) noexcept;
+    /// The pool that the address lies in, of all that were ever installed; null if none.
+    static threads::Pool* pool_of_any(const void* address) noexcept;
 
-    // For AllocatorFunctions.
-    void release_elsewhere(void* block, std::size_t bytes) const noexcept;
-    void* reallocate_elsewhere(void* block, std::size_t bytes) const noexcept;
+    // Blocks may also belong to other handlers' pools, or to the earlier handler.
+    void release_elsewhere(void* block, std::size_t bytes) const noexcept override;
+    void* reallocate_elsewhere(void* block, std::size_t bytes) const noexcept override;
 
   private:
     class Passing;
@@ -44,11 +48,13 @@ class ProcessHandler : public NumpyHandler {
     bool serves() const noexcept { return serves_.load(std::memory_order_relaxed); }
     void serve(bool yes) noexcept;
 
+    /// Ours. `handler_` has them, or while another handler serves, `Passing`'s for new requests.
     const PyDataMemAllocator functions_;
     PyDataMem_Handler handler_;
+    /// The handler that NumPy had before ours.
     const PyDataMem_Handler& before_;
     std::atomic<bool> serves_ = false;
-    /// The one made before it.
+    /// The next older one in the list of all.
     ProcessHandler* const next_;
 };
 

@@ -1,5 +1,5 @@
-/// `empty` and the like of pools of any size: arrays that own their data through the pool, as
-/// NumPy's own do through malloc, so that NumPy may resize them and reuse them as temporaries.
+/// `empty` and the like, as methods of pools. These arrays own their data, as NumPy's own arrays
+/// do, with the pool in place of malloc. So NumPy may resize them and reuse them as temporaries.
 
 #include <algorithm>
 #include <array>
@@ -21,14 +21,14 @@ namespace {
 
 using threads::Pool;
 
-/// Has NumPy allocate through a handler while it lives.
+/// While it lives, NumPy allocates through this handler in this context.
 class AllocatingFrom {
   public:
     explicit AllocatingFrom(const py::object& handler) : before_{PyDataMem_GetHandler()} {
         if (before_ == nullptr) throw py::error_already_set{};
         PyObject* const replaced = PyDataMem_SetHandler(handler.ptr());
         if (replaced == nullptr) {
-            // CPython may have set its variable all the same.
+            // CPython may have set its variable nevertheless.
             put_back();
             throw py::error_already_set{};
         }
@@ -42,7 +42,7 @@ class AllocatingFrom {
     void put_back() noexcept {
         const py::error_scope passing;
         PyObject* replaced = PyDataMem_SetHandler(before_);
-        // One request that was refused must not leave NumPy with the pool.
+        // CPython may lack memory once. NumPy must not keep the pool because of that.
         if (replaced == nullptr) replaced = PyDataMem_SetHandler(before_);
         Py_XDECREF(replaced);
         Py_DECREF(before_);
@@ -55,14 +55,14 @@ void require_open(const Pool& pool) {
     if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
 }
 
-/// A function of NumPy that makes arrays, as a method of pools: its name, and the first of its
-/// parameters, of which all but the last must be given.
+/// A function of NumPy that makes arrays, as a method of pools: its name and its first parameters.
+/// All of those but the last must be given.
 struct Maker {
     static constexpr Py_ssize_t most = 3;
 
     const char* name;
     std::array<const char*, most> parameters;
-    /// NumPy's own; null until it is called for the first time. Never given back.
+    /// NumPy's own; null until the first call. It lives as long as the process.
     std::atomic<PyObject*> function{};
 
     Py_ssize_t count() const noexcept { return parameters[most - 1] == nullptr ? 2 : 3; }
@@ -146,9 +146,9 @@ PyObject* make(PyObject* self, PyObject* const* given, Py_ssize_t count, PyObjec
             }
             return made.release().ptr();
         } catch (py::error_already_set& error) {
-            // Code of the user's, an object's __array__ say, may raise it for reasons of its own.
+            // The user's code (an object's __array__) may raise a MemoryError of its own.
             if (!error.matches(PyExc_MemoryError)) throw;
-            const std::string refusal = NumpyHandler::in(handler.ptr())->take_refusal();
+            const std::string refusal = NumpyHandler::in(handler.ptr())->pop_refusal();
             if (refusal.empty()) throw;
             require_open(pool);  // Another thread may have closed it meanwhile.
             throw Exhausted{refusal + " (" + std::string{py::str(error.value())} + ")"};

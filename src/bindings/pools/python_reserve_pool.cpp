@@ -47,7 +47,7 @@ PoolHandle<ReservePool> create(const Given& given) {
     options.reserve = to_count(given("reserve"), "reserve");
     options.name = to_name(given("name", ""));
     PoolHandle<ReservePool> made{new ReservePool{options, backing, *source, pool}};
-    made->fill_or_throw();
+    made->replenish_or_throw();
     return made;
 }
 
@@ -63,7 +63,7 @@ std::string repr(const ReservePool& pool) {
            std::to_string(pool.reserve()) + " in reserve, from " + pool.backing().title() + ">";
 }
 
-/// The backing pool's `init` may refer to the reserve.
+/// The backing pool's `init` may refer to this pool, so the garbage collector must see it.
 void support_garbage_collection(PyHeapTypeObject* type) {
     give_own_layout(type);
     type->ht_type.tp_flags |= Py_TPFLAGS_HAVE_GC;
@@ -85,9 +85,9 @@ constexpr const char* doc = R"(ReservePool(pool, nbytes, reserve, *, name="")
 
 Blocks of another pool, some of which are kept for when it refuses.
 
-A request asks the other pool first, then takes from the reserve, and then, if it may, waits: a
-request that may wait never fails, whatever becomes of the other pool, since what is in reserve is
-there or comes back. A released block goes to who waits first, then into the reserve, and else back.
+A request asks the other pool first, then the reserve, and then waits if it may. A request that may
+wait never fails, whatever happens to the other pool: the blocks of the reserve are there or come
+back. A released block goes to the first that waits, else into the reserve, else to the other pool.
 
 Use it for work that must go on when memory runs out: writing back what is dirty, answering what was
 accepted, closing down in order.
@@ -120,8 +120,8 @@ void register_reserve_pool(py::module_& module) {
             },
             py::arg("reserve"), py::pos_only(),
             "resize(self, reserve, /)\n--\n\n"
-            "Keep so many blocks from now on, 1 or more. What is too much goes back at once; what "
-            "is\nmissing and not to be had now is made up by blocks that are released.")
+            "Keep so many blocks from now on, 1 or more. Surplus blocks go back at once. Missing "
+            "ones are\nrequested now; where the pool refuses, released blocks fill the reserve.")
         .def("__repr__", &repr);
     add_acquire_methods<ReservePool>(pool);
 }

@@ -1,4 +1,4 @@
-/// What `acquire_async` is made of.
+/// `_Request`, on which `acquire_async` in numpool/_waiting.py is built.
 
 #include <memory>
 #include <utility>
@@ -26,17 +26,17 @@ class Request {
     Request& operator=(const Request&) = delete;
     ~Request() { cancel(); }
 
-    /// What wakes the loop. The waiter in the pool's queue holds it, too, but only this request is
-    /// seen by the garbage collector: a closed loop whose coroutine waits is nothing but a cycle.
+    /// The function that wakes the loop. The waiter in the pool's queue holds it, too, but the
+    /// garbage collector sees this request only. A closed loop whose coroutine waits is a cycle.
     PyObject* wake_reference() const noexcept { return waiter_->callback(); }
-    /// Nobody can reach the request any more: it leaves the queue, and its waiter wakes nobody.
+    /// The request is unreachable: it leaves the queue, and its waiter wakes no loop.
     void clear() noexcept {
         cancel();
         waiter_->forget();
     }
 
     /// The Buffer, if a block was granted; None before that. Throws Closed.
-    py::object take() {
+    py::object collect() {
         Block block = std::exchange(granted_, Block{});
         if (!block) {
             const auto state = pool_->state_of(*waiter_);
@@ -49,14 +49,13 @@ class Request {
         return py::reinterpret_steal<py::object>(waited_.hand_out(block));
     }
 
-    /// Whether a block may come without a release to this pool: then this is to be called now and
-    /// then.
+    /// See WaitingPool.
     bool look_elsewhere() noexcept { return pool_->look_elsewhere(); }
 
     /// Throws the Exhausted of a request that has waited until its `timeout`.
     void refuse(const py::object& timeout) { waited_.throw_exhausted(1, in_vain(timeout.ptr())); }
 
-    /// Leaves the queue; a block that was granted and not taken goes to the next.
+    /// Leaves the queue. A block that was granted and not collected goes to the next waiter.
     void cancel() noexcept {
         Block block = std::exchange(granted_, Block{});
         if (!block) block = pool_->collect(*waiter_);
@@ -107,7 +106,7 @@ void register_request(py::module_& module) {
                  return std::make_unique<Request>(*waiting, *waited, std::move(wake));
              }),
              py::arg("pool"), py::arg("wake"), py::pos_only())
-        .def("take", &Request::take, "take(self)\n--\n\n")
+        .def("collect", &Request::collect, "collect(self)\n--\n\n")
         .def("look_elsewhere", &Request::look_elsewhere, "look_elsewhere(self)\n--\n\n")
         .def("refuse", &Request::refuse, py::arg("timeout"), py::pos_only(),
              "refuse(self, timeout, /)\n--\n\n")

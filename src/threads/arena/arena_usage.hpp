@@ -8,9 +8,9 @@
 
 namespace numpool::threads {
 
-/// What keeps an arena from ending: how many blocks are in use, and the first few of them.
+/// Why an arena can't end: how many blocks are in use, and the first few of them.
 struct ArenaUsage {
-    /// A block in use, and what is in it where that is known.
+    /// A block in use, and the text for its contents; empty where they are unknown.
     struct Named {
         pools::Arena::Used block;
         std::string what;

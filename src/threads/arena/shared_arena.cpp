@@ -204,7 +204,7 @@ void SharedArena::drop(std::byte* block, std::uint64_t ticket) noexcept {
     --tickets_;
     if (arena_) arena_->drop(block, ticket);
     check_each_time();
-    settle(lock);
+    end_if_unused(lock);
 }
 
 void SharedArena::release(std::byte* block, std::size_t bytes) noexcept {

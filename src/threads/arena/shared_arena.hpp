@@ -39,7 +39,7 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
                                           pages::SourceHandle source = pages::os_pages(),
                                           PoolHandle<SharedArena> parent = {});
 
-    /// From here on the parent knows its child: the last step of making an arena.
+    /// Makes this arena a child of its parent: the last step of its construction.
     void join_family();
 
     /// An idle block. Throws Exhausted, Closed.
@@ -51,7 +51,7 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
     Mark beginning() const noexcept;
     /// Throws BadArgument where the mark is of a state that the arena has left.
     void require_known(const Mark& mark) const;
-    /// Adds to the usage what is in use since the mark. It looks at every block.
+    /// Adds the blocks in use since the mark to `usage`. Looks at every block.
     void add_usage(const Mark& mark, Usage& usage) const;
     /// The number of uses since the mark.
     std::size_t uses_since(const Mark& mark) const noexcept;
@@ -109,13 +109,13 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
     void end_memory() noexcept final;
     bool is_held() const noexcept final { return tickets_ != 0 || uses() != 0; }
 
-    /// Says what is in a block in use, where a derived class knows.
+    /// Sets the text for the contents of a block in use. A derived class may know them.
     virtual void name(Named&) const {}
     template <class Visit>
     void for_each_of_family(const Mark& since, Visit visit) const;
     std::string refusal_text(std::size_t bytes) const;
     std::size_t uses() const noexcept;
-    /// In debug builds a check follows every operation, on arenas small enough for it.
+    /// In debug builds small arenas check themselves after each operation.
     void check_each_time() const noexcept;
     std::byte* counted(std::byte* block, std::size_t bytes) noexcept;
     void note_request(std::size_t bytes) noexcept {
@@ -123,18 +123,19 @@ class SharedArena : public PoolLifecycle, public ByteSource, public TicketOffice
         asked_ += bytes;
     }
 
+    /// Where the chunks come from: the system, Pages, or another pool (PoolPages).
     pages::SourceHandle source_;
     const PoolHandle<SharedArena> parent_;
 
-    /// Gone once the arena is closed and nothing is in use.
+    /// Empty once the arena is closed and nothing is in use.
     std::optional<pools::Arena> arena_;
-    /// Includes those of ended blocks.
+    /// Tickets that were not dropped, those of ended blocks included.
     std::size_t tickets_ = 0;
 
     std::size_t requests_ = 0;
     std::size_t asked_ = 0;
     std::size_t failures_ = 0;
-    /// Of the arena that has ended.
+    /// Of `arena_`, once that is empty.
     std::size_t growths_ = 0;
     std::size_t peak_ = 0;
     std::size_t peak_mapped_ = 0;

@@ -30,7 +30,7 @@ bool SharedArena::try_release(void* block, std::size_t) noexcept {
     if (!arena_ || !arena_->owns(start)) return false;
     arena_->end_use(start);
     check_each_time();
-    settle(lock);
+    end_if_unused(lock);
     return true;
 }
 

@@ -1,4 +1,4 @@
-/// An arena among its parent and children.
+/// An arena's parent and children.
 
 #include <algorithm>
 #include <iterator>
@@ -9,7 +9,7 @@
 namespace numpool::threads {
 namespace {
 
-/// Guards which arenas are children of which. Its mutex is taken before any arena's own.
+/// Its mutex guards the lists of children of all arenas. It is taken before any arena's own lock.
 class Families final : public ForkGuarded {
   public:
     Families() { guard(Rank::family); }
@@ -60,7 +60,7 @@ std::vector<PoolHandle<SharedArena>> SharedArena::children_since(const Mark& mar
     for (auto newest = children_.rbegin(); newest != children_.rend(); ++newest) {
         const Child& child = *newest;
         if (child.number <= mark.children || child.arena->closed()) continue;
-        // One that is on its way to its end does not come back.
+        // A child that is about to be deleted gets no new handle.
         if (!child.arena->add_handle_if_reachable()) continue;
         children.emplace_back(child.arena);
         child.arena->drop_handle();
@@ -68,8 +68,8 @@ std::vector<PoolHandle<SharedArena>> SharedArena::children_since(const Mark& mar
     return children;
 }
 
-/// Visits the arena and its descendants that began since the mark: each before its children, the
-/// newest child first. It is a loop, since families may be as deep as the user likes.
+/// Visits the arena and its descendants that were made since the mark: each before its children,
+/// the newest child first. It is a loop, since families may be deeper than the C stack.
 template <class Visit>
 void SharedArena::for_each_of_family(const Mark& since, Visit visit) const {
     const auto add_children_of = [](const SharedArena& one, const Mark& mark, auto& left) {

@@ -5,10 +5,10 @@
 
 namespace numpool::threads {
 
-/// An owner whose blocks may end while they are held, as long as they are not in use. A holder has
-/// a ticket, and asks before each use.
+/// An owner of blocks that may end while they are held, unless they are in use. A holder has a
+/// ticket, and calls `begin_use` before each use.
 ///
-/// The office stays until its last ticket is dropped. Any thread may call.
+/// The office lives until its last ticket is dropped. Any thread may call.
 class TicketOffice {
   public:
     TicketOffice() = default;

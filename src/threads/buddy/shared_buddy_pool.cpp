@@ -11,7 +11,7 @@
 namespace numpool::threads {
 namespace {
 
-/// In debug builds a check follows every operation, on pools small enough for it.
+/// In debug builds small pools check themselves after each operation.
 void check_each_time([[maybe_unused]] const std::optional<pools::BuddyPool>& pool) {
 #ifdef NUMPOOL_CHECKS
     if (pool && pool->capacity() / pool->min_block() <= 1024) pool->check();
@@ -40,7 +40,7 @@ SharedBuddyPool::SharedBuddyPool(const SharedBuddyPoolOptions& options, pages::S
     history_.limit = capacity_;
 }
 
-SharedBuddyPool::Block SharedBuddyPool::take(std::size_t bytes) noexcept {
+SharedBuddyPool::Block SharedBuddyPool::acquire_block(std::size_t bytes) noexcept {
     const Lock lock{mutex_};
     Block block;
     if (!closed_) block = pool_->acquire(bytes);
@@ -62,11 +62,11 @@ void SharedBuddyPool::note_peaks() noexcept {
 }
 
 std::byte* SharedBuddyPool::try_acquire(std::size_t bytes) noexcept {
-    return take(bytes).start;
+    return acquire_block(bytes).start;
 }
 
 std::byte* SharedBuddyPool::try_acquire_zeroed(std::size_t bytes) noexcept {
-    const Block block = take(bytes);
+    const Block block = acquire_block(bytes);
     if (block.start != nullptr && !block.zero) std::memset(block.start, 0, bytes);
     return block.start;
 }
@@ -102,7 +102,7 @@ bool SharedBuddyPool::try_release(void* block, std::size_t) noexcept {
     Lock lock{mutex_};
     if (!pool_ || !pool_->release(static_cast<const std::byte*>(block))) return false;
     check_each_time(pool_);
-    settle(lock);
+    end_if_unused(lock);
     return true;
 }
 

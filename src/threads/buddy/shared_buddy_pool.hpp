@@ -51,8 +51,8 @@ class SharedBuddyPool final : public PoolLifecycle, public ByteSource {
     PoolFigures figures() const override;
     /// From the smallest blocks to the largest.
     std::vector<OrderFigures> order_figures() const;
-    /// The part of the free bytes that is not in the largest free block: 0 where one block could
-    /// have them all.
+    /// The part of the free bytes that is not in the largest free block; 0 where all are in one
+    /// block.
     double fragmentation() const noexcept;
     std::size_t trim() override;
     void reset_peak() noexcept override;
@@ -72,15 +72,16 @@ class SharedBuddyPool final : public PoolLifecycle, public ByteSource {
     bool has_live_blocks() const noexcept override { return pool_ && pool_->blocks() != 0; }
     void end_memory() noexcept override;
 
-    Block take(std::size_t bytes) noexcept;
+    Block acquire_block(std::size_t bytes) noexcept;
     void note_peaks() noexcept;
     std::string refusal_text(std::size_t bytes) const;
     std::byte* checked(std::byte* block, std::size_t bytes) const;
 
+    /// Where the region comes from: the system, Pages, or another pool (PoolPages).
     const pages::SourceHandle source_;
-    /// Gone once the pool is closed and its last block came back.
+    /// Empty once the pool is closed and its last block came back.
     std::optional<pools::BuddyPool> pool_;
-    /// The figures that outlast the pool: its bound, peaks and counts.
+    /// The figures that outlive `pool_`: its limit, peaks and counts.
     PoolFigures history_;
 
     const std::size_t capacity_;

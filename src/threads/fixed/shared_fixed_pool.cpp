@@ -18,7 +18,7 @@ SharedFixedPoolOptions with_ledger(SharedFixedPoolOptions options) {
     return options;
 }
 
-/// Bounded in bytes, as any pool's; and a thread keeps at most an eighth of all blocks.
+/// Bounded in bytes, as in other pools, and by an eighth of all blocks.
 std::vector<pools::MagazineBounds> bounds_of_magazines(const FixedPool& pool) {
     const std::size_t most =
         std::min(pools::Magazines::most_bytes / pool.stride(), pool.max_blocks() / 8);
@@ -45,7 +45,7 @@ SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::S
       stride_{pool_->stride()},
       max_blocks_{pool_->max_blocks()} {}
 
-/// The ledger contradicts a release or an acquire: the block would have two owners. It is not safe
+/// The ledger contradicts a release or an acquire: the block would have two users. It is not safe
 /// to go on.
 void SharedFixedPool::stop_at(const void* block) const noexcept {
     std::fprintf(stderr, "numpool: FixedPool '%s': block %p was released twice or is not its own\n",
@@ -53,7 +53,7 @@ void SharedFixedPool::stop_at(const void* block) const noexcept {
     std::abort();
 }
 
-SharedFixedPool::Block SharedFixedPool::take() noexcept {
+SharedFixedPool::Block SharedFixedPool::acquire_locked() noexcept {
     // Waiters come first, even where the pool could grow by now.
     if (any_waiting()) return {};
     Block block = pool_->acquire_without_growing();
@@ -62,7 +62,7 @@ SharedFixedPool::Block SharedFixedPool::take() noexcept {
         block = pool_->acquire();
         if (!block) return {};
         note_out(1);
-        open_again();
+        open_gates_if_plenty();
     } else {
         note_out(1);
     }
@@ -87,7 +87,7 @@ bool SharedFixedPool::try_acquire_many(std::span<Block> blocks) {
     if (stock() < blocks.size()) gather();
     if (blocks.size() > max_blocks_ - out_) return false;
     std::size_t taken = 0;
-    while (taken < blocks.size() && (blocks[taken] = take())) ++taken;
+    while (taken < blocks.size() && (blocks[taken] = acquire_locked())) ++taken;
     if (taken == blocks.size()) return true;
     for (const Block& block : blocks.first(taken)) {
         uncount(block.constructed);
@@ -99,7 +99,7 @@ bool SharedFixedPool::try_acquire_many(std::span<Block> blocks) {
 SharedFixedPool::Block SharedFixedPool::acquire_or_wait(const std::shared_ptr<Waiter>& waiter) {
     const Lock lock{mutex_};
     require_open();
-    if (const Block block = take()) return block;
+    if (const Block block = acquire_locked()) return block;
     join_queue(waiter);
     return {};
 }
@@ -113,15 +113,15 @@ void SharedFixedPool::put_back(std::byte* block, bool constructed) noexcept {
 
 void SharedFixedPool::release_unused(std::byte* block) noexcept {
     Lock lock{mutex_};
-    open_now_and_then();
+    open_gates_if_due();
     hand_on(lock, Block{block, false, false});
 }
 
-/// Gives a live block to the first waiter, or else back to the pool.
+/// Grants a live block to the first waiter, or else puts it back into the pool.
 void SharedFixedPool::hand_on(Lock& lock, Block block) noexcept {
     if (!pool_ || !pool_->is_live(block.start)) stop_at(block.start);
     if (!grant(lock, block)) put_back(block.start, block.constructed);
-    settle(lock);
+    end_if_unused(lock);
 }
 
 void SharedFixedPool::end_memory() noexcept {
@@ -161,22 +161,22 @@ bool SharedFixedPool::contains(const std::byte* address) const noexcept {
     return pool_ && pool_->owns(address);
 }
 
-/// From here on every release takes the lock, and sees whether it is the last.
-void SharedFixedPool::retire() noexcept {
+/// From here on every release takes the lock, so the last one can end the pool.
+void SharedFixedPool::end_thread_caches() noexcept {
     const std::lock_guard links{links_mutex()};
     const Lock lock{mutex_};
-    threads_.retire(give());
+    threads_.close(to_pool());
 }
 
 void SharedFixedPool::last_handle_goes() noexcept {
-    retire();
+    end_thread_caches();
     Lock lock{mutex_};
     if (out_ == 0) return;
     lock.unlock();
     only_blocks_left();
 }
 
-/// Bytes of blocks that may have pages. The lock is held.
+/// The bytes of blocks that may have pages. Call it with the lock.
 std::size_t SharedFixedPool::committed() const noexcept {
     return pool_ ? (pool_->blocks() - pool_->fresh_blocks()) * stride_ : 0;
 }
@@ -212,7 +212,7 @@ std::size_t SharedFixedPool::trim() {
     const Lock lock{mutex_};
     if (!pool_) return 0;
     const Threads::AllOutside outside{threads_};
-    threads_.empty_all(give());
+    threads_.empty_all(to_pool());
     note_committed();
     const std::size_t bytes = pool_->trim();
     check_each_time();
@@ -223,7 +223,7 @@ void SharedFixedPool::reset_peak() noexcept {
     const Lock lock{mutex_};
     if (!pool_) return;
     const Threads::AllOutside outside{threads_};
-    threads_.empty_all(give());
+    threads_.empty_all(to_pool());
     peak_ = out_;
     peak_committed_ = committed();
 }

@@ -21,19 +21,20 @@ struct SharedFixedPoolOptions : pools::FixedPoolOptions {
 
 /// A fixed pool for any number of threads, with waiting.
 ///
-/// A thread has a magazine, from which it acquires blocks that it released before, without a lock
-/// and without a locked instruction. Magazines hold constructed blocks only. Under the lock lies
-/// the fixed pool, which fills and empties them a batch at a time. Where it has no unused block
-/// left, all gates are shut and all magazines emptied into it: before the pool grows, and before it
-/// is exhausted. The gates stay shut while anyone waits; then a released block goes to the first
-/// waiter. Nothing under the lock calls back, or waits but for a thread to leave its gate.
+/// A thread acquires blocks that it released before from its magazine, without a lock and without a
+/// locked instruction. Magazines hold constructed blocks only. Behind the lock is the
+/// single-threaded fixed pool: it refills magazines and takes flushed blocks back, a batch at a
+/// time. When it has no unused block left, all gates are shut and all magazines are emptied into
+/// it. So the pool grows, or is exhausted, only after that. While a caller waits the gates stay
+/// shut, and a released block goes to the first waiter. Nothing under the lock calls back, or waits
+/// except for a thread to leave its gate.
 ///
-/// What threads read behind their gates (the chunks' places, and the ledger's entries of their
-/// blocks) changes only while all threads are outside, or by the thread itself.
+/// Behind their gates, threads read where chunks lie and the ledger's entries of their blocks.
+/// These change only while all threads are outside, or by the thread itself.
 ///
 /// As a source of bytes it serves requests that fit into a block, and never waits. Its users
 /// overwrite what a constructor wrote, so a block is constructed anew for the next `acquire`.
-class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineOwner {
+class SharedFixedPool : public WaitingPool, public ByteSource, private MagazinePool {
     using Threads = PoolThreads<pools::RecordedBlock>;
     using Magazine = pools::MagazineOf<pools::RecordedBlock>;
 
@@ -46,11 +47,11 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
         std::byte* const block = acquire_at_hand();
         if (block != nullptr) [[likely]]
             return {block, true, wipe_};
-        return acquire_slowly_or_throw();
+        return acquire_slow_or_throw();
     }
 
-    /// The fast path of `try_acquire`: null, and nothing has changed, where the calling thread has
-    /// no block at hand. A caller that then tail-calls `try_acquire` needs no stack frame here.
+    /// The fast path of `try_acquire`. Null, and nothing has changed, where the calling thread has
+    /// no block at hand. A caller that then tail-calls `try_acquire` needs no stack frame.
     std::byte* acquire_at_hand() const noexcept {
         const auto enter = [](pools::RecordedBlock block) { return block.entry->record_acquire(); };
         return own_at_hand().magazines()->pop_by(this, enter).start;
@@ -61,16 +62,16 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
 
     Block acquire_or_wait(const std::shared_ptr<Waiter>& waiter) final;
 
-    /// Aborts, as `release_unused` does, where no live block of this pool starts at the address:
-    /// the block was released before, or is foreign. If two threads release one block at the same
-    /// moment both may pass; the second `acquire` of that block then aborts.
+    /// Aborts, like `release_unused`, where no live block of this pool starts at the address: the
+    /// block was released before, or is foreign. If two threads release one block at the same
+    /// moment, both calls may return; the second `acquire` of that block then aborts.
     void release(std::byte* block, std::size_t = 0) noexcept final {
-        // The slow path is a tail call that finds out what is wrong: no stack frame here.
+        // The slow path is a tail call that also finds errors, so this needs no stack frame.
         const auto strike = [this, block](pools::RecordedBlock& struck_out) {
             return pool_->record_release_in_newest(block, struck_out);
         };
-        if (!own_at_hand().magazines()->push_by(key_as_it_is(this), strike)) [[unlikely]]
-            release_slowly(block);
+        if (!own_at_hand().magazines()->push_by(unwiped_key(this), strike)) [[unlikely]]
+            release_slow(block);
     }
 
     void release_unused(std::byte* block) noexcept final;
@@ -122,13 +123,14 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
         });
     }
     static Threads::Own& own_at_hand() noexcept { return at_hand<pools::RecordedBlock>(); }
-    /// The key for a release without wiping. It opens no gate of a pool that wipes: see
-    /// `first_key`.
-    static GateKey key_as_it_is(const SharedFixedPool* pool) noexcept {
+
+    /// The key of a release that does not wipe: the pool's address.
+    static GateKey unwiped_key(const SharedFixedPool* pool) noexcept {
         return reinterpret_cast<std::uintptr_t>(pool);
     }
+    /// The key of the magazines' gates. In a pool that wipes, `unwiped_key` must not open them.
     static GateKey first_key(const SharedFixedPool* pool, bool wipe) noexcept {
-        return key_as_it_is(pool) + (wipe ? 1 : 0);
+        return unwiped_key(pool) + (wipe ? 1 : 0);
     }
     void enter(pools::RecordedBlock block) const noexcept {
         if (block.entry == nullptr || !block.entry->record_acquire()) [[unlikely]]
@@ -145,7 +147,7 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
     bool contains(const std::byte* address) const noexcept final;
     bool has_live_blocks() const noexcept final { return out_ != 0; }
     void end_memory() noexcept final;
-    void retire() noexcept final;
+    void end_thread_caches() noexcept final;
     void last_handle_goes() noexcept final;
     void pause_for_fork() noexcept final { threads_.pause_for_fork(); }
     void resume_after_fork() noexcept final { threads_.resume_after_fork(); }
@@ -153,44 +155,49 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
     bool thread_joins(ThreadRecord& record) noexcept final;
     void thread_ends(ThreadRecord& record) noexcept final;
 
-    Block acquire_slowly() noexcept;
-    Block acquire_slowly_or_throw();
-    void release_slowly(std::byte* block) noexcept;
+    /// The slow path of an acquire: through the thread's own magazine, or the pool behind the lock.
+    Block acquire_slow() noexcept;
+    Block acquire_slow_or_throw();
+    void release_slow(std::byte* block) noexcept;
     std::size_t refill(pools::RecordedBlock* blocks, std::size_t most) noexcept;
-    auto give() noexcept {
+    /// Where magazines flush their blocks to.
+    auto to_pool() noexcept {
         return [this](std::size_t, const pools::RecordedBlock* blocks, std::size_t count) {
-            take_home(blocks, count);
+            return_to_pool(blocks, count);
         };
     }
-    void take_home(const pools::RecordedBlock* blocks, std::size_t count) noexcept;
+    void return_to_pool(const pools::RecordedBlock* blocks, std::size_t count) noexcept;
     void gather() noexcept;
-    bool may_open() const noexcept;
-    void open_again() noexcept;
-    void open_now_and_then() noexcept;
-    /// Unused blocks behind the lock.
+    bool may_open_gates() const noexcept;
+    void open_gates_if_plenty() noexcept;
+    void open_gates_if_due() noexcept;
+    /// Unused blocks in `pool_`.
     std::size_t stock() const noexcept { return pool_->blocks() - out_; }
     std::size_t live() const noexcept;
     void note_out(std::size_t blocks) noexcept;
     void wipe_link(std::byte* block) const noexcept;
     void check_all() const;
-    /// In debug builds a check follows each operation under the lock, on pools small enough.
+    /// In debug builds small pools check themselves after each operation under the lock.
     void check_each_time() const noexcept;
 
-    Block take() noexcept;
+    /// An acquire behind the lock, which the caller holds.
+    Block acquire_locked() noexcept;
     bool fits(std::size_t bytes) const noexcept;
-    Block take_for(std::size_t bytes) noexcept;
+    /// An acquire for so many bytes, as a ByteSource.
+    Block acquire_for(std::size_t bytes) noexcept;
     void note_failure() noexcept;
     void hand_on(Lock& lock, Block block) noexcept;
     void put_back(std::byte* block, bool constructed) noexcept;
     std::size_t committed() const noexcept;
     void note_committed() noexcept { peak_committed_ = std::max(peak_committed_, committed()); }
 
+    /// Where the chunks come from: the system, Pages, or another pool (PoolPages).
     const pages::SourceHandle source_;
-    /// Gone once the pool is closed and its last block came back.
+    /// Empty once the pool is closed and its last block came back.
     std::optional<pools::FixedPool> pool_;
     const bool wipe_;
     const bool constructs_;
-    /// Mutable, because a walk through all magazines keeps their threads outside meanwhile.
+    /// Mutable, because `check` keeps all threads outside.
     mutable Threads threads_;
 
     /// Blocks that are not in `pool_`: live or at hand. None is at hand while the gates are shut.
@@ -200,9 +207,9 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineO
 
     /// The most that `out_` has been.
     std::size_t peak_ = 0;
-    /// As of the last time that the pool gave pages back.
+    /// The most before the last time that the pool gave pages back.
     std::size_t peak_committed_ = 0;
-    /// Of the pool that has ended.
+    /// Of `pool_`, once that is empty.
     std::size_t growths_ = 0;
 
     const std::size_t block_size_;

@@ -10,7 +10,7 @@
 namespace numpool::threads {
 
 bool SharedFixedPool::fits(std::size_t bytes) const noexcept {
-    // Nothing needs to be aligned to more than its size, or to more than 16.
+    // No object needs an alignment above its size, or above 16.
     const std::size_t align = std::min<std::size_t>(16, std::bit_floor(bytes));
     return bytes <= block_size_ && align <= align_;
 }
@@ -20,12 +20,12 @@ void SharedFixedPool::note_failure() noexcept {
     ++failures_;
 }
 
-SharedFixedPool::Block SharedFixedPool::take_for(std::size_t bytes) noexcept {
+SharedFixedPool::Block SharedFixedPool::acquire_for(std::size_t bytes) noexcept {
     Block block;
     if (fits(bytes)) {
         block = pop_from(own_at_hand());
         if (!block) [[unlikely]]
-            block = acquire_slowly();
+            block = acquire_slow();
     }
     if (!block) [[unlikely]]
         note_failure();
@@ -33,11 +33,11 @@ SharedFixedPool::Block SharedFixedPool::take_for(std::size_t bytes) noexcept {
 }
 
 std::byte* SharedFixedPool::try_acquire(std::size_t bytes) noexcept {
-    return take_for(bytes).start;
+    return acquire_for(bytes).start;
 }
 
 std::byte* SharedFixedPool::try_acquire_zeroed(std::size_t bytes) noexcept {
-    const Block block = take_for(bytes);
+    const Block block = acquire_for(bytes);
     if (block && !block.zero) std::memset(block.start, 0, bytes);
     return block.start;
 }
@@ -63,7 +63,7 @@ std::size_t SharedFixedPool::usable_size(const void* block) const noexcept {
 }
 
 bool SharedFixedPool::leaves_to_others(std::size_t bytes) const noexcept {
-    // A pool that could grow, but did not, was refused by what it draws on.
+    // A pool that could have grown did not, because its source refused.
     return !fits(bytes) || blocks() == max_blocks_ || closed();
 }
 

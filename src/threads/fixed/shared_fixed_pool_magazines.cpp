@@ -10,59 +10,58 @@ namespace {
 
 using pools::RecordedBlock;
 
-/// Stopping all threads costs some microseconds. After that the pool stays locked for so many
-/// operations, which share the price. With `plenty` of unused blocks it opens at once.
-constexpr std::size_t worth_stopping_all = 256;
+/// Shutting the gates costs some microseconds. So they then stay shut for this many operations,
+/// unless there are `plenty` of unused blocks.
+constexpr std::size_t operations_behind_shut_gates = 256;
 constexpr std::size_t plenty = pools::Magazine::most_at_once;
 
 }  // namespace
 
-SharedFixedPool::Block SharedFixedPool::acquire_slowly_or_throw() {
-    const Block block = acquire_slowly();
+SharedFixedPool::Block SharedFixedPool::acquire_slow_or_throw() {
+    const Block block = acquire_slow();
     if (block) return block;
     const Lock lock{mutex_};
     require_open();
     return {};
 }
 
-SharedFixedPool::Block SharedFixedPool::acquire_slowly() noexcept {
+SharedFixedPool::Block SharedFixedPool::acquire_slow() noexcept {
     Threads::Own* const own = threads_.own(*this);
     if (own != nullptr) {
-        // Another pool's were at hand.
+        // Another pool's magazine was at hand.
         if (const Block block = pop_from(*own)) return block;
     }
     const Lock lock{mutex_};
     if (closed_) return {};
-    open_now_and_then();
-    if (own == nullptr || !threads_.open()) return take();
+    open_gates_if_due();
+    if (own == nullptr || !threads_.open()) return acquire_locked();
     Magazine& magazine = *own->magazines();
     if (magazine.count() == 0) {
         magazine.refill(
             [&](RecordedBlock* blocks, std::size_t most) { return refill(blocks, most); });
     }
     RecordedBlock block;
-    if (!magazine.pop(block)) return take();
+    if (!magazine.pop(block)) return acquire_locked();
     enter(block);
     check_each_time();
     return {block.start, true, wipe_};
 }
 
-void SharedFixedPool::release_slowly(std::byte* block) noexcept {
+void SharedFixedPool::release_slow(std::byte* block) noexcept {
     if (wipe_) std::memset(block, 0, block_size_);
-    // The block may simply be of an older chunk.
+    // The fast path knows the newest chunk only, and the block may be of an older one.
     if (push_to(own_at_hand(), block)) return;
     Threads::Own* const own = threads_.own(*this);
     if (own != nullptr && push_to(*own, block)) return;
     Lock lock{mutex_};
-    open_now_and_then();
+    open_gates_if_due();
     if (own == nullptr || !threads_.open()) return hand_on(lock, Block{block, true, wipe_});
     const RecordedBlock unused = struck_out(block);
     Magazine& magazine = *own->magazines();
     if (!magazine.push(unused)) {
-        const auto home = [&](const RecordedBlock* all, std::size_t count) {
-            take_home(all, count);
-        };
-        own->all->make_room(0, home);
+        own->all->make_room(0, [&](const RecordedBlock* blocks, std::size_t count) {
+            return_to_pool(blocks, count);
+        });
         magazine.push(unused);
     }
     check_each_time();
@@ -78,12 +77,12 @@ std::size_t SharedFixedPool::refill(RecordedBlock* blocks, std::size_t most) noe
     return taken;
 }
 
-void SharedFixedPool::take_home(const RecordedBlock* blocks, std::size_t count) noexcept {
+void SharedFixedPool::return_to_pool(const RecordedBlock* blocks, std::size_t count) noexcept {
     pool_->release_batch(blocks, count);
     out_ -= count;
 }
 
-/// In a wiped block only the free list's link is not zero.
+/// In a wiped block only the link of the free list is not zero.
 void SharedFixedPool::wipe_link(std::byte* block) const noexcept {
     std::memset(block, 0, std::min(block_size_, sizeof(std::byte*)));
 }
@@ -92,22 +91,22 @@ void SharedFixedPool::wipe_link(std::byte* block) const noexcept {
 void SharedFixedPool::gather() noexcept {
     if (!threads_.open()) return;
     threads_.shut_gates();
-    threads_.empty_all(give());
+    threads_.empty_all(to_pool());
     locked_operations_ = 0;
 }
 
-bool SharedFixedPool::may_open() const noexcept {
+bool SharedFixedPool::may_open_gates() const noexcept {
     return !any_waiting() && !closed_ && stock() != 0;
 }
 
 /// After `gather`: opens the gates at once where there are plenty of blocks.
-void SharedFixedPool::open_again() noexcept {
-    if (may_open() && stock() >= plenty) threads_.open_gates();
+void SharedFixedPool::open_gates_if_plenty() noexcept {
+    if (may_open_gates() && stock() >= plenty) threads_.open_gates();
 }
 
-void SharedFixedPool::open_now_and_then() noexcept {
-    if (threads_.open() || ++locked_operations_ < worth_stopping_all) return;
-    if (may_open()) threads_.open_gates();
+void SharedFixedPool::open_gates_if_due() noexcept {
+    if (threads_.open() || ++locked_operations_ < operations_behind_shut_gates) return;
+    if (may_open_gates()) threads_.open_gates();
 }
 
 std::size_t SharedFixedPool::live() const noexcept {
@@ -124,12 +123,12 @@ bool SharedFixedPool::thread_joins(ThreadRecord& record) noexcept {
 
 void SharedFixedPool::thread_ends(ThreadRecord& record) noexcept {
     const Lock lock{mutex_};
-    threads_.let_go(record, give());
+    threads_.end_magazines(record, to_pool());
 }
 
 void SharedFixedPool::forget_other_threads() noexcept {
     WaitingPool::forget_other_threads();
-    threads_.keep_only_own(give());
+    threads_.keep_only_own(to_pool());
 }
 
 }  // namespace numpool::threads

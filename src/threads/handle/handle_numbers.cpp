@@ -17,7 +17,7 @@ HandleNumbers& HandleNumbers::instance() {
     return *numbers;
 }
 
-Handle HandleNumbers::take() {
+Handle HandleNumbers::acquire() {
     const std::lock_guard lock{mutex_};
     if (!returned_.empty()) {
         const Handle first = returned_.back();
@@ -29,13 +29,13 @@ Handle HandleNumbers::take() {
                         " table numbers of handles are in use, one for each size of each "
                         "HandlePool: close and drop some pools"};
     }
-    // Room for its return, which must not fail.
+    // Room for its release, which must not fail.
     returned_.reserve(static_cast<std::size_t>(used_) + 1);
     const Handle somewhere = 1 + (Handle{std::random_device{}()} << 15) % (handle_versions / 4);
     return ++used_ * handle_versions + somewhere;
 }
 
-void HandleNumbers::give_back(Handle beyond) noexcept {
+void HandleNumbers::release(Handle beyond) noexcept {
     // A number with less than half of its versions left is not used again.
     if ((beyond - 1) % handle_versions > handle_versions / 2) return;
     const std::lock_guard lock{mutex_};

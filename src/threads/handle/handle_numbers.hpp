@@ -8,18 +8,18 @@
 
 namespace numpool::threads {
 
-/// Hands out the numbers that make handles unique: no two pools of a process ever give the same
-/// handle, because a number that comes back continues where its last user stopped. Numbers begin at
-/// a random version, so that a handle of another process, from a pickle, is very likely unknown.
+/// Hands out the numbers that make handles unique. No two pools of a process ever have the same
+/// handle, because a number that is used again continues after its last handle. Numbers begin at a
+/// random version, so that a handle of another process, from a pickle, is very likely unknown.
 class HandleNumbers final : private ForkGuarded {
   public:
     static HandleNumbers& instance();
 
     /// The first handle of an unused number. Throws Exhausted where all are used.
-    pools::Handle take();
+    pools::Handle acquire();
 
-    /// Ends the use of a number. All of its handles were less than this one.
-    void give_back(pools::Handle beyond) noexcept;
+    /// Ends the use of a number. All of its handles so far are less than `beyond`.
+    void release(pools::Handle beyond) noexcept;
 
   private:
     HandleNumbers() { guard(Rank::inner); }
@@ -29,9 +29,9 @@ class HandleNumbers final : private ForkGuarded {
     void unlock_in_child() noexcept override { mutex_.unlock(); }
 
     BriefMutex mutex_;
-    /// The first handles of the numbers that came back.
+    /// The next handles of the numbers that were released.
     std::vector<pools::Handle> returned_;
-    /// How many numbers were ever taken.
+    /// How many numbers were ever handed out.
     pools::Handle used_ = 0;
 };
 

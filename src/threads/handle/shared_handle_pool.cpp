@@ -11,19 +11,19 @@ namespace {
 using pools::HandlePool;
 using pools::HandleTable;
 
-/// Takes numbers for a pool, and gives them back if its construction fails.
+/// The numbers of a pool under construction. It releases them if the construction fails.
 class Numbers {
   public:
     Numbers() = default;
     Numbers(const Numbers&) = delete;
     Numbers& operator=(const Numbers&) = delete;
     ~Numbers() {
-        for (const pools::Handle first : taken_) HandleNumbers::instance().give_back(first);
+        for (const pools::Handle first : taken_) HandleNumbers::instance().release(first);
     }
 
-    pools::Handle take() {
+    pools::Handle acquire() {
         taken_.reserve(taken_.size() + 1);
-        return taken_.emplace_back(HandleNumbers::instance().take());
+        return taken_.emplace_back(HandleNumbers::instance().acquire());
     }
     void keep() noexcept { taken_.clear(); }
 
@@ -45,7 +45,7 @@ SharedHandlePool::SharedHandlePool(const SharedHandlePoolOptions& options,
     Numbers numbers;
     std::vector<HandlePool::Size> sizes;
     for (const auto& [block_size, blocks] : sizes_) {
-        sizes.push_back({block_size, blocks, numbers.take()});
+        sizes.push_back({block_size, blocks, numbers.acquire()});
     }
     pool_.emplace(std::move(sizes), source);
     numbers.keep();
@@ -55,7 +55,7 @@ SharedHandlePool::~SharedHandlePool() {
     end_memory();
 }
 
-/// In debug builds a check follows every operation, on pools small enough for it.
+/// In debug builds small pools check themselves after each operation.
 void SharedHandlePool::check_each_time() const {
 #ifdef NUMPOOL_CHECKS
     std::size_t blocks = 0;
@@ -116,7 +116,7 @@ void SharedHandlePool::release(std::byte* block, std::size_t) noexcept {
     Lock lock{mutex_};
     pool_->unhold(block);
     --holds_;
-    settle(lock);
+    end_if_unused(lock);
 }
 
 std::size_t SharedHandlePool::free(Handle handle) {
@@ -128,7 +128,7 @@ std::size_t SharedHandlePool::free(Handle handle) {
     ending_(block.start);
     pool_->free(handle);
     check_each_time();
-    settle(lock);
+    end_if_unused(lock);
     return 0;
 }
 
@@ -144,7 +144,7 @@ void SharedHandlePool::end_memory() noexcept {
         history_.asked += table.asked();
         history_.hits += table.hits();
         table.for_each_live([&](Handle handle) { ending_(table.find(handle).start); });
-        HandleNumbers::instance().give_back(table.beyond());
+        HandleNumbers::instance().release(table.beyond());
     }
     pool_.reset();
 }

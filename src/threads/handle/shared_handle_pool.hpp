@@ -21,8 +21,8 @@ struct SharedHandlePoolOptions {
 
 /// A handle pool behind a lock.
 ///
-/// Handles are integers and keep nothing alive: live blocks go with the last Python object of the
-/// pool. A hold does keep its block, and the pool; `release` ends a hold.
+/// Handles are integers and keep nothing alive: live blocks go with the last PoolHandle. A hold
+/// keeps its block and the pool; `release` ends a hold.
 class SharedHandlePool final : public PoolLifecycle {
   public:
     using Block = pools::HandlePool::Block;
@@ -71,17 +71,17 @@ class SharedHandlePool final : public PoolLifecycle {
     bool contains(const std::byte* address) const noexcept override;
     bool has_live_blocks() const noexcept override { return pool_ && pool_->live_blocks() != 0; }
     void end_memory() noexcept override;
-    /// A live block alone holds no pool: without a handle it cannot be reached.
+    /// A live block alone does not hold the pool: handles are integers, so nothing refers to it.
     bool is_held() const noexcept override { return holds_ != 0; }
 
     [[noreturn]] void throw_stale(Handle handle) const;
     [[noreturn]] void throw_exhausted(std::size_t bytes);
     void check_each_time() const;
 
-    /// Gone once the pool is closed and its last handle was freed.
+    /// Empty once the pool is closed and its last handle was freed.
     std::optional<pools::HandlePool> pool_;
     std::size_t holds_ = 0;
-    /// The figures that outlast the pool: its peak and failures, and once it has ended, the others.
+    /// The figures that outlive `pool_`: its peak and failures, and once it is empty, the others.
     PoolFigures history_;
 
     std::vector<std::pair<std::size_t, std::size_t>> sizes_;

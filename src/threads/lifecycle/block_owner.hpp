@@ -4,7 +4,7 @@
 
 namespace numpool::threads {
 
-/// Gets a block back when its last user lets go.
+/// Where a block goes when its last use ends.
 class BlockOwner {
   public:
     BlockOwner() = default;
@@ -15,7 +15,7 @@ class BlockOwner {
     /// Any thread may call. Afterwards the owner may be gone.
     virtual void release(std::byte* block, std::size_t bytes = 0) noexcept = 0;
 
-    /// Like `release`, for a block whose contents are not what the owner's constructor made.
+    /// Like `release`, for a block that must be constructed again before its next use.
     virtual void release_unused(std::byte* block) noexcept { release(block); }
 
   protected:

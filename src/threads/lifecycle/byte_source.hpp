@@ -37,9 +37,9 @@ class ByteSource {
     /// The size of the live block at this address; 0 where it is not this source's.
     virtual std::size_t usable_size(const void* block) const noexcept = 0;
 
-    /// Whether another source may serve a request of so many bytes that this one refused: its kind
-    /// or its number of blocks can't serve it, or it is closed. False where a limit or the system
-    /// refused: then nobody else may serve it unseen.
+    /// Whether another source may serve a request of so many bytes that this one refused. True
+    /// where this kind of pool or its number of blocks can't serve it, or the pool is closed. False
+    /// where a limit or the system refused: another source would hide that.
     virtual bool leaves_to_others(std::size_t bytes) const noexcept = 0;
 
     /// The error text of a request for so many bytes that this source has just refused.

@@ -31,14 +31,14 @@ Caretaker::Caretaker() {
 void Caretaker::add(Decaying& pool, std::chrono::milliseconds period) {
     constexpr std::chrono::milliseconds shortest{20};
     const std::lock_guard lock{mutex_};
-    wards_.push_back({&pool, std::max(period / 2, shortest)});
+    entries_.push_back({&pool, std::max(period / 2, shortest)});
     if (!running_) start_thread();
     changed_.notify_one();
 }
 
 void Caretaker::remove(Decaying& pool) noexcept {
     const std::lock_guard lock{mutex_};
-    std::erase_if(wards_, [&](const Ward& ward) { return ward.pool == &pool; });
+    std::erase_if(entries_, [&](const Entry& entry) { return entry.pool == &pool; });
 }
 
 void Caretaker::start_thread() {
@@ -51,7 +51,7 @@ void Caretaker::start_thread() {
         std::thread{[this] { run(); }}.detach();
         running_ = true;
     } catch (...) {
-        wards_.pop_back();
+        entries_.pop_back();
         pthread_sigmask(SIG_SETMASK, &before, nullptr);
         throw;
     }
@@ -60,20 +60,20 @@ void Caretaker::start_thread() {
 
 std::chrono::milliseconds Caretaker::shortest_interval() const noexcept {
     auto interval = std::chrono::milliseconds::max();
-    for (const Ward& ward : wards_) interval = std::min(interval, ward.interval);
+    for (const Entry& entry : entries_) interval = std::min(interval, entry.interval);
     return interval;
 }
 
 void Caretaker::run() noexcept {
     std::unique_lock lock{mutex_};
     for (;;) {
-        if (wards_.empty()) {
+        if (entries_.empty()) {
             changed_.wait(lock);
         } else {
             changed_.wait_for(lock,
                               std::min(shortest_interval(), std::chrono::milliseconds{60'000}));
         }
-        for (const Ward& ward : wards_) ward.pool->decay();
+        for (const Entry& entry : entries_) entry.pool->decay();
     }
 }
 

@@ -8,7 +8,7 @@
 
 namespace numpool::threads {
 
-/// Gives unused memory back after a while, each time `decay` is called.
+/// A pool whose `decay` gives back memory that was not needed for a while.
 class Decaying {
   public:
     virtual std::size_t decay() noexcept = 0;
@@ -30,12 +30,12 @@ class Caretaker {
     /// guarded against forks already. Throws std::bad_alloc and std::system_error.
     void add(Decaying& pool, std::chrono::milliseconds period);
 
-    /// Afterwards the pool is left alone. A pool that was not added is ignored. The caller must not
-    /// hold the pool's lock.
+    /// Afterwards the pool's `decay` is not called any more. A pool that was not added is ignored.
+    /// The caller must not hold the pool's lock.
     void remove(Decaying& pool) noexcept;
 
   private:
-    struct Ward {
+    struct Entry {
         Decaying* pool;
         std::chrono::milliseconds interval;
     };
@@ -48,7 +48,7 @@ class Caretaker {
     /// Held while pools decay, so taken before any pool's lock.
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::vector<Ward> wards_;
+    std::vector<Entry> entries_;
     bool running_ = false;
 };
 

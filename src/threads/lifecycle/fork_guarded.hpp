@@ -4,13 +4,17 @@
 
 namespace numpool::threads {
 
-/// Has a lock that no other thread may hold during a fork. While it lives, every fork of the
-/// process calls these functions, and happens while all guarded locks are taken.
+/// Has a lock that no other thread may hold during a fork. From `guard` to `unguard` every fork of
+/// the process calls these functions, so it happens while all guarded locks are held.
 class ForkGuarded {
   public:
-    /// The lock order, of threads and of a fork: that of the listings before any pool's; that of
-    /// families before an arena's; that of links before a pool's with magazines; those of pools
-    /// that draw on another, the newest first, before the other's; any pool's before an inner one.
+    /// The lock order, for threads and for a fork:
+    /// - `listings`: the mutex of all listings
+    /// - `family`: the mutex of arenas' families
+    /// - `links`: `links_mutex`
+    /// - `drawing`: the locks of pools that draw on another pool, the newest first
+    /// - `outer`: the locks of the other pools
+    /// - `inner`: locks that are taken under a pool's lock
     enum class Rank { listings, family, links, drawing, outer, inner };
 
     ForkGuarded();
@@ -25,13 +29,13 @@ class ForkGuarded {
   protected:
     ~ForkGuarded();
 
-    /// A fork must find a complete object: `guard` follows its construction, or ends that of its
-    /// most derived class, and `unguard` comes before its destruction, or begins it.
+    /// A fork must find a complete object. So `guard` is called after the construction or as its
+    /// last step, and `unguard` before the destruction or as its first.
     void guard(Rank rank = Rank::outer) noexcept;
     void unguard() noexcept;
 
   private:
-    /// Holds this one's entry, which is in the list of its rank while it is guarded.
+    /// Holds this one's entry while it is not guarded; then the list of its rank has it.
     std::list<ForkGuarded*> outside_;
     std::list<ForkGuarded*>::iterator entry_;
     Rank rank_ = Rank::outer;

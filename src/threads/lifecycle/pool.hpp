@@ -45,7 +45,7 @@ class Pool : public BlockOwner {
     /// more than `SizeClasses::largest` bytes must then take no locks but the pool's own, those of
     /// its sources, and inner ones.
     virtual bool may_be_drawn_on() const noexcept { return false; }
-    /// How many pools hold memory of this one: see PoolPages.
+    /// How many pools draw on this one now: see PoolPages.
     std::size_t drawing_pools() const noexcept { return drawing_.load(std::memory_order_relaxed); }
     void begin_drawing() noexcept { drawing_.fetch_add(1, std::memory_order_relaxed); }
     void end_drawing() noexcept { drawing_.fetch_sub(1, std::memory_order_relaxed); }

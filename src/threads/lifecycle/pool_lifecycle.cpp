@@ -12,9 +12,9 @@ PoolLifecycle::PoolLifecycle(const char* kind, std::string name, Rank rank)
 PoolLifecycle::~PoolLifecycle() = default;
 
 void PoolLifecycle::add_handle() noexcept {
-    // Read without the lock: it is written with the first handle, of a pool that nobody else knows
-    // yet, and with the end, when nobody holds the pool. From the first one on a fork finds it
-    // complete.
+    // Read without the lock. It is written twice: with the first handle, before another thread
+    // knows the pool, and at the end, when nothing holds the pool. A fork then finds a complete
+    // pool.
     const bool first = !reachable_;
     if (first) guard(rank_);
     const Lock lock{mutex_};
@@ -47,7 +47,7 @@ void PoolLifecycle::drop_handle() noexcept {
     last_handle_goes();
     Lock lock{mutex_};
     --handles_;
-    settle(lock);
+    end_if_unused(lock);
 }
 
 [[gnu::cold]] std::string PoolLifecycle::title() const {
@@ -60,7 +60,7 @@ bool PoolLifecycle::owns(const std::byte* address) const noexcept {
 }
 
 void PoolLifecycle::close() noexcept {
-    retire();
+    end_thread_caches();
     const Lock lock{mutex_};
     closed_ = true;
     if (!has_live_blocks()) end_memory();
@@ -70,7 +70,7 @@ void PoolLifecycle::close() noexcept {
     throw Closed{title() + " is closed and takes no more requests"};
 }
 
-void PoolLifecycle::settle_last(Lock& lock) noexcept {
+void PoolLifecycle::end_unused(Lock& lock) noexcept {
     if (closed_ && !has_live_blocks()) end_memory();
     if (handles_ != 0 || is_held()) return;
     reachable_ = false;
@@ -78,8 +78,8 @@ void PoolLifecycle::settle_last(Lock& lock) noexcept {
     end();
 }
 
-/// Deletes the pool. That may drop the last handle of another one (a parent, a source): pools that
-/// end while one is deleted wait in a list, so a chain of any length needs little stack.
+/// Deletes the pool. That may drop the last handle of another one, a parent or a source. Pools that
+/// end meanwhile wait in a list, so a chain of any length needs little stack.
 void PoolLifecycle::end() noexcept {
     static constinit thread_local PoolLifecycle* waiting = nullptr;
     static constinit thread_local bool deleting = false;

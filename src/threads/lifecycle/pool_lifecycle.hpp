@@ -22,9 +22,9 @@ class PoolLifecycle : public Pool, private ForkGuarded {
   public:
     void add_handle() noexcept final;
     void drop_handle() noexcept final;
-    /// Adds a handle and returns true, unless the pool is no longer reachable.
+    /// Adds a handle if the pool is still reachable. Returns whether it did.
     bool add_handle_if_reachable() noexcept;
-    /// The same, and unless the address is not this pool's.
+    /// Adds a handle if the pool is still reachable and the address is in its memory.
     bool add_handle_if_owns(const std::byte* address) noexcept;
 
     const std::string& name() const noexcept final { return name_; }
@@ -50,10 +50,11 @@ class PoolLifecycle : public Pool, private ForkGuarded {
         return source.is_kept() ? Rank::drawing : Rank::outer;
     }
 
-    /// Call it with the lock when a block, or something else that held the pool, has gone: the
-    /// memory goes back, or the pool is deleted. The lock may be unlocked then.
-    void settle(Lock& lock) noexcept {
-        if (handles_ == 0 || closed()) settle_last(lock);
+    /// Call it with the lock when a block, or something else that held the pool, has gone. Gives
+    /// the memory of a closed pool back once no block is live, and deletes a pool that nothing
+    /// holds: then the lock is unlocked.
+    void end_if_unused(Lock& lock) noexcept {
+        if (handles_ == 0 || closed()) end_unused(lock);
     }
 
     mutable BriefMutex mutex_;
@@ -69,14 +70,15 @@ class PoolLifecycle : public Pool, private ForkGuarded {
     virtual void end_memory() noexcept = 0;
     /// Whether something other than a handle holds the pool.
     virtual bool is_held() const noexcept { return has_live_blocks(); }
-    /// Called without the lock before the pool closes: takes back what threads keep for themselves.
-    virtual void retire() noexcept {}
+    /// Called without the lock before the pool closes: takes the blocks of threads' magazines back.
+    virtual void end_thread_caches() noexcept {}
     /// Called without the lock before the last handle goes.
     virtual void last_handle_goes() noexcept {}
     /// Around a fork: keeps threads out of what they may change without the lock.
     virtual void pause_for_fork() noexcept {}
     virtual void resume_after_fork() noexcept {}
-    /// In the child, before `resume_after_fork`: ends what belongs to threads that are not there.
+    /// In the child, before `resume_after_fork`: ends what belongs to threads that do not exist
+    /// there.
     virtual void forget_other_threads() noexcept {}
 
     void lock_for_fork() noexcept final;
@@ -84,7 +86,7 @@ class PoolLifecycle : public Pool, private ForkGuarded {
     void unlock_in_child() noexcept final;
 
     [[noreturn]] void throw_closed() const;
-    void settle_last(Lock& lock) noexcept;
+    void end_unused(Lock& lock) noexcept;
     void end() noexcept;
 
     std::size_t handles_ = 0;
@@ -92,7 +94,7 @@ class PoolLifecycle : public Pool, private ForkGuarded {
     const Rank rank_;
     const char* const kind_;
     const std::string name_;
-    /// The next pool that waits for its end: see `end`.
+    /// The next pool that is to be deleted: see `end`.
     PoolLifecycle* next_to_end_ = nullptr;
     const PoolListing listing_{*this};
 };

@@ -42,7 +42,7 @@ PoolListing::~PoolListing() {
 PoolHandle<Pool> PoolListing::find(const std::byte* address) noexcept {
     PoolLifecycle* found = nullptr;
     {
-        // While it is held, no pool that is listed is deleted.
+        // Under this lock no listed pool is deleted.
         const std::lock_guard lock{listings().mutex};
         for (PoolListing* const listing : listings().all) {
             if (!listing->pool_.add_handle_if_owns(address)) continue;

@@ -9,7 +9,7 @@ namespace numpool::threads {
 
 class PoolLifecycle;
 
-/// While it lives, its pool can be found by the addresses of the pool's memory.
+/// A pool's entry in the list of all pools, by which addresses find their pool.
 class PoolListing {
   public:
     /// Throws std::bad_alloc.

@@ -17,14 +17,14 @@ PoolPages::PoolPages(Pool& pool, std::size_t most_align)
 }
 
 pages::Extent PoolPages::map(std::size_t bytes, std::size_t align) noexcept {
-    return take(bytes, align, true);
+    return map_block(bytes, align, true);
 }
 
 pages::Extent PoolPages::map_any(std::size_t bytes, std::size_t align) noexcept {
-    return take(bytes, align, false);
+    return map_block(bytes, align, false);
 }
 
-pages::Extent PoolPages::take(std::size_t bytes, std::size_t align, bool zeroed) noexcept {
+pages::Extent PoolPages::map_block(std::size_t bytes, std::size_t align, bool zeroed) noexcept {
     if (bytes > max_size || align > std::max(align_, natural_align)) return {};
     const std::size_t whole = block_bytes(bytes + room(), pages::page_size());
     std::byte* const block =
@@ -37,7 +37,8 @@ pages::Extent PoolPages::take(std::size_t bytes, std::size_t align, bool zeroed)
     }
     std::byte* start = block;
     if (room() != 0) {
-        // The next multiple: at least the natural alignment of bytes behind the block's start.
+        // The next multiple of `align_` lies at least `natural_align` bytes behind the block's
+        // start.
         start += round_down(address + room(), align_) - address;
         std::memcpy(start - sizeof block, &block, sizeof block);
     }
@@ -59,7 +60,7 @@ void PoolPages::unmap(pages::Extent extent) noexcept {
 }
 
 pages::Extent PoolPages::grow_any(pages::Extent extent, std::size_t bytes) noexcept {
-    // Its place in the block would not stay the same multiple.
+    // The extent would lie at another distance from the start of the moved block.
     if (bytes > max_size || room() != 0) return {};
     const std::size_t size = block_bytes(bytes, pages::page_size());
     std::byte* const block = source_->try_reallocate(extent.start, size);
@@ -68,7 +69,7 @@ pages::Extent PoolPages::grow_any(pages::Extent extent, std::size_t bytes) noexc
     return {block, size};
 }
 
-/// The pool counts the sources that hold memory of it.
+/// Counts bytes that were mapped or unmapped. The pool counts the sources that hold memory of it.
 void PoolPages::note(std::size_t more, std::size_t less) noexcept {
     const std::size_t before = given_.fetch_add(more - less, std::memory_order_relaxed);
     const std::size_t after = before + more - less;

@@ -37,10 +37,8 @@ class PoolPages final : public pages::PageSource {
     pages::Extent grow_any(pages::Extent extent, std::size_t bytes) noexcept override;
     std::string refusal() const override;
 
-    Pool& pool() const noexcept { return *pool_; }
-
-    /// The size of the block for so many bytes: more than the largest size class, and as much as a
-    /// slab pool's span of whole granules has beside the page that its start may be moved by.
+    /// The size of the block for so many bytes: above the largest size class. A slab pool moves a
+    /// span's start by up to a page, so this is a number of whole granules less a page.
     static constexpr std::size_t block_bytes(std::size_t bytes, std::size_t page_size) noexcept {
         const std::size_t least = std::max(bytes, SizeClasses::largest + 1);
         return round_up(least + page_size, pages::granule) - page_size;
@@ -50,16 +48,17 @@ class PoolPages final : public pages::PageSource {
     /// The room before each extent. Its last bytes hold the address of the block.
     std::size_t room() const noexcept { return align_ > natural_align ? align_ : 0; }
     std::byte* block_of(pages::Extent extent) const noexcept;
-    pages::Extent take(std::size_t bytes, std::size_t align, bool zeroed) noexcept;
+    pages::Extent map_block(std::size_t bytes, std::size_t align, bool zeroed) noexcept;
     void note(std::size_t more, std::size_t less) noexcept;
 
     PoolHandle<Pool> pool_;
+    /// The same pool.
     ByteSource* source_;
     std::size_t align_;
     std::atomic<std::size_t> given_ = 0;
 };
 
-/// A new one, kept by the pools that draw on it.
+/// A new PoolPages. The pools that draw on it keep it.
 pages::SourceHandle draw_on(Pool& pool, std::size_t most_align = PoolPages::natural_align);
 
 }  // namespace numpool::threads

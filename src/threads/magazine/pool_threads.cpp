@@ -28,13 +28,13 @@ PoolThreads<Block>::PoolThreads(const void* pool, std::vector<pools::MagazineBou
       number_{next_number()},
       first_key_{first_key},
       bounds_{std::move(bounds)},
-      room_for_gone_{new pools::MagazineOf<Block>[bounds_.size()]},
-      gone_{bounds_, room_for_gone_.get()} {}
+      room_for_common_{new pools::MagazineOf<Block>[bounds_.size()]},
+      common_{bounds_, room_for_common_.get()} {}
 
 template <class Block>
 bool PoolThreads<Block>::join(ThreadRecord& record) noexcept try {
     auto& magazines = static_cast<ThreadMagazines<Block>&>(record);
-    if (retired_) return false;
+    if (closed_) return false;
     threads_.push_back(&magazines);
     if (open()) {
         open_gates_of(magazines);
@@ -66,7 +66,7 @@ void PoolThreads<Block>::shut_gates() noexcept {
 
 template <class Block>
 void PoolThreads<Block>::open_gates() noexcept {
-    if (retired_) return;
+    if (closed_) return;
     open_.store(true, std::memory_order_relaxed);
     for (ThreadMagazines<Block>* const thread : threads_) open_gates_of(*thread);
 }
@@ -85,7 +85,7 @@ void PoolThreads<Block>::open_gates_of(ThreadMagazines<Block>& magazines) const 
 
 template <class Block>
 void PoolThreads<Block>::forget(ThreadMagazines<Block>& magazines) noexcept {
-    for (std::size_t i = 0; i < gone_.size(); ++i) gone_[i].inherit((*magazines.all)[i]);
+    for (std::size_t i = 0; i < common_.size(); ++i) common_[i].inherit((*magazines.all)[i]);
     delete magazines.all;
     magazines.all = nullptr;
     magazines.pool = nullptr;

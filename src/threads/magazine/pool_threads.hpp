@@ -20,19 +20,19 @@ class PoolThreads {
     using Magazines = pools::MagazinesOf<Block>;
     using Own = ThreadMagazines<Block>;
 
-    /// The gates open for `pool` and, for blocks that come back, for keys: `first_key` opens the
-    /// first magazine's gate, `pools::gate_key` has the others. No key may open a gate of another
+    /// To acquire, the gates open for `pool`. To release, the first magazine's gate opens for
+    /// `first_key` and the others for `pools::gate_key` of it. No key may open a gate of another
     /// pool on the same shelf while both live. `bounds` are those of a thread's magazines. Throws
     /// std::bad_alloc.
     PoolThreads(const void* pool, std::vector<pools::MagazineBounds> bounds, GateKey first_key);
     PoolThreads(const PoolThreads&) = delete;
     PoolThreads& operator=(const PoolThreads&) = delete;
 
-    /// What opens the first magazine's gate. A pool that ends leaves its gates shut, so what a
-    /// thread remembers of it opens nothing.
+    /// The key of the first magazine's gate. A pool that ends leaves its gates shut. So a later
+    /// pool may have the same key, and a thread's old magazines still open for neither.
     GateKey first_key() const noexcept { return first_key_; }
 
-    /// Whether the gates are open; others may change it meanwhile.
+    /// Whether the gates are open. Without the lock that may change at any moment.
     bool open() const noexcept { return open_.load(std::memory_order_relaxed); }
 
     /// The calling thread's magazines, which are at hand from now on; null where it has none.
@@ -42,37 +42,37 @@ class PoolThreads {
     }
 
     /// Like `find_own`; where the thread has none and the gates are open, it gets new ones.
-    Own* own(MagazineOwner& pool) noexcept {
+    Own* own(MagazinePool& pool) noexcept {
         Own* const known = find_own();
         if (known != nullptr || !open()) return known;
         return make_thread_magazines<Block>(number_, bounds_, pool);
     }
 
-    /// Implements `MagazineOwner::thread_joins`. False where memory is short, or after `retire`.
+    /// Implements `MagazinePool::thread_joins`. False where memory is short, or after `close`.
     bool join(ThreadRecord& record) noexcept;
 
-    /// Ends the magazines of a thread that is outside; `links_mutex` is held. Their gates stay
-    /// shut. Their blocks go to `give(number, blocks, count)`, as in all functions below.
-    template <class Give>
-    void let_go(ThreadRecord& record, Give give) noexcept {
+    /// Ends the magazines of a thread that is outside; the caller holds `links_mutex`. Their gates
+    /// stay shut. Their blocks go to `release(number, blocks, count)`, as in all functions below.
+    template <class Release>
+    void end_magazines(ThreadRecord& record, Release release) noexcept {
         auto& magazines = static_cast<Own&>(record);
         shut_gates_of(magazines);
-        magazines.all->empty(give);
+        magazines.all->empty(release);
         forget(magazines);
     }
 
-    /// Ends all threads' magazines: none can join any more, and the gates stay shut. `links_mutex`
-    /// is held.
-    template <class Give>
-    void retire(Give give) noexcept {
+    /// Ends all threads' magazines. No thread can join any more, and the gates stay shut. The
+    /// caller holds `links_mutex`.
+    template <class Release>
+    void close(Release release) noexcept {
         shut_gates();
-        retired_ = true;
-        while (!threads_.empty()) let_go(*threads_.back(), give);
+        closed_ = true;
+        while (!threads_.empty()) end_magazines(*threads_.back(), release);
     }
 
     /// Shuts all gates. All that threads did behind them is then visible to the caller.
     void shut_gates() noexcept;
-    /// Opens all gates; does nothing after `retire`.
+    /// Opens all gates; does nothing after `close`.
     void open_gates() noexcept;
 
     /// While it lives, no thread is behind its gate.
@@ -103,47 +103,47 @@ class PoolThreads {
     }
 
     /// Empties all magazines. Their threads must be outside.
-    template <class Give>
-    void empty_all(Give give) noexcept {
-        for (Own* const thread : threads_) thread->all->empty(give);
+    template <class Release>
+    void empty_all(Release release) noexcept {
+        for (Own* const thread : threads_) thread->all->empty(release);
     }
 
     /// Empties the magazines of threads that requested nothing since the last call, and makes the
     /// others narrow.
-    template <class Give>
-    void decay(Give give) noexcept {
+    template <class Release>
+    void decay(Release release) noexcept {
         const std::size_t idle = idle_to_the_front();
         if (idle == 0 && !any_wide()) return;
         const AllOutside outside{*this};
         for (std::size_t i = 0; i < threads_.size(); ++i) {
             if (i < idle) {
-                threads_[i]->all->empty(give);
+                threads_[i]->all->empty(release);
             } else {
-                threads_[i]->all->make_narrow(give);
+                threads_[i]->all->make_narrow(release);
             }
         }
     }
 
     /// After a fork, in the child: ends the magazines of all other threads, which do not exist
     /// there and were outside.
-    template <class Give>
-    void keep_only_own(Give give) noexcept {
+    template <class Release>
+    void keep_only_own(Release release) noexcept {
         Own* const own = find_own();
         for (std::size_t i = threads_.size(); i-- > 0;) {
             Own* const other = threads_[i];
             if (other == own) continue;
-            let_go(*other, give);
+            end_magazines(*other, release);
             end_thread_record(other);
         }
     }
 
-    /// Empty magazines that count what ended threads did, and threads that have none.
-    Magazines& gone() noexcept { return gone_; }
+    /// Empty magazines, for the counts of ended threads and of threads without magazines.
+    Magazines& common() noexcept { return common_; }
 
-    /// Visits those of `gone`, and every thread's.
+    /// Visits `common` and the magazines of every thread.
     template <class Visit>
     void for_each(Visit visit) const {
-        visit(gone_);
+        visit(common_);
         for (const Own* const thread : threads_) {
             visit(static_cast<const Magazines&>(*thread->all));
         }
@@ -158,17 +158,17 @@ class PoolThreads {
     bool any_wide() const noexcept;
 
     const void* const pool_;
-    /// Threads find their magazines of this pool by it.
+    /// Unique in the life of the process: threads find their magazines of this pool by it.
     const std::uint64_t number_;
     const GateKey first_key_;
     const std::vector<pools::MagazineBounds> bounds_;
     std::atomic<bool> open_ = true;
     bool was_open_before_fork_ = false;
-    bool retired_ = false;
-    /// One of each living thread that has used the pool.
+    bool closed_ = false;
+    /// One for each living thread that has used the pool.
     std::vector<Own*> threads_;
-    std::unique_ptr<pools::MagazineOf<Block>[]> room_for_gone_;
-    Magazines gone_;
+    std::unique_ptr<pools::MagazineOf<Block>[]> room_for_common_;
+    Magazines common_;
 };
 
 }  // namespace numpool::threads

@@ -12,7 +12,8 @@ namespace numpool::threads {
 struct Thread {
     ThreadRecord* first = nullptr;
 
-    /// A cache of some of them, by their pools' numbers: a program may have hundreds of pools.
+    /// A cache of some of the records, by their pools' numbers: a program may have hundreds of
+    /// pools.
     std::array<ThreadRecord*, 16> recent{};
     ThreadRecord*& recent_for(std::uint64_t number) noexcept {
         return recent[number % recent.size()];
@@ -28,8 +29,8 @@ struct Records {
     std::array<pools::MagazineOf<Block>, Shelf<Block>::room> magazines;
 };
 
-/// At hand in threads that have no magazines yet or any more. They belong to no pool and have no
-/// places. Many threads count at their gates at once, and nothing reads those counts.
+/// At hand in threads that have no magazines yet, or have none any more. They belong to no pool and
+/// have no places. Many threads count at their gates at once, and nothing reads those counts.
 struct None {
     Records<pools::FreeBlock> of_classes;
     Records<pools::RecordedBlock> of_equal_blocks;
@@ -84,8 +85,8 @@ void end_thread(void* address) {
 }
 
 /// The destructor of this key runs at the end of a thread. A thread_local object's destructor would
-/// run at another time in each library, and make the pointer's storage non-trivial. Nothing where
-/// the process has used all keys: then no thread has magazines, and every operation takes the lock.
+/// run at another time in each library, and make the pointer's storage non-trivial. Empty where the
+/// process has used all keys: then no thread has magazines, and every operation takes the lock.
 std::optional<pthread_key_t> end_key() {
     static const std::optional<pthread_key_t> key = []() -> std::optional<pthread_key_t> {
         pthread_key_t made{};
@@ -175,7 +176,7 @@ ThreadMagazines<Block>* find_thread_magazines(std::uint64_t number) noexcept {
 template <class Block>
 ThreadMagazines<Block>* make_thread_magazines(std::uint64_t number,
                                               std::span<const pools::MagazineBounds> bounds,
-                                              MagazineOwner& pool) noexcept try {
+                                              MagazinePool& pool) noexcept try {
     Thread* const thread = calling_thread();
     if (thread == nullptr) return nullptr;
     std::unique_ptr<ThreadMagazines<Block>, void (*)(ThreadRecord*)> magazines{new_record<Block>(),
@@ -200,9 +201,9 @@ ThreadMagazines<Block>* make_thread_magazines(std::uint64_t number,
 template ThreadMagazines<pools::FreeBlock>* find_thread_magazines(std::uint64_t) noexcept;
 template ThreadMagazines<pools::RecordedBlock>* find_thread_magazines(std::uint64_t) noexcept;
 template ThreadMagazines<pools::FreeBlock>* make_thread_magazines(
-    std::uint64_t, std::span<const pools::MagazineBounds>, MagazineOwner&) noexcept;
+    std::uint64_t, std::span<const pools::MagazineBounds>, MagazinePool&) noexcept;
 template ThreadMagazines<pools::RecordedBlock>* make_thread_magazines(
-    std::uint64_t, std::span<const pools::MagazineBounds>, MagazineOwner&) noexcept;
+    std::uint64_t, std::span<const pools::MagazineBounds>, MagazinePool&) noexcept;
 
 std::mutex& links_mutex() noexcept {
     static auto* const links = new LinksGuard;

@@ -12,14 +12,14 @@
 
 namespace numpool::threads {
 
-class MagazineOwner;
+class MagazinePool;
 
-/// What a thread has of one pool, whatever its magazines hold.
+/// One thread's part in one pool, for magazines of any kind of block.
 ///
-/// The thread uses the magazines through their gates, without a lock. Other threads shut the gates
-/// first and hold the pool's lock; so does the thread itself where it refills or flushes them. The
-/// record belongs to the thread and ends with it. The blocks in the magazines belong to the pool,
-/// which takes them back when it closes.
+/// The thread uses the magazines through their gates, without a lock. Another thread holds the
+/// pool's lock and shuts the gates first. To refill or flush its magazines, the thread itself holds
+/// the lock. The record belongs to the thread and ends with it. The blocks in the magazines belong
+/// to the pool, which takes them back when it closes.
 struct ThreadRecord {
     /// The thread's next record.
     ThreadRecord* next = nullptr;
@@ -27,16 +27,16 @@ struct ThreadRecord {
     /// The pool's number: unique in the life of the process.
     std::uint64_t number = 0;
     /// Null once the pool has ended these magazines. Guarded by `links_mutex`.
-    MagazineOwner* pool = nullptr;
-    /// Requests that had been served when the pool last looked.
+    MagazinePool* pool = nullptr;
+    /// The number of requests at the pool's last `decay`.
     std::int64_t requests_seen = 0;
     std::size_t shelf = 0;
 };
 
-/// Magazines of pools with size classes lie on one shelf, those of pools with equal blocks on
-/// another: a thread that uses a pool of each kind by turns has both at hand. Each record has
-/// `room` for the largest number of magazines: a look-up by class in another pool's record finds a
-/// shut gate at worst. The unused part is never touched, so it takes no memory.
+/// A thread has the magazines of one pool on each shelf at hand. Pools with size classes use one
+/// shelf, pools with equal blocks the other: so a thread may use one of each by turns. A record has
+/// `room` for the largest number of magazines. So a look-up by class in another pool's record at
+/// worst finds a shut gate. The unused part is never touched and takes no memory.
 template <class Block>
 struct Shelf;
 template <>
@@ -56,7 +56,7 @@ template <class Block>
 struct alignas(64) ThreadMagazines : ThreadRecord {
     pools::MagazinesOf<Block>* all = nullptr;
 
-    /// They lie right behind the record, so they are found without a load.
+    /// They lie right behind the record, so finding them needs no load.
     pools::MagazineOf<Block>* magazines() noexcept {
         return reinterpret_cast<pools::MagazineOf<Block>*>(this + 1);
     }
@@ -67,7 +67,7 @@ struct alignas(64) ThreadMagazines : ThreadRecord {
 static_assert(sizeof(ThreadMagazines<pools::FreeBlock>) == 64);
 
 /// A pool that has magazines in threads.
-class MagazineOwner {
+class MagazinePool {
   public:
     /// A thread begins to use the pool with these magazines. Their gates are open where the pool's
     /// are. False where the pool accepts no more threads. Called with `links_mutex`.
@@ -78,7 +78,7 @@ class MagazineOwner {
     virtual void thread_ends(ThreadRecord& magazines) noexcept = 0;
 
   protected:
-    ~MagazineOwner() = default;
+    ~MagazinePool() = default;
 };
 
 /// The magazines that the calling thread used last, of each shelf. Never null: before the first use
@@ -107,12 +107,12 @@ ThreadMagazines<Block>* find_thread_magazines(std::uint64_t number) noexcept;
 template <class Block>
 ThreadMagazines<Block>* make_thread_magazines(std::uint64_t number,
                                               std::span<const pools::MagazineBounds> bounds,
-                                              MagazineOwner& pool) noexcept;
+                                              MagazinePool& pool) noexcept;
 
-/// Frees a record that its pool has let go of, when its thread ends or has ended.
+/// Frees a record whose magazines its pool has ended.
 void end_thread_record(ThreadRecord* record) noexcept;
 
-/// Whether these are the calling thread's. A quick look: false proves nothing.
+/// True only for magazines of the calling thread. A quick look: it may be false for those, too.
 inline bool belongs_to_caller(const ThreadRecord& magazines) noexcept {
     return magazines.thread == magazines_at_hand[magazines.shelf]->thread;
 }

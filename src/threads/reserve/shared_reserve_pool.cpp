@@ -19,7 +19,7 @@ void require_reserve(std::size_t reserve) {
 PoolHandle<SharedReservePool> SharedReservePool::create(const SharedReservePoolOptions& options,
                                                         Pool& backing, ByteSource& source) {
     PoolHandle pool{new SharedReservePool{options, backing, source}};
-    pool->fill_or_throw();
+    pool->replenish_or_throw();
     return pool;
 }
 
@@ -35,15 +35,15 @@ SharedReservePool::SharedReservePool(const SharedReservePoolOptions& options, Po
 }
 
 SharedReservePool::~SharedReservePool() {
-    give_back(at_hand_);
+    release_to_backing(at_hand_);
 }
 
-void SharedReservePool::give_back(const std::vector<std::byte*>& blocks) noexcept {
+void SharedReservePool::release_to_backing(const std::vector<std::byte*>& blocks) noexcept {
     for (std::byte* const block : blocks) source_.try_release(block, bytes_);
 }
 
-/// Asks the backing pool for what the reserve lacks.
-void SharedReservePool::fill() {
+/// Requests the blocks that the reserve lacks.
+void SharedReservePool::replenish() {
     for (;;) {
         {
             const Lock lock{mutex_};
@@ -57,8 +57,8 @@ void SharedReservePool::fill() {
     }
 }
 
-void SharedReservePool::fill_or_throw() {
-    fill();
+void SharedReservePool::replenish_or_throw() {
+    replenish();
     const std::size_t filled = at_hand();
     if (filled == reserve_) return;
     throw Exhausted{backing_->title() + " gave " + std::to_string(filled) + " of the " +
@@ -74,7 +74,7 @@ SharedReservePool::Block SharedReservePool::counted(std::byte* block, bool hit) 
     return {block, true, false};
 }
 
-SharedReservePool::Block SharedReservePool::take_from_backing() {
+SharedReservePool::Block SharedReservePool::acquire_from_backing() {
     std::byte* const block = source_.try_acquire(bytes_);
     if (block == nullptr) return {};
     const Lock lock{mutex_};
@@ -82,7 +82,7 @@ SharedReservePool::Block SharedReservePool::take_from_backing() {
 }
 
 /// Call it with the lock.
-SharedReservePool::Block SharedReservePool::take_from_reserve() {
+SharedReservePool::Block SharedReservePool::acquire_from_reserve() {
     if (any_waiting() || at_hand_.empty()) return {};
     std::byte* const block = at_hand_.back();
     at_hand_.pop_back();
@@ -94,20 +94,20 @@ SharedReservePool::Block SharedReservePool::try_acquire() {
     {
         const Lock lock{mutex_};
         require_open();
-        // Waiters come first, even where the backing pool has a block by now.
+        // Waiters come first, even if the backing pool has a block by now.
         if (any_waiting()) return {};
     }
-    if (const Block block = take_from_backing()) return block;
+    if (const Block block = acquire_from_backing()) return block;
     const Lock lock{mutex_};
     require_open();
-    return take_from_reserve();
+    return acquire_from_reserve();
 }
 
 SharedReservePool::Block SharedReservePool::acquire_or_wait(const std::shared_ptr<Waiter>& waiter) {
     if (const Block block = try_acquire()) return block;
     const Lock lock{mutex_};
     require_open();
-    if (const Block block = take_from_reserve()) return block;
+    if (const Block block = acquire_from_reserve()) return block;
     join_queue(waiter);
     return {};
 }
@@ -131,7 +131,8 @@ void SharedReservePool::release(std::byte* block, std::size_t) noexcept {
     hand_on(lock, block);
 }
 
-/// Takes care of a live block that its user has released.
+/// Passes a live block that its user has released to the first waiter, to the reserve, or to the
+/// backing pool.
 void SharedReservePool::hand_on(Lock& lock, std::byte* block) noexcept {
     if (any_waiting()) peak_ = std::max(peak_, live_);
     while (!grant(lock, {block, true, false})) {
@@ -146,7 +147,7 @@ void SharedReservePool::hand_on(Lock& lock, std::byte* block) noexcept {
         source_.try_release(block, bytes_);
         lock.lock();
         --live_;
-        // A caller that began to wait just now did not see the block there.
+        // A caller that began to wait meanwhile did not find this block there, so look again.
         block = nullptr;
         if (any_waiting()) {
             lock.unlock();
@@ -157,7 +158,7 @@ void SharedReservePool::hand_on(Lock& lock, std::byte* block) noexcept {
         if (block == nullptr) break;
         ++live_;
     }
-    settle(lock);
+    end_if_unused(lock);
 }
 
 void SharedReservePool::resize(std::size_t reserve) {
@@ -173,9 +174,9 @@ void SharedReservePool::resize(std::size_t reserve) {
         }
         reserve_ = reserve;
     }
-    give_back(surplus);
+    release_to_backing(surplus);
     look_elsewhere();
-    fill();
+    replenish();
 }
 
 [[gnu::cold]] std::string SharedReservePool::refuse() {
@@ -234,7 +235,7 @@ void SharedReservePool::close() noexcept {
     const std::vector<std::byte*> blocks = std::move(at_hand_);
     at_hand_.clear();
     lock.unlock();
-    give_back(blocks);
+    release_to_backing(blocks);
     WaitingPool::close();
 }
 

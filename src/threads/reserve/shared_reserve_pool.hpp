@@ -16,16 +16,16 @@ struct SharedReservePoolOptions {
     std::string name;
 };
 
-/// Equal blocks of another pool, some of which are kept in reserve: an allocation that may wait
-/// never fails, because blocks of the reserve are either there or come back.
+/// Equal blocks of another pool, some of which are kept in reserve. A request that may wait never
+/// fails, because blocks of the reserve are either there or come back.
 ///
 /// A request asks the backing pool first, then takes from the reserve, then waits. A released block
 /// goes to the first waiter, or else into the reserve, or else back to the backing pool. The
 /// backing pool is never called under the lock.
 class SharedReservePool : public WaitingPool {
   public:
-    /// The backing pool is also the source. Throws BadArgument where the options make no sense,
-    /// Exhausted where it does not give the whole reserve.
+    /// `source` is the backing pool again, as a ByteSource. Throws BadArgument where the options
+    /// make no sense, Exhausted where the backing pool refuses a part of the reserve.
     static PoolHandle<SharedReservePool> create(const SharedReservePoolOptions& options,
                                                 Pool& backing, ByteSource& source);
 
@@ -35,12 +35,12 @@ class SharedReservePool : public WaitingPool {
 
     void release(std::byte* block, std::size_t bytes = 0) noexcept final;
 
-    /// Asks for the whole reserve. Throws Exhausted where the backing pool refuses a part of it.
-    void fill_or_throw();
+    /// Requests the whole reserve. Throws Exhausted where the backing pool refuses a part of it.
+    void replenish_or_throw();
 
-    /// Keeps so many blocks from now on. Surplus blocks go back at once. Missing ones are asked
-    /// for; where they are refused, released blocks fill the reserve. Throws BadArgument, Closed,
-    /// and std::bad_alloc before anything changed.
+    /// Keeps so many blocks from now on. Surplus blocks go back at once. Missing ones are
+    /// requested; where they are refused, blocks that are released go to the reserve. Throws
+    /// BadArgument, Closed and std::bad_alloc before anything has changed.
     void resize(std::size_t reserve);
 
     /// Counts a request that gave up. Returns the text of its Exhausted.
@@ -52,7 +52,7 @@ class SharedReservePool : public WaitingPool {
     /// How many blocks the reserve has now.
     std::size_t at_hand() const noexcept;
 
-    /// Whether the address is the backing pool's: all memory is.
+    /// Whether the address is the backing pool's, to which all memory belongs.
     bool owns(const std::byte* address) const noexcept final { return backing_->owns(address); }
     PoolFigures figures() const final;
     /// Nothing: the reserve is kept.
@@ -62,31 +62,34 @@ class SharedReservePool : public WaitingPool {
     void close() noexcept final;
 
   protected:
-    /// The backing pool is also the source. The reserve is still empty.
+    /// As in `create`. The reserve is still empty.
     SharedReservePool(const SharedReservePoolOptions& options, Pool& backing, ByteSource& source);
     ~SharedReservePool() override;
 
   private:
-    /// The memory is the backing pool's, which is found instead.
+    /// The memory belongs to the backing pool, so addresses find that one.
     bool contains(const std::byte*) const noexcept final { return false; }
     bool has_live_blocks() const noexcept final { return live_ != 0; }
     void end_memory() noexcept final {}
 
-    void fill();
-    Block take_from_backing();
-    Block take_from_reserve();
+    void replenish();
+    Block acquire_from_backing();
+    Block acquire_from_reserve();
     Block counted(std::byte* block, bool hit) noexcept;
     void hand_on(Lock& lock, std::byte* block) noexcept;
-    void give_back(const std::vector<std::byte*>& blocks) noexcept;
+    void release_to_backing(const std::vector<std::byte*>& blocks) noexcept;
 
-    /// The blocks of the reserve that are there; has room for all.
+    /// The unused blocks of the reserve. The vector has room for `reserve_`.
     std::vector<std::byte*> at_hand_;
+    /// How many blocks to keep.
     std::size_t reserve_;
     std::size_t live_ = 0;
     std::size_t peak_ = 0;
+    /// The most that live blocks and the reserve have been together.
     std::size_t peak_held_ = 0;
 
     const PoolHandle<Pool> backing_;
+    /// The backing pool again.
     ByteSource& source_;
     const std::size_t bytes_;
 };

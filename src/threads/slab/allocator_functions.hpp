@@ -4,12 +4,13 @@
 #include <cstring>
 
 #include "threads/lifecycle/byte_source.hpp"
+#include "threads/slab/pool_with_fallback.hpp"
 #include "threads/slab/shared_slab_pool.hpp"
 
 namespace numpool::threads {
 
-/// What an allocator hook, like NumPy's, keeps: four functions and what each of them is called
-/// with.
+/// What an allocator hook, like NumPy's, keeps: four functions, and the context that each of them
+/// gets.
 struct AllocatorTable {
     void* context;
     void* (*malloc)(void* context, std::size_t bytes);
@@ -18,15 +19,12 @@ struct AllocatorTable {
     void (*free)(void* context, void* block, std::size_t bytes);
 };
 
-/// The functions for a `Context` on a pool of class `Source`: a ByteSource, or a SharedSlabPool,
-/// whose fast paths are then inlined. Hooks call them from any thread, so they never call back.
+/// The functions for a PoolWithFallback, whose pool is of class `Source`: a ByteSource, or a
+/// SharedSlabPool, whose fast paths are then inlined. Hooks call them from any thread, so they
+/// never call back.
 ///
-/// Null means refused; 0 bytes are a block; a calloc whose product overflows is refused; a free
-/// ignores null, and takes its size as a hint. The context has
-///     template source<Source>()    the pool
-///     acquire_elsewhere(bytes, zeroed), release_elsewhere(block, bytes),
-///     reallocate_elsewhere(block, bytes)
-///                                  what follows where the pool refuses
+/// Null means refused. A request for 0 bytes gets a block. A calloc whose product overflows is
+/// refused. A free ignores null, and its size is a hint.
 ///
 /// The slow path is a tail call and not inlined, so the fast path needs no stack frame and saves
 /// no register: a measurable part of making an array of a few bytes.
@@ -35,21 +33,21 @@ struct AllocatorTable {
 /// may. Its loops then go one element at a time, up to 15 times as slow, and round differently.
 /// Where `apart`, each array gets one byte more than it asked for, so that none ends with its
 /// block.
-template <class Source, class Context, bool apart>
+template <class Source, bool apart>
 class AllocatorFunctions {
   public:
-    static AllocatorTable table(Context* context) noexcept {
-        return {context, malloc, calloc, realloc, free};
+    static AllocatorTable table(PoolWithFallback* pools) noexcept {
+        return {pools, malloc, calloc, realloc, free};
     }
 
   private:
     static constexpr bool has_blocks_at_hand = requires(Source& some) { some.acquire_at_hand(1); };
 
-    static const Context& self_in(void* context) noexcept {
-        return *static_cast<const Context*>(context);
+    static const PoolWithFallback& pools_in(void* context) noexcept {
+        return *static_cast<const PoolWithFallback*>(context);
     }
     static Source& source_in(void* context) noexcept {
-        return self_in(context).template source<Source>();
+        return pools_in(context).template source<Source>();
     }
 
     static std::size_t room_for(std::size_t bytes) noexcept {
@@ -78,7 +76,7 @@ class AllocatorFunctions {
     static void* realloc(void* context, void* block, std::size_t bytes) noexcept {
         if (block == nullptr) return malloc(context, bytes);
         void* const moved = source_in(context).try_reallocate(block, room_for(bytes));
-        return moved != nullptr ? moved : self_in(context).reallocate_elsewhere(block, bytes);
+        return moved != nullptr ? moved : pools_in(context).reallocate_elsewhere(block, bytes);
     }
 
     [[gnu::aligned(64)]] static void free(void* context, void* block, std::size_t bytes) noexcept {
@@ -91,44 +89,44 @@ class AllocatorFunctions {
 
     [[gnu::noinline]] static void* acquire(void* context, std::size_t bytes) noexcept {
         void* const block = acquire_from(source_in(context), room_for(bytes), false);
-        return block != nullptr ? block : self_in(context).acquire_elsewhere(bytes, false);
+        return block != nullptr ? block : pools_in(context).acquire_elsewhere(bytes, false);
     }
 
     [[gnu::noinline]] static void* acquire_zeroed(void* context, std::size_t bytes) noexcept {
         void* const block = acquire_from(source_in(context), room_for(bytes), true);
-        return block != nullptr ? block : self_in(context).acquire_elsewhere(bytes, true);
+        return block != nullptr ? block : pools_in(context).acquire_elsewhere(bytes, true);
     }
 
     [[gnu::noinline]] static void release(void* context, void* block, std::size_t bytes) noexcept {
         if (!release_to(source_in(context), block, room_for(bytes))) {
-            self_in(context).release_elsewhere(block, bytes);
+            pools_in(context).release_elsewhere(block, bytes);
         }
     }
 
-    /// What was at hand has been looked at before.
+    // With blocks at hand, the fast path has been tried before.
     static void* acquire_from(Source& source, std::size_t bytes, bool zeroed) noexcept {
         if constexpr (has_blocks_at_hand) {
-            return source.acquire_after_miss(bytes, zeroed);
+            return source.acquire_slow(bytes, zeroed);
         } else {
             return zeroed ? source.try_acquire_zeroed(bytes) : source.try_acquire(bytes);
         }
     }
     static bool release_to(Source& source, void* block, std::size_t bytes) noexcept {
         if constexpr (has_blocks_at_hand) {
-            return source.release_after_miss(block, bytes);
+            return source.release_slow(block, bytes);
         } else {
             return source.try_release(block, bytes);
         }
     }
 };
 
-/// The functions for the pool in this context. A fixed pool's blocks are as large as its user
-/// said, and arrays may fill them: those are not kept apart.
-template <bool apart, class Context>
-AllocatorTable allocator_functions(Context* context) noexcept {
-    if (dynamic_cast<SharedSlabPool*>(context->pool()) == nullptr)
-        return AllocatorFunctions<ByteSource, Context, false>::table(context);
-    return AllocatorFunctions<SharedSlabPool, Context, apart>::table(context);
+/// The functions for these pools. Only a slab pool keeps arrays apart: a fixed pool's user chooses
+/// the size of its blocks, and an array may need a whole one.
+template <bool apart>
+AllocatorTable allocator_functions(PoolWithFallback* pools) noexcept {
+    if (dynamic_cast<SharedSlabPool*>(pools->pool()) == nullptr)
+        return AllocatorFunctions<ByteSource, false>::table(pools);
+    return AllocatorFunctions<SharedSlabPool, apart>::table(pools);
 }
 
 }  // namespace numpool::threads

@@ -41,7 +41,7 @@ ByteSource* PoolWithFallback::source_of(const void* block) const noexcept {
     return nullptr;
 }
 
-Pool* PoolWithFallback::owner(const void* address) const noexcept {
+Pool* PoolWithFallback::pool_of(const void* address) const noexcept {
     const auto* const byte = static_cast<const std::byte*>(address);
     if (pool_->owns(byte)) return pool_.get();
     return fallback_source_ != nullptr && fallback_.pool->owns(byte) ? fallback_.pool.get()
@@ -83,7 +83,7 @@ void* PoolWithFallback::reallocate_elsewhere(void* block, std::size_t bytes) con
 } catch (...) {  // No memory for a text.
 }
 
-[[gnu::cold]] std::string PoolWithFallback::take_refusal() const {
+[[gnu::cold]] std::string PoolWithFallback::pop_refusal() const {
     const std::unique_ptr<const std::string> text{
         refusal_.exchange(nullptr, std::memory_order_acq_rel)};
     return text ? *text : std::string{};

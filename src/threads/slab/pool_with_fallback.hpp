@@ -9,16 +9,16 @@
 
 namespace numpool::threads {
 
-/// The pool that is asked where another can't serve; none where it is null.
+/// The pool that is asked where the first pool refuses. There is none where `pool` is null.
 struct Fallback {
     PoolHandle<Pool> pool{};
-    /// The caller asked for this one: it serves all that the first pool refuses. Otherwise it
-    /// serves only what that leaves to others, so that a limit holds.
+    /// True where the user named it: then it serves all that the first pool refuses. Otherwise it
+    /// serves only what the first pool leaves to others, so that a limit holds.
     bool named = false;
 };
 
-/// A pool that serves an allocator hook, and the one that is asked where the first refuses: a
-/// context for AllocatorFunctions. It holds both pools.
+/// A pool that serves an allocator hook, and its fallback: the context of AllocatorFunctions. It
+/// holds both pools.
 class PoolWithFallback {
   public:
     /// Throws std::bad_cast where a pool is no ByteSource. A fallback that is the pool itself is
@@ -26,28 +26,31 @@ class PoolWithFallback {
     PoolWithFallback(Pool& pool, const Fallback& fallback);
     PoolWithFallback(const PoolWithFallback&) = delete;
     PoolWithFallback& operator=(const PoolWithFallback&) = delete;
-    ~PoolWithFallback() { delete refusal_.load(std::memory_order_relaxed); }
+    virtual ~PoolWithFallback() { delete refusal_.load(std::memory_order_relaxed); }
 
     Pool* pool() const noexcept { return pool_.get(); }
     /// Whether this was made of these two.
     bool is_of(const Pool& pool, const Fallback& fallback) const noexcept;
 
     /// Which of the two pools the address lies in; null where neither.
-    Pool* owner(const void* address) const noexcept;
+    Pool* pool_of(const void* address) const noexcept;
 
     /// The error text of the last refused request, with the figures of that moment. Empty if none
     /// was refused since the last call.
-    std::string take_refusal() const;
+    std::string pop_refusal() const;
 
     // For AllocatorFunctions.
     template <class Source>
     Source& source() const noexcept {
         return static_cast<Source&>(*source_);
     }
+    /// For a request that the pool refused: the fallback's block, or null.
     void* acquire_elsewhere(std::size_t bytes, bool zeroed) const noexcept;
-    /// Aborts where the block is neither pool's: freeing it anyhow would damage its owner.
-    void release_elsewhere(void* block, std::size_t bytes) const noexcept;
-    void* reallocate_elsewhere(void* block, std::size_t bytes) const noexcept;
+    /// For a block that is not the pool's. Aborts where it is not the fallback's either: freeing it
+    /// anyhow would damage its owner.
+    virtual void release_elsewhere(void* block, std::size_t bytes) const noexcept;
+    /// For a block that is not the pool's, or that the pool could not reallocate.
+    virtual void* reallocate_elsewhere(void* block, std::size_t bytes) const noexcept;
 
   protected:
     /// Which of the two sources a live block belongs to; null where neither.
@@ -65,6 +68,7 @@ class PoolWithFallback {
 
     PoolHandle<Pool> pool_;
     Fallback fallback_;
+    /// The two pools again, as sources.
     ByteSource* source_;
     ByteSource* fallback_source_ = nullptr;
     /// The text of the last refusal; null if there was none. A mutex would have to be prepared for

@@ -12,14 +12,7 @@ namespace {
 using pools::FreeBlock;
 using pools::Magazine;
 
-/// The key of a magazine's gate is the tag that the page map has for its blocks. In a pool that
-/// wipes, no block may enter just because its tag fits: there it is the next number, which is no
-/// slab's tag.
-GateKey first_key(pages::Tag tag, bool wipe) noexcept {
-    return wipe ? GateKey{tag} + 1 : GateKey{tag};
-}
-
-/// A released address is not the pool's: its caller's records are wrong, so the process stops.
+/// The caller's records are wrong, so the process stops.
 [[noreturn]] void stop_at_foreign_block(const std::string& title, const void* block) {
     std::fprintf(stderr, "numpool: %s: block %p is not its own\n", title.c_str(), block);
     std::abort();
@@ -65,14 +58,15 @@ void SharedSlabPool::release(std::byte* block, std::size_t bytes) noexcept {
     if (!try_release(block, bytes)) stop_at_foreign_block(title(), block);
 }
 
-std::byte* SharedSlabPool::acquire_after_miss(std::size_t bytes, bool zeroed) noexcept {
-    return bytes > SizeClasses::largest ? acquire_large(bytes, zeroed)
-                                        : acquire_small(bytes, zeroed);
+std::byte* SharedSlabPool::acquire_slow(std::size_t bytes, bool zeroed) noexcept {
+    return bytes > SizeClasses::largest ? acquire_large_slow(bytes, zeroed)
+                                        : acquire_small_slow(bytes, zeroed);
 }
 
-// Not inlined, like `release_small`: the way to a large block then needs no stack frame for it.
-[[gnu::noinline]] std::byte* SharedSlabPool::acquire_small(std::size_t bytes,
-                                                           bool zeroed) noexcept {
+// Not inlined, like `release_small_slow`: so the way to a large block needs no stack frame for
+// these.
+[[gnu::noinline]] std::byte* SharedSlabPool::acquire_small_slow(std::size_t bytes,
+                                                                bool zeroed) noexcept {
     const pools::ClassOffset offset = centre_.offsets().of(bytes);
     const Threads::Own* const tried = &own_at_hand();
     Threads::Own* const own = threads_.own(*this);
@@ -86,44 +80,44 @@ std::byte* SharedSlabPool::acquire_after_miss(std::size_t bytes, bool zeroed) no
     {
         const Lock lock{mutex_};
         if (closed_) return nullptr;
-        decay_now_and_then();
+        decay_magazines_if_due();
         // A thread without magazines of its own refills the common ones, for one block.
-        Magazine& magazine = (own == nullptr ? threads_.gone() : *own->all)[size_class];
+        Magazine& magazine = (own == nullptr ? threads_.common() : *own->all)[size_class];
         if (magazine.count() == 0 && !refill(magazine, size_class)) return nullptr;
         magazine.pop(block, bytes);
-        if (own == nullptr) threads_.gone().empty(give());
+        if (own == nullptr) threads_.common().empty(to_centre());
     }
     return prepared(block, bytes, zeroed);
 }
 
 bool SharedSlabPool::refill(Magazine& magazine, std::size_t size_class) noexcept {
-    const auto take = [&](FreeBlock* blocks, std::size_t most) {
+    const auto batch = [&](FreeBlock* blocks, std::size_t most) {
         return centre_.acquire_batch(size_class, blocks, most);
     };
     centre_.note_miss(size_class);
-    magazine.refill(take);
+    magazine.refill(batch);
     if (magazine.count() == 0) {
         empty_all();
-        magazine.refill(take);
+        magazine.refill(batch);
     }
     if (magazine.count() == 0) centre_.note_failure();
     return magazine.count() != 0;
 }
 
-bool SharedSlabPool::release_after_miss(void* address, std::size_t bytes) noexcept {
+bool SharedSlabPool::release_slow(void* address, std::size_t bytes) noexcept {
     auto* const block = static_cast<std::byte*>(address);
-    // A size above the classes' is nearly always right: then one look finds the span.
+    // A size above the largest class is nearly always right: then one look finds the span.
     const bool large = bytes > SizeClasses::largest && !wipe_;
-    if (large && release_large(block)) return true;
+    if (large && release_large_slow(block)) return true;
     const pools::SlabCentre::Place place = centre_.place_of(block);
     if (place.kind == pools::SlabCentre::Place::Kind::small) {
-        return release_small(block, place.size_class, bytes);
+        return release_small_slow(block, place.size_class, bytes);
     }
-    return block == nullptr || (!large && release_large(block));
+    return block == nullptr || (!large && release_large_slow(block));
 }
 
-[[gnu::noinline]] bool SharedSlabPool::release_small(std::byte* block, std::size_t size_class,
-                                                     std::size_t bytes) noexcept {
+[[gnu::noinline]] bool SharedSlabPool::release_small_slow(std::byte* block, std::size_t size_class,
+                                                          std::size_t bytes) noexcept {
     if (wipe_) std::memset(block, 0, classes().size(size_class));
     const Threads::Own* const tried = &own_at_hand();
     Threads::Own* const own = threads_.own(*this);
@@ -131,29 +125,28 @@ bool SharedSlabPool::release_after_miss(void* address, std::size_t bytes) noexce
     const bool size_was_right =
         bytes <= SizeClasses::largest && centre_.offsets().of(bytes) == offset;
     if (own != nullptr && (own != tried || !size_was_right || wipe_)) {
-        // Another pool's magazines were at hand, or another class's, or the key was none.
+        // The fast path looked into another pool's magazine or another class's, or had no key.
         if (push_to(*own, offset, block, bytes, key_of(offset))) return true;
     }
     const FreeBlock unused{block, false};
-    const auto give = [&](const FreeBlock* blocks, std::size_t count) {
-        centre_.release_batch(size_class, blocks, count);
-    };
     Lock lock{mutex_};
     if (own == nullptr || closed_) {
-        threads_.gone()[size_class].note_release(bytes);
-        give(&unused, 1);
-        settle(lock);
+        threads_.common()[size_class].note_release(bytes);
+        centre_.release_batch(size_class, &unused, 1);
+        end_if_unused(lock);
         return true;
     }
     Magazine& magazine = (*own->all)[size_class];
     if (magazine.push(unused, bytes)) return true;
-    own->all->make_room(size_class, give);
+    own->all->make_room(size_class, [&](const FreeBlock* blocks, std::size_t count) {
+        centre_.release_batch(size_class, blocks, count);
+    });
     magazine.push(unused, bytes);
-    decay_now_and_then();
+    decay_magazines_if_due();
     return true;
 }
 
-std::byte* SharedSlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcept {
+std::byte* SharedSlabPool::acquire_large_slow(std::size_t bytes, bool zeroed) noexcept {
     zeroed = zeroed && !wipe_;
     pools::SlabCentre::LargeBlock block;
     {
@@ -170,13 +163,13 @@ std::byte* SharedSlabPool::acquire_large(std::size_t bytes, bool zeroed) noexcep
     return block.start;
 }
 
-bool SharedSlabPool::release_large(std::byte* block) noexcept {
-    // A live block's size does not change, so it may be asked for without the lock.
+bool SharedSlabPool::release_large_slow(std::byte* block) noexcept {
+    // The size of a live block does not change, so this needs no lock.
     if (wipe_) std::memset(block, 0, centre_.large_bytes(block));
     Lock lock{mutex_};
     if (!centre_.release_large(block)) return false;
     if (closed_) [[unlikely]]
-        settle(lock);
+        end_if_unused(lock);
     return true;
 }
 

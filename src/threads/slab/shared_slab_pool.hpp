@@ -14,23 +14,24 @@ namespace numpool::threads {
 struct SharedSlabPoolOptions : pools::SlabPoolOptions {
     /// Zero every block when it comes back; acquired blocks then always read as zero.
     bool wipe = false;
-    /// Give back what is not needed for the decay time even while the whole process idles.
+    /// A thread calls `decay`, so that an idle process gives memory back, too.
     bool background = false;
 };
 
 /// Blocks of any size, from 0 bytes to what the machine holds, for any number of threads.
 ///
 /// A thread's small blocks come from magazines of its own, without a lock and without a locked
-/// instruction. Under the lock lies the centre, which fills and empties them a batch at a time: the
-/// slabs and the spans. Any thread may release a block. What a thread has at hand goes back when it
-/// ends, when somebody trims, when it idled for a decay time, and before a request is refused.
+/// instruction. Behind the lock is the centre, with the slabs and the spans: it refills magazines
+/// and takes flushed blocks back, a batch at a time. Any thread may release a block. A thread's
+/// magazines are flushed when it ends, when it idled for a decay time, on `trim`, and before a
+/// request is refused.
 ///
-/// A block is found by its address, so a release needs no size: a size that it gives makes it
-/// faster and serves the figures. Blocks start at a multiple of 16 bytes, from 64 bytes up of 64.
+/// A block is found by its address, so a release needs no size. A given size makes it faster and
+/// serves the figures. Blocks start at a multiple of 16 bytes, and of 64 from 64 bytes up.
 class SharedSlabPool final : public PlacedInPage<0x880>,
                              public PoolLifecycle,
                              public ByteSource,
-                             private MagazineOwner,
+                             private MagazinePool,
                              private Decaying {
     using Threads = PoolThreads<pools::FreeBlock>;
 
@@ -44,32 +45,32 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
     /// pool is closed.
     std::byte* try_acquire(std::size_t bytes) noexcept override {
         if (bytes > SizeClasses::largest) [[unlikely]]
-            return acquire_large(bytes, false);
+            return acquire_large_slow(bytes, false);
         if (const pools::FreeBlock block = acquire_at_hand(bytes)) [[likely]]
             return block.start();
-        return acquire_after_miss(bytes, false);
+        return acquire_slow(bytes, false);
     }
-    /// Like `try_acquire`, but zeroed. Blocks that nobody touched yet are not written.
+    /// Like `try_acquire`, but zeroed. Fresh blocks are not written.
     std::byte* try_acquire_zeroed(std::size_t bytes) noexcept override {
         if (bytes > SizeClasses::largest) [[unlikely]]
-            return acquire_large(bytes, true);
+            return acquire_large_slow(bytes, true);
         if (const pools::FreeBlock block = acquire_at_hand(bytes)) [[likely]]
             return prepared(block, bytes, true);
-        return acquire_after_miss(bytes, true);
+        return acquire_slow(bytes, true);
     }
 
-    /// The fast paths of `try_acquire` and `try_release`, for callers that keep them free of a
-    /// stack frame: no block or false, and nothing has changed, where the calling thread has no
-    /// such block, or no room for it, at hand. The slow path is then `…_after_miss`, a tail call.
+    /// The fast paths of `try_acquire` and `try_release`, for callers that need no stack frame
+    /// there. Where the calling thread has no such block at hand, or no room for it, they return no
+    /// block or false, and nothing has changed. The caller then tail-calls `acquire_slow` or
+    /// `release_slow`.
     pools::FreeBlock acquire_at_hand(std::size_t bytes) const noexcept {
         if (bytes > SizeClasses::largest) [[unlikely]]
             return {nullptr, false};
         return pop_from(own_at_hand(), centre_.offsets().of(bytes), bytes);
     }
-    /// The magazine is found by the size that was asked for, and its gate opens for the tag that
-    /// the page map has for the address: one comparison tells that the block is of the magazine's
-    /// pool and class, and that the gate is open. A wrong size opens nothing, nor does any size
-    /// where blocks are wiped first: no tag is a key there. The processor goes on with the magazine
+    /// The requested size finds the magazine. The address's tag is the key of its gate (see
+    /// `first_key`): one comparison tells that the block is of the magazine's pool and class, and
+    /// that the gate is open. A wrong size opens no gate. The processor goes on with the magazine
     /// while it still loads the tag.
     bool release_at_hand(void* address, std::size_t bytes) const noexcept {
         pages::Tag tag;
@@ -78,55 +79,55 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
         return push_to(own_at_hand(), centre_.offsets().of(bytes), static_cast<std::byte*>(address),
                        bytes, tag);
     }
-    /// `try_acquire`, or `try_acquire_zeroed`, of which `acquire_at_hand` gave nothing.
-    std::byte* acquire_after_miss(std::size_t bytes, bool zeroed) noexcept;
-    /// `try_release`, of which `release_at_hand` did nothing.
-    bool release_after_miss(void* address, std::size_t bytes) noexcept;
+    /// `try_acquire` and `try_release` without the fast path: for large blocks, which are never at
+    /// hand, and where the fast path has failed.
+    std::byte* acquire_slow(std::size_t bytes, bool zeroed) noexcept;
+    bool release_slow(void* address, std::size_t bytes) noexcept;
 
-    /// A block. Throws Exhausted, which says what was asked of which pool, its limit and its use;
-    /// Closed.
+    /// A block. Throws Exhausted, whose text has the pool, the request, the limit and what is in
+    /// use; Closed.
     std::byte* acquire(std::size_t bytes);
 
-    /// Takes a block back; null is none. False, and nothing has changed, where the address is not
-    /// this pool's; but a block of a pool like this one whose magazines the thread has at hand goes
-    /// home to that one. `bytes` is what was asked for, as far as the caller knows. Afterwards the
-    /// pool may be gone.
+    /// Takes a block back; null is ignored. False, and nothing has changed, where the address is
+    /// not this pool's. An exception: if the thread has another slab pool's magazines at hand, that
+    /// pool's block goes back to it, and this is true. `bytes` is the requested size, as far as the
+    /// caller knows it. Afterwards the pool may be gone.
     bool try_release(void* address, std::size_t bytes = 0) noexcept override {
         if (release_at_hand(address, bytes)) [[likely]]
             return true;
-        return release_after_miss(address, bytes);
+        return release_slow(address, bytes);
     }
 
-    /// A block of `bytes` with the contents of this one, as far as both reach; this one is gone.
-    /// In place where the size class stays, or is at most twice too large; spans grow in place or
-    /// by moving their pages, and a small block that grows to 16 KiB or more becomes one. A null
-    /// block is acquired. What is new is not zeroed. Null, and the old block is as it was, where
-    /// that is refused, where the address is foreign, and once the pool is closed unless the block
-    /// can stay where it is.
+    /// A block of `bytes` with the contents of this one, as far as both reach; this one is
+    /// released. A small block stays where its size class fits, or is at most twice too large. A
+    /// span grows in place or by moving its pages, and a small block that grows to 16 KiB or more
+    /// becomes a span. Null is acquired. New bytes are not zeroed. Returns null, and the old block
+    /// is as it was, where that is refused, where the address is foreign, and where the pool is
+    /// closed and the block cannot stay.
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override;
-    /// The same for a block of this pool; throws as `acquire` does.
+    /// `try_reallocate` for a block of this pool; throws as `acquire` does.
     std::byte* reallocate(std::byte* block, std::size_t bytes) {
         return checked(try_reallocate(block, bytes), bytes);
     }
 
-    /// What fits into the live block at this address without moving it; 0 where none is.
+    /// The bytes that fit into the live block at this address; 0 where there is none.
     std::size_t usable_size(const void* block) const noexcept override;
     std::string refusal(std::size_t bytes) const override;
     bool leaves_to_others(std::size_t) const noexcept override { return closed(); }
 
-    /// A block's end as for `try_release`; aborts where the address is not this pool's.
+    /// Like `try_release`; aborts where the address is not this pool's.
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;
 
     bool owns(const std::byte* address) const noexcept override {
         return centre_.place_of(address).kind != pools::SlabCentre::Place::Kind::foreign;
     }
     PoolFigures figures() const override;
-    /// The same by class, and the spans.
+    /// The figures of each size class, of the spans and of all.
     pools::SlabPoolFigures class_figures() const;
     std::size_t trim() override;
     void reset_peak() noexcept override;
     /// Gives back what was not needed for the decay time, idle threads' magazines included. Slow
-    /// paths do it by themselves; a process that idles altogether needs a thread for it.
+    /// paths do that, too. An idle process has no slow paths, so a thread must call this.
     std::size_t decay() noexcept override;
     void check() const override;
     bool may_be_drawn_on() const noexcept override { return true; }
@@ -144,8 +145,8 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
         return block.start();
     }
 
-    /// Nothing where these are not this pool's, or are empty, or others are at them. This and the
-    /// following know a size class by its offset.
+    /// A block of the class at this offset. None where the magazines are another pool's, the
+    /// magazine is empty, or its gate is shut.
     pools::FreeBlock pop_from(Threads::Own& own, pools::ClassOffset offset,
                               std::size_t bytes) const noexcept {
         return own.magazine_at(offset).pop_by(this, bytes);
@@ -154,51 +155,60 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
                  GateKey key) const noexcept {
         return own.magazine_at(offset).push_by(key, {block, false}, bytes);
     }
+
+    /// The key of a magazine's gate is its slabs' tag: the pool's number in the page map plus the
+    /// class's offset. So a released block's tag is a key, and it opens the right magazine only. In
+    /// a pool that wipes, a block must not enter before it is wiped: keys are greater by 1 there,
+    /// and no tag is a key.
+    static GateKey first_key(pages::Tag pool, bool wipe) noexcept {
+        return wipe ? GateKey{pool} + 1 : GateKey{pool};
+    }
     GateKey key_of(pools::ClassOffset offset) const noexcept {
         return pools::gate_key(threads_.first_key(), offset);
     }
     static Threads::Own& own_at_hand() noexcept { return at_hand<pools::FreeBlock>(); }
 
-    std::byte* acquire_large(std::size_t bytes, bool zeroed) noexcept;
-    bool release_large(std::byte* block) noexcept;
-    std::byte* acquire_small(std::size_t bytes, bool zeroed) noexcept;
-    bool release_small(std::byte* block, std::size_t size_class, std::size_t bytes) noexcept;
+    std::byte* acquire_large_slow(std::size_t bytes, bool zeroed) noexcept;
+    bool release_large_slow(std::byte* block) noexcept;
+    std::byte* acquire_small_slow(std::size_t bytes, bool zeroed) noexcept;
+    bool release_small_slow(std::byte* block, std::size_t size_class, std::size_t bytes) noexcept;
+    /// The block; throws where it is null.
     std::byte* checked(std::byte* block, std::size_t bytes) const;
 
     std::byte* try_acquire_span(std::size_t bytes) noexcept;
-    std::byte* reallocate_large(std::byte* block, std::size_t bytes) noexcept;
+    std::byte* reallocate_span(std::byte* block, std::size_t bytes) noexcept;
     std::byte* reallocate_wiped(std::byte* block, std::size_t bytes) noexcept;
     bool refill(pools::Magazine& magazine, std::size_t size_class) noexcept;
-    /// What brings a thread's blocks of a class home.
-    auto give() noexcept {
+    /// Where magazines flush their blocks to.
+    auto to_centre() noexcept {
         return [this](std::size_t size_class, const pools::FreeBlock* blocks, std::size_t count) {
             centre_.release_batch(size_class, blocks, count);
         };
     }
     void empty_all() noexcept;
-    void decay_now_and_then() noexcept;
+    void decay_magazines_if_due() noexcept;
 
     bool thread_joins(ThreadRecord& record) noexcept override;
     void thread_ends(ThreadRecord& record) noexcept override;
     bool contains(const std::byte* address) const noexcept override { return owns(address); }
-    /// Blocks out of their slabs include those at hand until the pool closes: nothing is counted
-    /// for this while it is open.
+    /// An open pool keeps its memory, so it need not count live blocks. Once it is closed no block
+    /// is at hand, and all blocks that are out of their slabs are live.
     bool has_live_blocks() const noexcept override { return !closed_ || centre_.blocks_out() != 0; }
     void end_memory() noexcept override { centre_.trim(); }
-    void retire() noexcept override;
+    void end_thread_caches() noexcept override;
     void last_handle_goes() noexcept override { close(); }
     void pause_for_fork() noexcept override { threads_.pause_for_fork(); }
     void resume_after_fork() noexcept override { threads_.resume_after_fork(); }
-    void forget_other_threads() noexcept override { threads_.keep_only_own(give()); }
+    void forget_other_threads() noexcept override { threads_.keep_only_own(to_centre()); }
 
     /// Its table of classes begins at 0x940 in the page: see PlacedInPage.
     alignas(64) pools::SlabCentre centre_;
     const bool wipe_;
     const bool background_;
 
-    /// A walk through all magazines keeps their threads outside meanwhile.
+    /// Mutable, because `check` keeps all threads outside.
     mutable Threads threads_;
-    std::uint64_t looked_for_idle_ = 0;
+    std::uint64_t magazines_decayed_ = 0;
 };
 
 }  // namespace numpool::threads

@@ -6,8 +6,8 @@
 namespace numpool::threads {
 namespace {
 
-/// A small block that grows to so much or more becomes a span: a block that has grown will grow
-/// again, and in a span it does so without being copied from class to class. Below, the copies are
+/// A small block that grows to this size or more becomes a span. A block that has grown will often
+/// grow again, and a span grows without a copy from class to class. Below this size the copies are
 /// cheap, and a granule would be too much for the block.
 constexpr std::size_t grows_into_span = pages::granule / 4;
 
@@ -30,7 +30,7 @@ std::byte* SharedSlabPool::try_reallocate(void* address, std::size_t bytes) noex
     } else if (place.kind == Kind::foreign) {
         return nullptr;
     } else if (bytes > SizeClasses::largest || bytes >= centre_.large_bytes(block)) {
-        return reallocate_large(block, bytes);
+        return reallocate_span(block, bytes);
     }
     const std::size_t kept = std::min(size, bytes);
     if (moved == nullptr) moved = try_acquire(bytes);
@@ -40,7 +40,7 @@ std::byte* SharedSlabPool::try_reallocate(void* address, std::size_t bytes) noex
     return moved;
 }
 
-/// A span for a block whatever its size, which can then grow in place; null where there is none.
+/// A block in a span, whatever its size, so that it can grow in place. Null where there is none.
 std::byte* SharedSlabPool::try_acquire_span(std::size_t bytes) noexcept {
     // In a pool that wipes, spans do not grow in place.
     if (wipe_) return nullptr;
@@ -49,7 +49,7 @@ std::byte* SharedSlabPool::try_acquire_span(std::size_t bytes) noexcept {
 }
 
 /// For a span and a size that is no smaller, or above the largest class.
-std::byte* SharedSlabPool::reallocate_large(std::byte* block, std::size_t bytes) noexcept {
+std::byte* SharedSlabPool::reallocate_span(std::byte* block, std::size_t bytes) noexcept {
     if (wipe_) return reallocate_wiped(block, bytes);
     const Lock lock{mutex_};
     if (closed_) return nullptr;
@@ -62,7 +62,7 @@ std::byte* SharedSlabPool::reallocate_large(std::byte* block, std::size_t bytes)
     return moved;
 }
 
-/// What a span leaves behind where it grows or shrinks would keep its contents: move by hand.
+/// Where a span grows or shrinks it leaves unwiped bytes behind, so this copies.
 std::byte* SharedSlabPool::reallocate_wiped(std::byte* block, std::size_t bytes) noexcept {
     const std::size_t kept = std::min(bytes, centre_.large_bytes(block));
     if (kept == 0) return nullptr;

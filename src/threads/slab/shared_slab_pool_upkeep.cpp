@@ -1,5 +1,5 @@
-/// What happens to a SharedSlabPool beside requests: threads that come and go, decay, trim, its
-/// end, figures and checks.
+/// What a SharedSlabPool does beside requests: threads come and go, decay, trim, close, figures and
+/// checks.
 
 #include <chrono>
 #include <thread>
@@ -17,24 +17,24 @@ bool SharedSlabPool::thread_joins(ThreadRecord& record) noexcept {
 
 void SharedSlabPool::thread_ends(ThreadRecord& record) noexcept {
     const Lock lock{mutex_};
-    threads_.let_go(record, give());
+    threads_.end_magazines(record, to_centre());
 }
 
 void SharedSlabPool::empty_all() noexcept {
     const Threads::AllOutside outside{threads_};
-    threads_.empty_all(give());
+    threads_.empty_all(to_centre());
 }
 
-void SharedSlabPool::decay_now_and_then() noexcept {
+void SharedSlabPool::decay_magazines_if_due() noexcept {
     const std::uint64_t now = coarse_milliseconds();
-    if (now - looked_for_idle_ < centre_.options().spans.decay_milliseconds) return;
-    looked_for_idle_ = now;
-    threads_.decay(give());
+    if (now - magazines_decayed_ < centre_.options().spans.decay_milliseconds) return;
+    magazines_decayed_ = now;
+    threads_.decay(to_centre());
 }
 
 std::size_t SharedSlabPool::decay() noexcept {
     const Lock lock{mutex_};
-    threads_.decay(give());
+    threads_.decay(to_centre());
     return centre_.decay();
 }
 
@@ -48,7 +48,7 @@ std::size_t SharedSlabPool::trim() {
     Lock lock{mutex_};
     Clock::time_point locked = Clock::now();
     empty_all();
-    // What others release meanwhile is left for the next call.
+    // Other threads may release more meanwhile. The next call gives that back.
     for (std::size_t left = centre_.figures(threads_.all_magazines()).total.cached;;) {
         const std::size_t gone = centre_.trim(step);
         bytes += gone;
@@ -56,7 +56,7 @@ std::size_t SharedSlabPool::trim() {
         left -= gone;
         if (Clock::now() - locked < long_hold) continue;
         lock.unlock();
-        // Long enough for a thread that naps before the lock to take it.
+        // Long enough for a thread that sleeps before the lock to lock it.
         std::this_thread::sleep_for(std::chrono::nanoseconds{2 * Backoff::longest_nap});
         lock.lock();
         locked = Clock::now();
@@ -74,13 +74,13 @@ void SharedSlabPool::reset_peak() noexcept {
     return closed_ ? title() + " is closed" : centre_.refusal_text(bytes);
 }
 
-/// From here on every operation finds its gate shut and takes the lock. It must find the pool
-/// closed there: its thread's magazines are gone.
-void SharedSlabPool::retire() noexcept {
+/// From here on every operation finds its gate shut and takes the lock. Its thread has no magazines
+/// any more, so the pool must be closed by then.
+void SharedSlabPool::end_thread_caches() noexcept {
     const std::lock_guard links{links_mutex()};
     const Lock lock{mutex_};
     closed_ = true;
-    threads_.retire(give());
+    threads_.close(to_centre());
 }
 
 pools::SlabPoolFigures SharedSlabPool::class_figures() const {

@@ -13,11 +13,11 @@ class Doorbell {
     using Clock = std::chrono::steady_clock;
     enum class Woken { by_ring, by_time, by_signal };
 
-    /// Wakes the sleeper, or keeps it from falling asleep. The bell may be gone as soon as the
-    /// sleeper has woken, so the two need another way (a pool's lock) to agree on its end.
+    /// Wakes the sleeper, or keeps it from falling asleep. The bell must live until `ring` has
+    /// returned, which the sleeper cannot see: so both threads hold it, by a shared_ptr.
     void ring() noexcept;
 
-    /// Sleeps until the ring, the deadline (none: for ever) or the run of a signal handler. A
+    /// Sleeps until the ring, the deadline if there is one, or the run of a signal handler. A
     /// condition variable hides signals, and Ctrl-C must interrupt a wait.
     Woken wait(std::optional<Clock::time_point> deadline) noexcept;
 

@@ -9,8 +9,8 @@ namespace numpool::threads {
 
 /// The waiters of one pool, first come, first served. Every call needs the pool's lock.
 ///
-/// A released block is handed to the first waiter itself, never put back for the quickest thread:
-/// one block wakes exactly one waiter, and no waiter is overtaken.
+/// A released block goes directly to the first waiter, never to the pool where a quicker thread
+/// could get it. So one block wakes exactly one waiter, and no waiter is overtaken.
 class WaitQueue {
   public:
     bool empty() const noexcept { return waiters_.empty(); }
@@ -21,7 +21,7 @@ class WaitQueue {
         waiter->state_ = Waiter::State::waiting;
     }
 
-    /// Gives the block to the first waiter and returns it; the caller must notify it.
+    /// Grants the block to the first waiter and returns that waiter; the caller must notify it.
     std::shared_ptr<Waiter> grant(pools::FixedPool::Block block) noexcept {
         std::shared_ptr<Waiter> first = std::move(waiters_.front());
         waiters_.pop_front();
@@ -30,7 +30,7 @@ class WaitQueue {
         return first;
     }
 
-    /// Ends the waiter's wait. Returns the block that it was granted and did not collect.
+    /// Ends the waiter's wait. Returns the block that it was granted; an empty one if none was.
     pools::FixedPool::Block collect(Waiter& waiter) noexcept {
         const Waiter::State state = waiter.state_;
         if (state == Waiter::State::waiting) waiters_.erase(waiter.place_);

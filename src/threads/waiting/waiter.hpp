@@ -30,7 +30,7 @@ class Waiter {
     std::list<std::shared_ptr<Waiter>>::iterator place_;
 };
 
-/// A thread that waits by sleeping.
+/// A thread that sleeps until it is notified.
 class ThreadWaiter final : public Waiter {
   public:
     bool notify() noexcept override {

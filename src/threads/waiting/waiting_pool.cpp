@@ -21,7 +21,8 @@ bool WaitingPool::grant(Lock& lock, Block block) noexcept {
     while (!queue_.empty()) {
         const std::shared_ptr<Waiter> waiter = queue_.grant(block);
         count(block.constructed);
-        // The waiter may be quick: collect, release, and drop the last handle.
+        // A quick waiter may collect the block, release it and drop the last handle meanwhile. The
+        // count keeps the pool.
         ++operations_without_lock_;
         lock.unlock();
         const bool notified = waiter->notify();

@@ -16,7 +16,7 @@ class WaitingPool : public PoolLifecycle {
     /// A block, or an empty one where there is none, or others wait for it. Throws Closed.
     virtual Block try_acquire() = 0;
 
-    /// A block at once; or an empty one, and the waiter stands in the queue. Throws Closed.
+    /// A block; or an empty one, and the waiter is in the queue. Throws Closed.
     virtual Block acquire_or_wait(const std::shared_ptr<Waiter>& waiter) = 0;
 
     Waiter::State state_of(const Waiter& waiter) const noexcept;
@@ -24,8 +24,9 @@ class WaitingPool : public PoolLifecycle {
     /// Ends a wait and returns the block that was granted, an empty one if none was.
     Block collect(Waiter& waiter) noexcept;
 
-    /// Looks for blocks for the waiters where they may have come back without a release to this
-    /// pool. True where there is such a place: a waiter should then call this now and then.
+    /// Looks for blocks for the waiters in the pool that this one takes its blocks from, if there
+    /// is one. True where there is: blocks may come back there without a release to this pool, so a
+    /// waiter should call this now and then.
     virtual bool look_elsewhere() noexcept { return false; }
 
     void close() noexcept override;

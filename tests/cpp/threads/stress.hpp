@@ -19,10 +19,10 @@
 #include "testing.hpp"
 #include "threads/lifecycle/pool.hpp"
 
-/// The common part of all pools' stress tests: threads do random operations of a pool's users, pass
-/// their blocks to each other, and verify them before the release.
+/// The common part of all pools' stress tests: threads do random operations on a pool, pass their
+/// blocks to each other, and verify them before the release.
 ///
-/// A test brings its `Users`: a `handle` on their pool, the `pool` itself, a `step` of one thread,
+/// A test defines its `Users`: a `handle` on their pool, the `pool` itself, a `step` of one thread,
 /// and `release_all`.
 namespace numpool::threads::stress {
 
@@ -43,7 +43,7 @@ inline constexpr int forks = 0;  // its own allocator is not safe over fork, and
 inline constexpr int forks = 1000 / pace;
 #endif
 
-/// A live block, every byte of it the same.
+/// A live block in which every byte is the same.
 struct Filled {
     std::byte* start = nullptr;
     std::size_t bytes = 0;
@@ -60,7 +60,7 @@ struct Filled {
     }
 };
 
-/// Places where threads leave things for each other.
+/// Places where threads put things for each other.
 template <class Thing>
 class Exchange {
   public:
@@ -71,7 +71,7 @@ class Exchange {
         drain([](const Thing&) {});
     }
 
-    /// Leaves the thing, or null, in a place taken by chance, and takes what lay there.
+    /// Puts the thing, or null, into a random place, and returns what was there.
     std::unique_ptr<Thing> swap(std::mt19937& random, std::unique_ptr<Thing> thing) {
         return std::unique_ptr<Thing>{places_[random() % places_.size()].exchange(thing.release())};
     }
@@ -87,7 +87,7 @@ class Exchange {
     std::array<std::atomic<Thing*>, 64> places_{};
 };
 
-/// Users of a pool that leave filled blocks for each other: all but their `step`.
+/// Users of a pool that pass filled blocks to each other: everything but their `step`.
 template <class SomePool>
 struct FilledUsers {
     explicit FilledUsers(PoolHandle<SomePool> made) : handle{std::move(made)}, pool{handle.get()} {}
@@ -105,7 +105,7 @@ struct FilledUsers {
     Exchange<Filled> exchange;
 };
 
-/// Threads that do the same thing again and again, each with a chance of its own.
+/// Threads that repeat the same step, each with random numbers of its own.
 class Crew {
   public:
     static constexpr int until_stopped = std::numeric_limits<int>::max();
@@ -120,7 +120,7 @@ class Crew {
         }
     }
 
-    /// More threads, each of which takes so many steps, or fewer where its pool is closed.
+    /// Starts threads. Each does so many steps, or fewer where its pool is closed.
     template <class Step>
     void add(int threads, int steps, Step step) {
         for (int i = 0; i < threads; ++i) {
@@ -141,7 +141,7 @@ class Crew {
     }
     bool busy() const { return busy_ != 0; }
     void stop() { stopped_ = true; }
-    /// Throws what a thread did not expect.
+    /// Throws the unexpected exception of a thread, if there was one.
     void join() {
         for (std::thread& thread : threads_) thread.join();
         if (failure_) std::rethrow_exception(failure_);
@@ -155,7 +155,7 @@ class Crew {
     std::vector<std::thread> threads_;
 };
 
-/// Everything is back where it came from, and was counted.
+/// All blocks are back, and were counted.
 template <class Users>
 void end(Users& users) {
     users.release_all();
@@ -183,7 +183,7 @@ void use_amid_upkeep(Users& users, int steps) {
     end(users);
 }
 
-/// Pools are closed in the middle of their use, sooner or later; what was out then stays good.
+/// Pools are closed while they are used, at different times. Live blocks stay valid.
 template <class Users>
 void close_amid_use(int rounds) {
     for (int round = 0; round < rounds; ++round) {
@@ -200,7 +200,7 @@ void close_amid_use(int rounds) {
     }
 }
 
-/// The last handle goes while threads let go of what they had: the pool ends once, and whole.
+/// The last handle goes while threads release their last blocks. The pool ends once.
 template <class Users>
 void drop_amid_release(int rounds) {
     for (int round = 0; round < rounds; ++round) {
@@ -215,7 +215,7 @@ void drop_amid_release(int rounds) {
     }
 }
 
-/// Children of a fork amid the crew's threads, and more that use the pool, do as told and exit.
+/// Forks while the crew's threads use the pool. The children run `act` and exit.
 template <class Users, class Act>
 void fork_amid_use(Users& users, Crew& crew, Act act) {
     crew.add(2, Crew::until_stopped, [&](std::mt19937& random) {

@@ -79,5 +79,5 @@ def test_init_may_drop_the_pool_whose_block_it_builds(attack: Attack) -> None:
         state = {}
         state["pool"] = numpool.FixedPool(64, 1, init=Init())
         request = _Request(state["pool"], lambda: True)
-        print(len(request.take()))
+        print(len(request.collect()))
     """) == ["64"]

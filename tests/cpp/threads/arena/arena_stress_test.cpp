@@ -7,7 +7,8 @@ using stress::Filled;
 
 namespace {
 
-/// A block of the arena or of a child, with or without a ticket; in use, or idle with a ticket.
+/// A block of the arena or of a child, with or without a ticket. It is in use, or idle with a
+/// ticket.
 struct Piece {
     SharedArena* arena;
     Filled block;
@@ -47,7 +48,7 @@ struct Users {
     static std::unique_ptr<Piece> ticketed(SharedArena& arena, std::mt19937& random) {
         const std::size_t size = bytes(random);
         const SharedArena::Idle idle = arena.acquire(size);
-        if (!arena.begin_use(idle.start, idle.ticket)) {  // Somebody was quick to reset.
+        if (!arena.begin_use(idle.start, idle.ticket)) {  // Another thread has reset it.
             arena.drop(idle.start, idle.ticket);
             return {};
         }
@@ -57,7 +58,7 @@ struct Users {
         if (!piece.in_use) arena.release(idle.start);
         return std::make_unique<Piece>(piece);
     }
-    /// What was in use is as it was; what was idle is, or is known not to be there.
+    /// A block in use is unchanged. An idle block is unchanged, or its ticket says that it ended.
     static void end(const Piece& piece, bool ticket_first) {
         SharedArena& arena = *piece.arena;
         const Filled& block = piece.block;
@@ -84,7 +85,7 @@ struct Users {
         CHECK(usage.first.size() <= usage.blocks);
         try {
             rewound += pool->try_rewind(mark) ? 1 : 0;
-        } catch (const BadArgument&) {  // Somebody has reset it meanwhile.
+        } catch (const BadArgument&) {  // Another thread has reset it.
         }
     }
     void raise_child(std::mt19937& random) {

@@ -44,7 +44,7 @@ TEST("a block in use keeps an arena from ending, an idle block does not") {
     CHECK(arena->try_close());
 }
 
-TEST("a usage's text names how many blocks and the first few") {
+TEST("a usage's text has the number of blocks and the first few") {
     const Handle arena = SharedArena::create();
     SharedArena::Usage usage;
     arena->add_usage(arena->beginning(), usage);
@@ -145,7 +145,7 @@ TEST("children made since a mark are listed until they end, the newest first") {
     CHECK_THROWS(Closed, "Arena is closed", SharedArena::create({}, pages::os_pages(), parent));
 }
 
-TEST("an error says that the arena has left a mark") {
+TEST("an error says that a mark is of a state that the arena has left") {
     const Handle arena = SharedArena::create(named("m"));
     const SharedArena::Idle idle = arena->acquire(10);
     const SharedArena::Mark mark = arena->mark();

@@ -72,7 +72,7 @@ TEST("a child forked while threads allocate can use the pool and exit") {
     Users users;
     stress::Crew crew;
     stress::fork_amid_use(users, crew, [&] {
-        // The threads that the parent has left all the small blocks they hold.
+        // In the child, the small blocks of the parent's threads stay live for ever.
         if (std::byte* const block = users.pool->try_acquire(100)) users.release({block, 100, 7});
     });
 }

@@ -36,7 +36,7 @@ void release(SharedFixedPool& pool, const std::vector<Block>& blocks) {
     for (const Block& block : blocks) pool.release(block.start);
 }
 
-/// Threads that used a pool and hold its blocks at hand as long as this lives.
+/// Threads that used a pool, and keep its blocks at hand while this lives.
 class Holders {
   public:
     Holders(SharedFixedPool& pool, std::size_t threads, std::size_t blocks)
@@ -70,7 +70,7 @@ struct CountingWaiter final : Waiter {
 };
 
 #ifndef __SANITIZE_ADDRESS__  // Its own allocator is not safe over fork, and hangs children.
-/// Whether a child that does this is stopped by the pool.
+/// Whether the pool aborts a forked child that does this.
 bool is_stopped(const std::function<void()>& act) {
     const pid_t child = fork();
     if (child == 0) {
@@ -98,8 +98,8 @@ TEST("a corrupted free list stops the program with a message, not a crash") {
         for (std::byte* const block : blocks) pool->release(block);
         last = blocks.back();
     }}.join();
-    // What the thread had at hand is behind the lock now. Whoever writes to a block that is not his
-    // any more may hit the link in it.
+    // The thread's blocks at hand are in the free list now. A write to a released block may hit the
+    // link in it.
     CHECK(is_stopped([&] {
         for (std::byte* const block : {last, last - 64, last - 128}) {
             std::byte* const astray = block + 1;
@@ -126,7 +126,7 @@ TEST("a strict pool hands out all its blocks, even those at hand in other thread
     pool->check();
 }
 
-TEST("a peak that begins anew counts nothing that is only at hand") {
+TEST("a peak after reset_peak does not count blocks that are only at hand") {
     const Handle pool = SharedFixedPool::create(options_for(64, 100));
     const Holders holders{*pool, 3, 10};
     CHECK(pool->figures().peak >= 10U * 64);
@@ -147,7 +147,7 @@ TEST("try_acquire_many finds blocks that other threads have at hand") {
     release(*pool, blocks);
 }
 
-TEST("a pool uses what other threads have at hand before it grows") {
+TEST("a pool uses blocks that other threads have at hand before it grows") {
     SharedFixedPoolOptions options = options_for(64, 8);
     options.max_blocks = 1000;
     const Handle pool = SharedFixedPool::create(options);
@@ -163,7 +163,7 @@ TEST("magazines are bounded, so that no thread keeps much from the others") {
     const auto fresh_taken = [](std::size_t block_size, std::size_t blocks) {
         const Handle pool = SharedFixedPool::create(options_for(block_size, 2 * blocks));
         const Holders holders{*pool, 1, blocks};
-        // What is not at hand there is taken before fresh blocks are.
+        // Released blocks that are not at hand there are used before fresh ones.
         const std::size_t committed = pool->figures().committed;
         const std::vector<Block> all = acquire(*pool, blocks);
         const std::size_t at_hand = (pool->figures().committed - committed) / block_size;
@@ -191,7 +191,7 @@ TEST("a thread that ends gives back the blocks it had at hand, and its requests 
     pool->check();
 }
 
-TEST("trim reaches what other threads have at hand") {
+TEST("trim gives back blocks that other threads have at hand") {
     const Handle pool = SharedFixedPool::create(options_for(4096, 64));
     const Holders holders{*pool, 2, 4};
     CHECK(pool->figures().cached >= 4 * 4096);
@@ -225,7 +225,7 @@ TEST("a pool that was exhausted for a while hands out from magazines again") {
         pool->trim();
         release(*pool, acquire(*pool, 1));
         std::thread{[&] { release(*pool, acquire(*pool, 1)); }}.join();
-        // What is at hand in this thread the other does not see.
+        // The other thread does not see this thread's blocks at hand.
         return pool->figures().committed == 2 * 4096;
     };
     CHECK(is_used_by_two());
@@ -310,7 +310,7 @@ TEST("a pool that only blocks held goes on behind its lock when it is found agai
 }
 
 #ifndef __SANITIZE_ADDRESS__  // Its own allocator is not safe over fork, and hangs children.
-TEST("a block that is released twice stops the program, wherever it is by then") {
+TEST("a block that is released twice stops the program, in a magazine or in the pool") {
     const Handle pool = SharedFixedPool::create(options_for(64, 100));
     const std::vector<Block> blocks = acquire(*pool, 20);
     CHECK(is_stopped([&] {

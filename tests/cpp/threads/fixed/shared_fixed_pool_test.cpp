@@ -33,7 +33,7 @@ TEST("a released block goes to the waiters, in their order") {
     pool->release(block.start);
     CHECK_EQUAL(first->notified, 1);
     CHECK_EQUAL(second->notified, 0);
-    CHECK(!pool->try_acquire());  // Nobody overtakes.
+    CHECK(!pool->try_acquire());  // Waiters come first.
     CHECK(pool->collect(*first).start == block.start);
     pool->release(block.start);
     CHECK_EQUAL(second->notified, 1);

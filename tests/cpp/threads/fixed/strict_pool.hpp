@@ -4,7 +4,7 @@
 
 namespace numpool::threads {
 
-/// Of a pool of so many blocks and no more.
+/// The options of a pool of exactly so many blocks.
 inline SharedFixedPoolOptions options_for(std::size_t block_size, std::size_t blocks) {
     SharedFixedPoolOptions options;
     options.block_size = block_size;

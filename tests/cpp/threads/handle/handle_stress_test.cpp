@@ -11,7 +11,7 @@ using stress::Filled;
 
 namespace {
 
-/// A handle that one thread has, and may free, while others look it up.
+/// A handle that one thread may free while others look it up.
 struct Owned {
     Handle handle = 0;
     Filled block;
@@ -57,11 +57,11 @@ struct Users {
         one.block.verify();
         CHECK(pool->free(one.handle) != 0);
         pool->release(block.start);
-        // Another thread may look at it at this moment.
+        // Another thread may hold the block at this moment.
         while (pool->free(one.handle) != 0) std::this_thread::yield();
         stale = one.handle;
     }
-    /// Live or not: it leads to its own block, or nowhere.
+    /// A handle, live or stale, leads to its own block or nowhere.
     void look_up(Handle any) const {
         try {
             const auto block = pool->hold(any);
@@ -91,7 +91,7 @@ struct Users {
     PoolHandle<SharedHandlePool> handle;
     SharedHandlePool* pool = nullptr;
     stress::Exchange<Owned> exchange;
-    /// A handle that was live when it came here, and one that is live no more.
+    /// A handle that was live when this thread got it, and one that is stale.
     std::atomic<Handle> seen = 0;
     std::atomic<Handle> stale = 0;
 };

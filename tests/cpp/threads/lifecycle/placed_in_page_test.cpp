@@ -47,7 +47,7 @@ TEST("an object begins at its place in a page, and all of it has memory") {
 }
 
 TEST("a slab pool's place in its page makes no size class wait for its own stores") {
-    // A block of an odd size before each: with plain malloc the pools would lie anywhere.
+    // A block of an odd size before each: plain malloc would then put the pools anywhere.
     for (std::size_t odd = 8; odd < 4096; odd = odd * 3 + 8) {
         const std::vector<char> before(odd);
         const auto pool = SharedSlabPool::create();

@@ -13,7 +13,7 @@ using namespace numpool::threads;
 
 namespace {
 
-/// What the lifecycle has called.
+/// The functions that the lifecycle has called.
 struct Calls {
     std::string all;
 };
@@ -32,7 +32,7 @@ class CountedPool final : public PoolLifecycle {
     void release(std::byte*, std::size_t = 0) noexcept override {
         Lock lock{mutex_};
         --blocks_;
-        settle(lock);
+        end_if_unused(lock);
     }
     PoolFigures figures() const override { return {}; }
     std::size_t trim() override { return 0; }
@@ -44,7 +44,7 @@ class CountedPool final : public PoolLifecycle {
     bool contains(const std::byte* address) const noexcept override { return address == &memory_; }
     bool has_live_blocks() const noexcept override { return blocks_ != 0; }
     void end_memory() noexcept override { calls_.all += "memory "; }
-    void retire() noexcept override { calls_.all += "retire "; }
+    void end_thread_caches() noexcept override { calls_.all += "caches "; }
     void last_handle_goes() noexcept override { calls_.all += "last "; }
     void pause_for_fork() noexcept override { calls_.all += "pause "; }
     void resume_after_fork() noexcept override { calls_.all += "resume "; }
@@ -65,13 +65,13 @@ TEST("a closed pool refuses requests by its title, and ends its memory with its 
     pool->acquire();
     pool->close();
     CHECK(pool->closed());
-    CHECK_EQUAL(calls.all, "retire ");
+    CHECK_EQUAL(calls.all, "caches ");
     CHECK_THROWS(Closed, "CountedPool 'frames' is closed and takes no more requests",
                  pool->acquire());
     pool->release(nullptr);
-    CHECK_EQUAL(calls.all, "retire memory ");
+    CHECK_EQUAL(calls.all, "caches memory ");
     pool = {};
-    CHECK_EQUAL(calls.all, "retire memory last memory destroyed ");
+    CHECK_EQUAL(calls.all, "caches memory last memory destroyed ");
 }
 
 TEST("a pool without handles stays until its last block comes back") {

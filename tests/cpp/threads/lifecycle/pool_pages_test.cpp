@@ -52,7 +52,7 @@ TEST("pages of a pool are its blocks, aligned and zero, and count as in use ther
     pool->check();
 }
 
-TEST("only large blocks are requested, whatever the size of a page is") {
+TEST("only large blocks are requested, for any size of a page") {
     for (const std::size_t page : {4096U, 16384U, 65536U}) {
         for (const std::size_t bytes : {std::size_t{1}, SizeClasses::largest, 3 * page}) {
             const std::size_t block = PoolPages::block_bytes(bytes, page);

@@ -12,7 +12,7 @@
 
 namespace numpool::threads {
 
-/// A pool that fails whenever it likes, and knows what it gave.
+/// A pool that fails at random, and counts the blocks that it handed out.
 class MoodyPool final : public Pool, public ByteSource {
   public:
     std::byte* try_acquire(std::size_t bytes) noexcept override {

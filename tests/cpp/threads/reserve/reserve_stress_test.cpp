@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t block_size = 64;
 
-/// First, as the pool of the other base needs it to its end.
+/// The first base, since the pool of the second needs it to its end.
 struct Backing {
     MoodyPool moody;
 };
@@ -49,7 +49,7 @@ struct Users : Backing, stress::FilledUsers<SharedReservePool> {
 
 TEST("threads free each other's blocks while others wait and resize and the backing pool fails") {
     Users users;
-    // Where other programs have the processors, threads may come so seldom that none has to wait.
+    // On a busy machine threads may run so rarely that none has to wait.
     for (int round = 0; round < 10 && users.pool->figures().waits == 0; ++round) {
         stress::use_amid_upkeep(users, stress::steps(200000));
         CHECK_EQUAL(users.moody.given(), users.pool->at_hand());
@@ -74,7 +74,7 @@ TEST("a child forked while threads wait and draw on pools can use them and exit"
     Users users{*region, *region};
     stress::Crew crew;
     crew.add(1, stress::Crew::until_stopped, [&](std::mt19937&) {
-        // A region takes the lock of the pool it draws on, with its own held, as it closes.
+        // A closing region takes the lock of the pool that it draws on, under its own lock.
         const auto brief = SharedBuddyPool::create(options, draw_on(*slabs, 4096));
         brief->try_release(brief->acquire(100), 100);
         brief->close();

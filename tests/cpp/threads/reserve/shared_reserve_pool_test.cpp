@@ -45,7 +45,7 @@ struct Awaited {
     std::shared_ptr<CountingWaiter> waiter = std::make_shared<CountingWaiter>();
 };
 
-/// A wait that ends with a block only, and looks elsewhere now and then, as a caller does it.
+/// A wait that ends only with a block. It looks elsewhere now and then, as callers do.
 Block wait_and_look(SharedReservePool& pool) {
     const auto waiter = std::make_shared<ThreadWaiter>();
     if (const Block block = pool.acquire_or_wait(waiter)) return block;
@@ -90,7 +90,7 @@ TEST("a request asks the backing pool first and the reserve next") {
     CHECK_EQUAL(pool->refuse(),
                 "ReservePool 'test': MoodyPool has no 64 bytes left, and the 2 blocks in reserve "
                 "are in use");
-    // What comes back fills the reserve first, whichever it is.
+    // A block that comes back goes to the reserve first.
     pool->release(first.start);
     pool->release(second.start);
     CHECK_EQUAL(pool->at_hand(), 2U);
@@ -107,7 +107,7 @@ TEST("a request asks the backing pool first and the reserve next") {
     pool->check();
 }
 
-TEST("waiters are served in their order, and nobody overtakes them") {
+TEST("waiters are served in their order, and no request overtakes them") {
     MoodyPool backing;
     const auto pool = make(backing, 1);
     backing.failing_percent = 100;
@@ -203,7 +203,7 @@ TEST("a caller that may wait never fails while the backing pool fails at random"
         std::mt19937 random{seed};
         std::vector<Block> held;
         for (int i = 0; i < 3000; ++i) {
-            // A waiter holds no block, or all could wait for each other.
+            // A waiter holds no block: otherwise all could wait for each other.
             const Block block = wait_and_look(*pool);
             if (!block) {
                 ++failures;

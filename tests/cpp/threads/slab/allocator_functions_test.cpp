@@ -23,7 +23,7 @@ PoolHandle<SharedSlabPool> limited(std::size_t bytes) {
     return SharedSlabPool::create(options);
 }
 
-/// The table that a hook gets, and the verbs by their names.
+/// The table that a hook gets, and its functions by their names.
 struct Hook {
     explicit Hook(Pool& pool, const Fallback& fallback = {}, bool apart = false)
         : pools{pool, fallback},
@@ -44,7 +44,8 @@ struct Hook {
     AllocatorTable table;
 };
 
-/// What the child of a fork writes to its standard error before it aborts; empty where it does not.
+/// What a forked child writes to its standard error before it aborts. Empty where it does not
+/// abort.
 template <class Work>
 std::string last_words(Work work) {
     int ends[2];
@@ -67,7 +68,7 @@ std::string last_words(Work work) {
 
 }  // namespace
 
-TEST("the functions allocate, zero, move and free, and survive what C allows") {
+TEST("the functions allocate, zero, move and free, and accept everything that C allows") {
     const auto pool = SharedSlabPool::create();
     for (const bool apart : {false, true}) {
         Hook hook{*pool, {}, apart};
@@ -96,34 +97,34 @@ TEST("the functions allocate, zero, move and free, and survive what C allows") {
     pool->check();
 }
 
-TEST("what was refused is told once, in the words of the pool that refused") {
+TEST("a refusal's text is returned once, and comes from the pool that refused") {
     const auto small = limited(1 << 20);
     const auto large = limited(4 << 20);
     Hook hook{*small};
-    CHECK_EQUAL(hook.pools.take_refusal(), "");
+    CHECK_EQUAL(hook.pools.pop_refusal(), "");
     CHECK(hook.malloc(2 << 20) == nullptr);
-    CHECK_EQUAL(hook.pools.take_refusal(),
+    CHECK_EQUAL(hook.pools.pop_refusal(),
                 "SlabPool 'small': 2097152 bytes (2 MiB) requested, 0 bytes of a limit of 1 MiB in "
                 "use; that is more than the limit: raise the limit");
-    CHECK_EQUAL(hook.pools.take_refusal(), "");
+    CHECK_EQUAL(hook.pools.pop_refusal(), "");
     std::byte* const used = hook.malloc(512 << 10);
     CHECK(hook.malloc(1 << 20) == nullptr);
     hook.free(used, 512 << 10);
-    CHECK(hook.pools.take_refusal().find("576 KiB of a limit of 1 MiB in use") !=
+    CHECK(hook.pools.pop_refusal().find("576 KiB of a limit of 1 MiB in use") !=
           std::string::npos);
-    CHECK(hook.malloc(2 << 20) == nullptr);  // Nobody takes this one's.
+    CHECK(hook.malloc(2 << 20) == nullptr);  // This refusal's text stays.
     Hook both{*small, Fallback{PoolHandle<Pool>{large.get()}, true}};
     std::byte* const block = both.malloc(2 << 20);
     CHECK(block != nullptr);
-    CHECK_EQUAL(both.pools.take_refusal(), "");
+    CHECK_EQUAL(both.pools.pop_refusal(), "");
     CHECK(both.malloc(3 << 20) == nullptr);
-    CHECK(both.pools.take_refusal().find(" of a limit of 4 MiB in use") != std::string::npos);
+    CHECK(both.pools.pop_refusal().find(" of a limit of 4 MiB in use") != std::string::npos);
     both.free(block, 2 << 20);
     small->close();
     CHECK_EQUAL(small->refusal(1), "SlabPool 'small' is closed");
 }
 
-TEST("a peak of a slab pool begins anew, of what is in use and of what is held") {
+TEST("reset_peak starts the peaks of a slab pool again from what is in use and what is held") {
     const auto pool = SharedSlabPool::create();
     pool->try_release(pool->acquire(8 << 20), 8 << 20);
     std::byte* const small = pool->acquire(100);
@@ -153,7 +154,7 @@ TEST("a miss of a small block counts one request and one miss, and a full magazi
     pool->check();
 }
 
-TEST("where arrays are kept apart none ends where the next begins") {
+TEST("arrays that are kept apart never end where the next one begins") {
     const auto pool = SharedSlabPool::create();
     Hook apart{*pool, {}, true};
     Hook close{*pool};
@@ -166,24 +167,24 @@ TEST("where arrays are kept apart none ends where the next begins") {
     CHECK_EQUAL(pool->figures().requested, 0U);
 }
 
-TEST("what the pool refuses the fallback serves, and each block goes home") {
+TEST("the fallback serves what the pool refuses, and each block goes back to its pool") {
     const auto pool = limited(1 << 20);
     const auto fallback = SharedSlabPool::create();
     Hook hook{*pool, {PoolHandle<Pool>{fallback.get()}, true}};
     std::byte* const large = hook.malloc(2 << 20);
-    CHECK(hook.pools.owner(large) == fallback.get());
+    CHECK(hook.pools.pool_of(large) == fallback.get());
     std::byte* const zeroed = hook.calloc(2, 1 << 20);
-    CHECK(hook.pools.owner(zeroed) == fallback.get());
+    CHECK(hook.pools.pool_of(zeroed) == fallback.get());
     std::byte* block = hook.malloc(500 << 10);
-    CHECK(hook.pools.owner(block) == pool.get());
+    CHECK(hook.pools.pool_of(block) == pool.get());
     block[0] = std::byte{9};
-    // It outgrows the pool, and goes on in the fallback with its contents.
+    // It outgrows the pool, and moves to the fallback with its contents.
     block = hook.realloc(block, 3 << 20);
-    CHECK(hook.pools.owner(block) == fallback.get());
+    CHECK(hook.pools.pool_of(block) == fallback.get());
     CHECK(block[0] == std::byte{9});
     block = hook.realloc(block, 4 << 20);
     CHECK(block[0] == std::byte{9});
-    CHECK_EQUAL(hook.pools.take_refusal(), "");
+    CHECK_EQUAL(hook.pools.pop_refusal(), "");
     for (const auto& [freed, bytes] :
          {std::pair{large, 2 << 20}, {zeroed, 2 << 20}, {block, 4 << 20}}) {
         hook.free(freed, static_cast<std::size_t>(bytes));
@@ -191,7 +192,7 @@ TEST("what the pool refuses the fallback serves, and each block goes home") {
     CHECK_EQUAL(pool->figures().blocks + fallback->figures().blocks, 0U);
 }
 
-TEST("a fallback that nobody named serves what a closed pool leaves, not what a limit refuses") {
+TEST("an unnamed fallback serves for a closed pool, not where a limit refuses") {
     const auto pool = limited(1 << 20);
     const auto fallback = SharedSlabPool::create();
     const Fallback unnamed{PoolHandle<Pool>{fallback.get()}, false};
@@ -200,10 +201,10 @@ TEST("a fallback that nobody named serves what a closed pool leaves, not what a 
     CHECK(!hook.pools.is_of(*pool, {unnamed.pool, true}));
     CHECK(!hook.pools.is_of(*fallback, unnamed));
     CHECK(hook.malloc(2 << 20) == nullptr);
-    CHECK(!hook.pools.take_refusal().empty());
+    CHECK(!hook.pools.pop_refusal().empty());
     pool->close();
     std::byte* const block = hook.malloc(2 << 20);
-    CHECK(hook.pools.owner(block) == fallback.get());
+    CHECK(hook.pools.pool_of(block) == fallback.get());
     hook.free(block, 2 << 20);
     CHECK_EQUAL(fallback->figures().blocks, 0U);
 }
@@ -213,9 +214,9 @@ TEST("a refusal of both pools is remembered, and leaves a block as it was") {
     Hook hook{*pool, {PoolHandle<Pool>{pool.get()}, true}};
     std::byte* const block = hook.malloc(100);
     block[0] = std::byte{3};
-    CHECK_EQUAL(hook.pools.take_refusal(), "");
+    CHECK_EQUAL(hook.pools.pop_refusal(), "");
     CHECK(hook.realloc(block, 2 << 20) == nullptr);
-    CHECK(!hook.pools.take_refusal().empty());
+    CHECK(!hook.pools.pop_refusal().empty());
     CHECK(block[0] == std::byte{3});
     hook.free(block, 100);
     std::byte local{};
@@ -223,7 +224,7 @@ TEST("a refusal of both pools is remembered, and leaves a block as it was") {
 }
 
 #ifndef __SANITIZE_ADDRESS__  // Its own allocator is not safe over fork, and hangs children.
-TEST("a free of what is neither pool's stops the process and says so") {
+TEST("a free of a block of neither pool stops the process with a message") {
     const auto pool = limited(1 << 20);
     Hook hook{*pool};
     std::byte local{};

@@ -48,7 +48,7 @@ TEST("a block may be released by another thread than it was acquired by") {
     pool->check();
 }
 
-TEST("a thread that ends gives back what it had at hand, and what it did stays counted") {
+TEST("a thread that ends gives back its blocks at hand, and its requests stay counted") {
     const Handle pool = SharedSlabPool::create();
     in_a_thread([&] {
         for (int i = 0; i < 100; ++i) pool->try_release(pool->acquire(100), 100);
@@ -63,7 +63,7 @@ TEST("a thread that ends gives back what it had at hand, and what it did stays c
     CHECK_EQUAL(pool->figures().committed, 0U);
 }
 
-TEST("what other threads have at hand is used before a request is refused") {
+TEST("blocks that other threads have at hand are used before a request is refused") {
     const Handle pool = SharedSlabPool::create(limited(64 << 10));
     std::atomic<int> stage = 0;
     std::thread other{[&] {
@@ -88,7 +88,7 @@ TEST("what other threads have at hand is used before a request is refused") {
     pool->check();
 }
 
-TEST("trim reaches what idle threads have at hand, and so does decay") {
+TEST("trim and decay give back blocks that idle threads have at hand") {
     SharedSlabPoolOptions options;
     options.spans.decay_milliseconds = 1;
     for (const bool by_trim : {true, false}) {
@@ -153,7 +153,7 @@ TEST("live blocks keep the pool when its last handle is gone, whichever thread r
     CHECK_EQUAL(records.mapped, 0U);
 }
 
-TEST("a closed pool refuses requests, keeps its blocks, and gives all back with the last") {
+TEST("a closed pool refuses requests, keeps live blocks, and gives its memory back with the last") {
     const Handle pool = SharedSlabPool::create();
     std::byte* const small = pool->acquire(100);
     std::byte* const large = pool->acquire(1000000);
@@ -173,7 +173,7 @@ TEST("a closed pool refuses requests, keeps its blocks, and gives all back with 
     pool->check();
 }
 
-TEST("a thread uses many pools by turns, and what it knows of dead ones opens nothing") {
+TEST("a thread uses many pools by turns, and its magazines of dead ones serve no request") {
     std::vector<Handle> alive;
     for (int round = 0; round < 5; ++round) {
         for (int i = 0; i < 40; ++i) alive.push_back(SharedSlabPool::create());
@@ -189,7 +189,7 @@ TEST("a thread uses many pools by turns, and what it knows of dead ones opens no
     }
 }
 
-TEST("pools with few, with the usual and with most classes take turns in one thread") {
+TEST("one thread uses pools with few, with the usual and with the most classes by turns") {
     SharedSlabPoolOptions few;
     few.classes = {SizeClasses::largest};
     SharedSlabPoolOptions most;
@@ -208,11 +208,11 @@ TEST("pools with few, with the usual and with most classes take turns in one thr
         const std::size_t size = turn * 997 % SizeClasses::largest;
         live.push_back({pools[turn % 3].get(), pools[turn % 3]->acquire(size), size});
         if (turn % 7 != 0) continue;
-        // The thread has the last one's at hand, and is to find the others'.
+        // The thread has the last pool's magazines at hand, and must find those of the others.
         for (const auto& [pool, block, bytes] : live) CHECK(pool->try_release(block, bytes));
         live.clear();
     }
-    // A pool that gets another's block refuses it, or the block goes to its own pool.
+    // A pool refuses another pool's block, or passes it to that pool.
     for (const auto& [pool, block, bytes] : live) {
         SharedSlabPool* const other = pool == pools[0].get() ? pools[1].get() : pools[0].get();
         if (!other->try_release(block, bytes)) CHECK(pool->try_release(block, bytes));
@@ -235,7 +235,7 @@ std::size_t mapped_bytes() {
 
 }  // namespace
 
-TEST("a child of a fork keeps no records of the threads that it has not got") {
+TEST("a forked child keeps no records of threads that it does not have") {
     constexpr std::size_t count = 6;
     const Handle pool = SharedSlabPool::create();
     std::latch ready{count};
@@ -281,7 +281,7 @@ TEST("blocks may be released after the thread's own storage is gone") {
         pthread_key_create(&key, [](void* late) { delete static_cast<Late*>(late); });
         return key;
     };
-    // Made after the pool's own key, so it is destroyed after it, too.
+    // Made after the pool's own key, so destroyed after it.
     pool->try_release(pool->acquire(64));
     const pthread_key_t key = make_key();
     in_a_thread([&] { pthread_setspecific(key, new Late{pool->acquire(64)}); });

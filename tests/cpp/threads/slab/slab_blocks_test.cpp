@@ -39,7 +39,7 @@ TEST("a pool serves every size, aligned, and takes each block back") {
     CHECK_EQUAL(pool->class_figures().total.blocks, 0U);
 }
 
-TEST("blocks of no bytes are blocks, each with an address of its own") {
+TEST("a request for 0 bytes gets a block with an address of its own") {
     const auto pool = SharedSlabPool::create();
     std::byte* const one = pool->acquire(0);
     std::byte* const other = pool->acquire(0);
@@ -74,7 +74,7 @@ TEST("a new pool touches only what it hands out") {
     CHECK_EQUAL(pool->class_figures().total.blocks, 2 * pool->classes().count());
 }
 
-TEST("what is foreign is not owned, not released and not moved") {
+TEST("a foreign block is not owned, not released and not moved") {
     const auto pool = SharedSlabPool::create();
     const auto other = SharedSlabPool::create();
     std::byte local{};
@@ -98,7 +98,7 @@ TEST("what is foreign is not owned, not released and not moved") {
     other->check();
 }
 
-TEST("the size that a release gives is a hint, however wrong") {
+TEST("the size that a release gives is only a hint") {
     const auto pool = SharedSlabPool::create();
     for (const std::size_t wrong : {std::size_t{0}, std::size_t{1}, std::size_t{5000},
                                     std::size_t{1} << 20, ~std::size_t{0}}) {
@@ -127,7 +127,7 @@ TEST("a block that is reallocated keeps its contents, in place where it fits") {
     CHECK(pool->try_release(block, 10));
 }
 
-TEST("a small block that grows to 16 KiB becomes a span, and grows on where it is") {
+TEST("a small block that grows to 16 KiB becomes a span, and then grows in place") {
     const auto pool = SharedSlabPool::create();
     const std::size_t span = pages::granule;
     std::byte* block = pool->acquire(4 << 10);
@@ -145,7 +145,7 @@ TEST("a small block that grows to 16 KiB becomes a span, and grows on where it i
         pool->check();
     }
     CHECK(std::all_of(block, block + (4 << 10), [](std::byte b) { return b == std::byte{7}; }));
-    // What is smaller than it was is of a class again: a span would be too much for it.
+    // A block that shrinks gets a size class again: a span would be too large for it.
     block = pool->reallocate(block, 20 << 10);
     CHECK_EQUAL(pool->class_figures().spans.blocks, 0U);
     CHECK(std::all_of(block, block + (4 << 10), [](std::byte b) { return b == std::byte{7}; }));

@@ -21,7 +21,7 @@ SharedSlabPoolOptions limited(std::size_t bytes) {
 
 }  // namespace
 
-TEST("where there is no span for it a growing block is of the next class, or stays as it was") {
+TEST("a growing block gets the next class where there is no span, or stays as it was") {
     const auto pool = SharedSlabPool::create(limited(128 << 10));
     std::byte* const block = pool->acquire(8 << 10);
     std::memset(block, 7, 8 << 10);
@@ -41,7 +41,7 @@ TEST("where there is no span for it a growing block is of the next class, or sta
     roomier->check();
 }
 
-TEST("a limit is hard, named in the error, and leaves everything as it was") {
+TEST("a limit is hard and named in the error, and the refusal changes nothing") {
     const auto pool = SharedSlabPool::create(limited(1 << 20));
     CHECK_THROWS(
         Exhausted,
@@ -68,7 +68,7 @@ TEST("a limit is hard, named in the error, and leaves everything as it was") {
     pool->check();
 }
 
-TEST("what magazines and empty slabs hold is given up before a request is refused") {
+TEST("magazines and empty slabs give their memory back before a request is refused") {
     const auto pool = SharedSlabPool::create(limited(256 << 10));
     std::array<std::byte*, 3> blocks{pool->acquire(16), pool->acquire(1000), pool->acquire(4000)};
     for (std::byte* const block : blocks) pool->try_release(block);
@@ -77,7 +77,7 @@ TEST("what magazines and empty slabs hold is given up before a request is refuse
     pool->check();
 }
 
-TEST("a burst's blocks are at hand for the next burst, as far as a few megabytes go") {
+TEST("a burst's blocks are at hand for the next burst, up to a few megabytes") {
     const auto pool = SharedSlabPool::create();
     const auto burst = [&](std::size_t size, std::size_t count) {
         const auto hits = pool->class_figures().total.hits;
@@ -91,7 +91,7 @@ TEST("a burst's blocks are at hand for the next burst, as far as a few megabytes
     burst(65536, 500);
     CHECK(burst(65536, 500) < 500U);
     pool->check();
-    // Trimmed, it starts over, and as much may be at hand again.
+    // After a trim the magazines may hold as much as before.
     pool->trim();
     CHECK_EQUAL(pool->class_figures().total.committed, 0U);
     CHECK(burst(4096, 500) < 500U);
@@ -99,7 +99,7 @@ TEST("a burst's blocks are at hand for the next burst, as far as a few megabytes
     pool->check();
 }
 
-TEST("sizes that no machine has are refused, not wrapped") {
+TEST("sizes beyond any machine are refused and do not overflow") {
     const auto pool = SharedSlabPool::create();
     for (const std::size_t size :
          {~std::size_t{0}, ~std::size_t{0} - 4096, std::size_t{1} << 62, std::size_t{1} << 47}) {
@@ -113,7 +113,7 @@ TEST("sizes that no machine has are refused, not wrapped") {
     }
 }
 
-TEST("figures tell what is asked for, rounded, at hand and held") {
+TEST("figures count bytes as requested, as rounded, at hand and held") {
     const auto pool = SharedSlabPool::create();
     std::vector<std::byte*> blocks;
     for (int i = 0; i < 100; ++i) blocks.push_back(pool->acquire(1000));

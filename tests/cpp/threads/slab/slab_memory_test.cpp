@@ -25,12 +25,12 @@ std::size_t grown_since(std::size_t before) {
     return now > before ? now - before : 0;
 }
 
-/// Room for addresses, touched beforehand so that it does not count.
+/// Room for addresses, touched before the measurement so that it does not count.
 std::vector<std::byte*> room_for(std::size_t count) {
     return std::vector<std::byte*>(count, reinterpret_cast<std::byte*>(1));
 }
 
-/// What a pool and its thread need once, whatever they serve.
+/// The memory that a pool and its thread need once, for any requests.
 #if defined(__SANITIZE_THREAD__)
 constexpr std::size_t once = 1 << 30;  // its shadow of what is touched
 #elif defined(__SANITIZE_ADDRESS__)
@@ -41,7 +41,7 @@ constexpr std::size_t once = 512 << 10;
 
 }  // namespace
 
-TEST("a million blocks of 64 bytes take a hundredth more than themselves, and trim gives it back") {
+TEST("a million blocks of 64 bytes cost 1 % more than their bytes, and trim gives all back") {
     constexpr std::size_t count = 1000000;
     auto blocks = room_for(count);
     const auto pool = SharedSlabPool::create();
@@ -58,7 +58,7 @@ TEST("a million blocks of 64 bytes take a hundredth more than themselves, and tr
     CHECK(grown_since(before) <= during / 100 + once);
 }
 
-TEST("a burst that comes again and again touches no block that the first did not") {
+TEST("repeated bursts touch no more blocks than the first one") {
     constexpr std::size_t count = 1000;
     for (const std::size_t size : {4096, 5000, 12288, 16384, 40000, 65536}) {
         const auto pool = SharedSlabPool::create();
@@ -76,11 +76,11 @@ TEST("a burst that comes again and again touches no block that the first did not
     }
 }
 
-TEST("pages that lie apart in the bank do not have each block make a slab of its own") {
+TEST("scattered pages in the bank do not make each block get a slab of its own") {
     SharedSlabPoolOptions options;
     options.spans.decay_milliseconds = 1000000;
     const auto pool = SharedSlabPool::create(options);
-    // Every second granule becomes free, and no slab of more than one fits into it.
+    // Every second granule becomes free. A slab of two granules fits nowhere.
     std::vector<std::byte*> blocks;
     for (int i = 0; i < 6000; ++i) blocks.push_back(pool->acquire(4096));
     for (std::byte* const block : blocks) {
@@ -98,7 +98,7 @@ TEST("pages that lie apart in the bank do not have each block make a slab of its
     pool->check();
 }
 
-TEST("a program that holds a megabyte in blocks of every size takes little more") {
+TEST("a megabyte in blocks of every size needs little more memory") {
     const auto pool = SharedSlabPool::create();
     std::vector<std::byte*> blocks;
     const std::size_t before = resident_bytes();
@@ -115,7 +115,7 @@ TEST("a program that holds a megabyte in blocks of every size takes little more"
     CHECK(grown_since(before) <= held + held / 8 + once);
 }
 
-TEST("what is acquired and not touched takes no memory") {
+TEST("blocks that are acquired and not touched take no memory") {
     const auto pool = SharedSlabPool::create();
     const std::size_t before = resident_bytes();
     for (int i = 0; i < 2000; ++i) pool->try_acquire_zeroed(65536);
@@ -123,7 +123,7 @@ TEST("what is acquired and not touched takes no memory") {
     CHECK(grown_since(before) <= once);
 }
 
-TEST("trim gives back the pages between blocks that live on") {
+TEST("trim gives back the pages between live blocks") {
     const auto pool = SharedSlabPool::create();
     auto blocks = room_for(40000);
     const std::size_t before = resident_bytes();

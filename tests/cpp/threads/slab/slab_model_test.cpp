@@ -19,8 +19,8 @@ constexpr int steps = 200000;
 constexpr int steps = 3000000;
 #endif
 
-/// Lives of random blocks in a pool, each filled with a pattern of its own that is verified
-/// whenever the block is reallocated or released.
+/// Random blocks of a pool. Each is filled with a pattern of its own, which is verified when the
+/// block is reallocated or released.
 class Exerciser {
   public:
     Exerciser(SharedSlabPool& pool, unsigned seed, std::size_t most_bytes)
@@ -53,7 +53,7 @@ class Exerciser {
         std::byte pattern;
     };
 
-    /// Mostly small, now and then anything.
+    /// Mostly a small size, now and then any size.
     std::size_t any_size() {
         const unsigned kind = random_() % 256;
         if (kind < 200) return random_() % 1025;
@@ -173,7 +173,7 @@ TEST("random operations with chosen classes and pages that decay at once keep ev
     exercise(*pool, 3, steps / 10, 2000000);
 }
 
-TEST("whatever call to the system fails, nothing is lost and the pool goes on") {
+TEST("no system call that fails loses memory or stops the pool") {
     for (std::size_t n = 0; n < 150; n += n < 40 ? 1 : 7) {
         for (const std::size_t times : {std::size_t{1}, std::size_t{3}, pages::FakePages::never}) {
             pages::FakePages pages{pages::range_pages()};

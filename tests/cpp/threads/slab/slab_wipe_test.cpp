@@ -7,13 +7,13 @@
 using namespace numpool;
 using namespace numpool::threads;
 
-TEST("a wiping pool's block comes home where the gates are shut, too") {
+TEST("a wiping pool takes its block back while the gates are shut") {
     SharedSlabPoolOptions options;
     options.wipe = true;
     const auto pool = SharedSlabPool::create(options);
     std::byte* const block = pool->acquire(100);
     std::byte* const other = pool->acquire(100);
-    // A thread without magazines has some at hand whose gate is never opened.
+    // A thread without magazines has common ones at hand, whose gates are never opened.
     std::thread{[&] { CHECK(pool->try_release(block, 100)); }}.join();
     CHECK_EQUAL(pool->figures().blocks, 1U);
     pool->close();

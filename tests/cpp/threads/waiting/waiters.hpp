@@ -8,7 +8,7 @@
 
 namespace numpool::threads {
 
-/// A waiter that counts its notifications, and may refuse them as one whose event loop has gone.
+/// A waiter that counts its notifications. It can refuse them, like one whose event loop has gone.
 struct CountingWaiter final : Waiter {
     bool notify() noexcept override {
         ++notified;
@@ -18,7 +18,7 @@ struct CountingWaiter final : Waiter {
     bool reachable = true;
 };
 
-/// A thread's whole wait, as a caller does it. Throws Closed.
+/// A thread's wait from begin to end. Throws Closed.
 inline WaitingPool::Block wait_for_block(WaitingPool& pool,
                                          std::chrono::nanoseconds patience = std::chrono::seconds{
                                              10}) {

@@ -21,9 +21,10 @@ constexpr const char* only_main =
 
 PYBIND11_MODULE(_core_in_main, module, py::mod_gil_not_used()) {
     using namespace numpool::bindings;
-    // From CPython 3.13 on the function below runs in the main interpreter, and this one here.
+    // From CPython 3.13 on, PyInit__core runs in the main interpreter and this in the importing
+    // one.
     if (!in_main_interpreter()) throw py::import_error{only_main};
-    // Kept here, for looking a package's version up loads a dozen modules of the standard library.
+    // Here, since importlib.metadata would load a dozen modules to look the version up.
     module.attr("__version__") = NUMPOOL_VERSION;
     module.attr("_compiler") = compiler;
     module.doc() = "The extension of numpool: its C++ core, wired to Python.";
@@ -49,8 +50,8 @@ PYBIND11_MODULE(_core_in_main, module, py::mod_gil_not_used()) {
     register_numpy(module);
 }
 
-/// What an import calls first. In another interpreter pybind11's own waits for ever for the GIL
-/// that the caller holds, on CPython before 3.12.
+/// An import calls this first. Before CPython 3.12, pybind11's own function waits for ever in
+/// another interpreter, for the GIL that its caller holds.
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
     if (in_main_interpreter()) return PyInit__core_in_main();
     PyErr_SetString(PyExc_ImportError, only_main);

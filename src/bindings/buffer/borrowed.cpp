@@ -1,4 +1,4 @@
-/// Buffers on memory that is no pool's: what unpickling makes.
+/// Buffers on memory of other Python objects: unpickling makes them.
 
 #include "bindings/buffer/buffer.hpp"
 #include "bindings/python/topics.hpp"
@@ -6,8 +6,8 @@
 namespace numpool::bindings {
 namespace {
 
-/// Another object's bytes, held as long as a buffer uses them. The GIL is held whenever a buffer
-/// gives a block back, so it may end the export there.
+/// Another object's bytes, exported as long as a buffer uses them. Buffers release their blocks
+/// with the GIL, so the export may end there.
 class BorrowedBytes final : public threads::BlockOwner {
   public:
     explicit BorrowedBytes(PyObject* exporter) {

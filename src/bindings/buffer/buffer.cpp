@@ -29,7 +29,8 @@ void buffer_dealloc(PyObject* self) {
     Py_DECREF(type);
 }
 
-/// A consumer keeps the address, and this buffer: the block is in use as long as the buffer lives.
+/// A consumer keeps the address and a reference to the buffer: the block is in use as long as the
+/// buffer lives.
 void pin(Buffer* buffer, Lease* lease) noexcept {
     buffer->pinned = true;
     if (buffer->lease == nullptr) {
@@ -51,8 +52,8 @@ int buffer_getbuffer(PyObject* self, Py_buffer* view, int flags) {
     return result;
 }
 
-/// Never called, since exports name the lease. That it exists makes NumPy keep a memoryview, which
-/// holds the export, instead of this buffer's address alone.
+/// Never called, since exports name the lease. But it must exist: NumPy then keeps a memoryview,
+/// which holds the export, and not the bare address.
 void buffer_releasebuffer(PyObject*, Py_buffer*) {}
 
 PyObject* buffer_release(PyObject* self, PyObject*) {
@@ -70,9 +71,9 @@ PyObject* buffer_enter(PyObject* self, PyObject*) {
     return Py_NewRef(self);
 }
 
-/// Views may outlive the block of code, in the frames of an exception or in a result: that is no
-/// error here. The block goes back with the last of them, or with the buffer that one may hide
-/// behind.
+/// Views may outlive the `with` block, in the frames of an exception or in a result. That is no
+/// error here: the block of memory goes back with the last view. A pinned buffer keeps it, since
+/// its views cannot be seen.
 PyObject* buffer_exit(PyObject* self, PyObject* const*, Py_ssize_t) {
     const CriticalSection section{self};
     Buffer* const buffer = as_buffer(self);
@@ -115,7 +116,7 @@ PyObject* buffer_reduce(PyObject* self, PyObject* protocol) {
     });
 }
 
-/// NumPy knows DLPack; what it makes of this buffer holds its lease.
+/// NumPy makes the tensor, from an array that holds this buffer's lease.
 PyObject* buffer_dlpack(PyObject* self, PyObject* arguments, PyObject* keywords) {
     return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
         const auto array =
@@ -199,8 +200,8 @@ PyMethodDef methods[] = {
     {"__enter__", buffer_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nThe buffer itself."},
     {"__exit__", as_method(buffer_exit), METH_FASTCALL,
      "__exit__($self, /, *exc_info)\n--\n\n"
-     "Give the buffer up: any later use of it raises ValueError. The block goes back to its pool\n"
-     "at once if nothing views it, or else with the last view. Only release() insists."},
+     "End the use of the buffer: any later use of it raises ValueError. The block goes back to\n"
+     "its pool now, or with its last view. Only release() raises while a view lives."},
     {"__reduce_ex__", buffer_reduce, METH_O,
      "__reduce_ex__($self, protocol, /)\n--\n\n"
      "Pickles the bytes, out of band with protocol 5. What comes back belongs to no pool."},
@@ -218,7 +219,7 @@ PyGetSetDef properties[] = {
     {"pool", buffer_pool, nullptr, "The pool that the block belongs to; None after unpickling.",
      nullptr},
     {"released", buffer_released, nullptr,
-     "Whether release() was called, or the arena that the block is of has ended it.", nullptr},
+     "Whether release() was called, or the block's arena has ended it.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -230,9 +231,8 @@ PyMemberDef members[] = {
 constexpr const char* doc =
     "A block of a pool: writable bytes, handed out by a pool's acquire().\n\n"
     "It exports its bytes to memoryview(), numpy.frombuffer(), numpy.from_dlpack() and everything\n"
-    "else that reads buffers. The block goes back to the pool when release() is called, or when "
-    "all\n"
-    "views and the buffer have gone: the buffer at the end of its with block, or as any object.";
+    "else that reads buffers. The block goes back to the pool when release() is called, or when\n"
+    "the buffer and all its views have gone. The end of a with block counts as the buffer's end.";
 
 }  // namespace
 

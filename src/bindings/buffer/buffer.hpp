@@ -6,17 +6,17 @@
 
 namespace numpool::bindings {
 
-/// The one type that pools hand out blocks in. It is a raw heap type, since one is made for every
-/// block: through pybind11 that would cost more than ten times as much.
+/// The Python type of all blocks that pools hand out. It does without pybind11, where making an
+/// object would cost more than ten times as much.
 struct Buffer {
     PyObject ob_base;
     Holding holding;
-    /// Once a view was made, the lease that holds the block; the buffer then holds the lease. A
-    /// buffer with a ticket makes a lease for each view, and holds none unless it is pinned.
+    /// The lease that holds the block, once a view was made; null before. A buffer with a ticket
+    /// makes a lease for each view, and keeps none unless it is pinned.
     Lease* lease;
     PyObject* weak_references;
     bool released;
-    /// A consumer took the address in a way that hides from us for how long.
+    /// A consumer has the address, and there is no way to see when its use ends.
     bool pinned;
 };
 
@@ -26,25 +26,25 @@ Buffer* new_buffer(const Holding& holding) noexcept;
 
 bool is_buffer(PyObject* object) noexcept;
 
-/// Whether the block ended without the buffer's doing. This and what follows are to be called in
-/// the buffer's critical section.
+/// Whether the arena has ended the block. This function and those below are called in the buffer's
+/// critical section.
 bool has_ended(const Buffer* buffer) noexcept;
 
 /// False with a ValueError where the buffer has no block any more.
 bool require_unreleased(Buffer* buffer) noexcept;
 
-/// Lets go of the block; it goes back now, or with the last view.
+/// Ends the buffer's use of the block, which goes back now or with the last view.
 void let_go(Buffer* buffer) noexcept;
 
 /// Whether the block may go back now: false with a Python error where a view could still reach it
 /// or the buffer was released.
 bool can_release(Buffer* buffer) noexcept;
 
-/// A buffer for `replace_block`, which counts as released until then. Null with a Python error.
+/// A buffer that counts as released until `replace_block`. Null with a Python error.
 Buffer* new_buffer_without_block() noexcept;
 
-/// The renewed buffer gets the block that the pool made of the old buffer's, which counts as
-/// released.
+/// The pool has reallocated the old buffer's block to `block`: the renewed buffer gets that, and
+/// the old one counts as released.
 void replace_block(Buffer* old, Buffer* renewed, std::byte* block, Py_ssize_t bytes) noexcept;
 
 /// A lease of the buffer's block, a new reference. Null with a ValueError where the buffer was

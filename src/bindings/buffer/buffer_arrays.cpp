@@ -9,13 +9,12 @@
 namespace numpool::bindings {
 namespace {
 
-/// The dtype asked for, bytes if none was; a new reference, or null with an error.
+/// The requested dtype, or bytes for None; a new reference. Null with a Python error.
 PyArray_Descr* dtype_from(PyObject* dtype) {
     if (dtype == Py_None) return PyArray_DescrFromType(NPY_UINT8);
     PyArray_Descr* result = nullptr;
     if (PyArray_DescrConverter(dtype, &result) == NPY_FAIL) return nullptr;
-    // Such items are pointers; the block holds no pointers yet, and NumPy would follow what it
-    // holds.
+    // Such items are pointers, which NumPy would follow. The block holds arbitrary bytes.
     if (PyDataType_FLAGCHK(result, NPY_ITEM_REFCOUNT)) {
         PyErr_Format(
             PyExc_TypeError,
@@ -33,7 +32,8 @@ PyArray_Descr* dtype_from(PyObject* dtype) {
     return result;
 }
 
-/// Whether an array of these dimensions fits into so many bytes; its product must not overflow.
+/// Whether an array of these dimensions fits into so many bytes. Their product may overflow, so
+/// this divides.
 bool fits(const PyArray_Dims& dims, npy_intp item, Py_ssize_t bytes) {
     npy_intp left = bytes / item;
     bool empty = false;

@@ -1,4 +1,4 @@
-/// What a buffer does with its block: how it is used, let go, and what may have become of it.
+/// A buffer and its block: the block's use, its release, and blocks that ended before their buffer.
 
 #include <algorithm>
 #include <new>
@@ -20,7 +20,7 @@ void raise_ended(const Buffer* buffer) noexcept {
                  buffer->holding.office->ending());
 }
 
-/// A lease of a block that needs a ticket: it is in use while the lease lives.
+/// A lease of a block that has a ticket. The block is in use while the lease lives.
 Lease* new_use(Buffer* buffer) noexcept {
     Holding use = buffer->holding;
     if (!use.office->begin_use(use.block, use.ticket)) {
@@ -29,7 +29,7 @@ Lease* new_use(Buffer* buffer) noexcept {
     }
     use.office = nullptr;
     Lease* const lease = new_lease(use);
-    if (lease == nullptr) use.give_back();
+    if (lease == nullptr) use.release();
     return lease;
 }
 

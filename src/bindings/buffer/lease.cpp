@@ -16,15 +16,15 @@ PyTypeObject* lease_type = nullptr;
 void lease_dealloc(PyObject* self) {
     PyTypeObject* const type = Py_TYPE(self);
     delete reinterpret_cast<Lease*>(self)->arrays;
-    reinterpret_cast<Lease*>(self)->holding.give_back();
+    reinterpret_cast<Lease*>(self)->holding.release();
     type->tp_free(self);
     Py_DECREF(type);
 }
 
 int lease_getbuffer(PyObject* self, Py_buffer* view, int flags) {
-    // NumPy, asking for numpy.ndarray(buffer=...): it would end this export at once and keep the
-    // address, with a reference to who knows what (a pickle.PickleBuffer, for one).
-    // It asks a second time, for a read-only export, where the first was refused.
+    // numpy.ndarray(buffer=...) ends this export at once and keeps the address. It then holds the
+    // object that it was given (a pickle.PickleBuffer, for one), which need not hold the lease.
+    // NumPy asks a second time, for a read-only export, where the first was refused.
     if (asks_to_keep_the_address(flags | PyBUF_WRITABLE)) {
         PyErr_SetString(PyExc_BufferError,
                         "numpy.ndarray(buffer=...) can't show what holds this block: use "
@@ -37,7 +37,7 @@ int lease_getbuffer(PyObject* self, Py_buffer* view, int flags) {
 
 }  // namespace
 
-void Holding::give_back() noexcept {
+void Holding::release() noexcept {
     if (owner == nullptr) return;
     if (traced) numpool_untrack(block);
     if (constructed) {
@@ -48,7 +48,7 @@ void Holding::give_back() noexcept {
 }
 
 void Holding::let_go() noexcept {
-    if (office == nullptr) return give_back();
+    if (office == nullptr) return release();
     office->drop(block, ticket);
 }
 

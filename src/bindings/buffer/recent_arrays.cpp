@@ -9,7 +9,7 @@
 namespace numpool::bindings {
 namespace {
 
-/// What a weak reference leads to, as a new reference; null where that has gone.
+/// The target of a weak reference, as a new reference; null where it has gone.
 PyObject* target_of(PyObject* reference) noexcept {
 #if PY_VERSION_HEX >= 0x030d0000
     PyObject* target = nullptr;
@@ -23,7 +23,7 @@ PyObject* target_of(PyObject* reference) noexcept {
 #endif
 }
 
-/// Without a GIL nobody asks: the reference that asking takes could become the last one.
+/// Without a GIL this always says no: looking takes a reference, which could become the last one.
 bool has_gone(PyObject* reference) noexcept {
 #ifdef Py_GIL_DISABLED
     static_cast<void>(reference);

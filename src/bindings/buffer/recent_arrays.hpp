@@ -11,7 +11,7 @@
 
 namespace numpool::bindings {
 
-/// What errors say of an array: cheap to note, turned into text only when an error needs it.
+/// What errors say about an array. Cheap to make; only an error turns it into text.
 class ArrayNote {
   public:
     explicit ArrayNote(PyArrayObject* array) noexcept;
@@ -31,9 +31,9 @@ class ArrayNote {
     std::array<char, 24> type_{};
 };
 
-/// The arrays that were made last on some memory, as far as they still live, for errors that name
-/// what is in the way. There is room for a few: a new one takes the place of one that has gone, or
-/// else of the one that has been here longest. Any thread may call, with the GIL.
+/// The newest arrays on some memory that still live, for errors that name what uses it. There is
+/// room for a few: a new one replaces one that has gone, or else the oldest. Any thread may call,
+/// with the GIL.
 class RecentArrays {
   public:
     RecentArrays() = default;
@@ -42,9 +42,8 @@ class RecentArrays {
     /// From any thread, with or without the GIL.
     ~RecentArrays();
 
-    /// An array on a buffer. It is held by a weak reference: NumPy refuses to resize what has one,
-    /// as it refuses for all arrays that do not own their data. Where memory is short, it is not
-    /// remembered.
+    /// An array on a buffer, held by a weak reference. NumPy does not resize an array that has one,
+    /// nor any array that does not own its data. Without memory the array is not remembered.
     void add(PyObject* array) noexcept;
     /// An array that owns its data, whose handler keeps this note.
     void add(std::weak_ptr<const ArrayNote> note) noexcept;
@@ -55,7 +54,7 @@ class RecentArrays {
   private:
     static constexpr std::size_t room = 8;
 
-    /// One of the two, or neither.
+    /// Has one of the two, or neither.
     struct Place {
         PyObject* reference = nullptr;
         std::weak_ptr<const ArrayNote> note;

@@ -1,4 +1,4 @@
-/// What pools of built objects need of the interpreter: numpool/_item.py, numpool/_objects.py.
+/// What numpool/_item.py and numpool/_objects.py, the pools of built objects, need of C.
 
 #include <atomic>
 
@@ -8,7 +8,7 @@
 
 namespace numpool::bindings {
 
-/// A number that any thread may add one to, and that a fork finds whole.
+/// A number that any thread may increment. It has no lock, so a fork needs no care.
 struct Count {
     std::atomic<std::size_t> value = 0;
 };
@@ -20,7 +20,7 @@ NUMPOOL_REQUIRE_INITIALISED(numpool::bindings::Count)
 namespace numpool::bindings {
 
 void register_references(py::module_& module) {
-    // Asking from Python would count the references that asking needs, which differ by version.
+    // sys.getrefcount counts its own references, too, and how many differs by version.
     module.def(
         "_references",
         [](const py::tuple& holder) {

@@ -1,5 +1,5 @@
-/// The ways to get a block of a pool of equal blocks: at once, many, waiting in a thread or in an
-/// event loop.
+/// `acquire` and its variants for pools of equal blocks: at once, many at a time, and with waiting
+/// in a thread or in an event loop.
 
 #include <cstring>
 #include <vector>
@@ -16,7 +16,7 @@ namespace {
 
 using Block = FixedPool::Block;
 
-/// The one keyword these methods take, by itself or not at all.
+/// The value of `timeout`, the only argument of these methods; null where it is not given.
 PyObject* timeout_argument(const char* function, PyObject* const* arguments, Py_ssize_t count,
                            PyObject* names) {
     if (count != 0)
@@ -65,7 +65,7 @@ PyObject* acquire_many(PyObject* self, PyObject* n) {
                            ? ": ask for fewer, or create it with more blocks"
                            : ": release some, ask for fewer, or allow more with max_blocks");
         }
-        // Not yet a list: that the garbage collector would show to Python code, half filled.
+        // Not a list yet: the garbage collector could show it to Python code while it is half full.
         std::vector<py::object> buffers;
         std::size_t done = 0;
         try {
@@ -74,7 +74,7 @@ PyObject* acquire_many(PyObject* self, PyObject* n) {
                 buffers.push_back(py::reinterpret_steal<py::object>(pool.hand_out(blocks[done])));
             }
         } catch (...) {
-            // The one that failed has gone back by itself; those before it go with their buffers.
+            // `hand_out` has released the block that failed. Those before it go with their buffers.
             while (++done < count) return_unseen(pool, blocks[done]);
             throw;
         }
@@ -91,7 +91,7 @@ PyObject* acquire_async(PyObject* self, PyObject* const* arguments, Py_ssize_t c
     return guarded<PyObject*>(nullptr, [&] {
         PyObject* timeout = timeout_argument("acquire_async", arguments, count, names);
         if (timeout == nullptr) timeout = Py_None;
-        static_cast<void>(to_deadline(timeout));  // What is no timeout is refused now.
+        static_cast<void>(to_deadline(timeout));  // Refuses a bad timeout now.
         const py::object acquire_async =
             py::module_::import("numpool._waiting").attr("acquire_async");
         return calling_python([&] {
@@ -105,20 +105,19 @@ PyMethodDef methods[] = {
     {"acquire", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire<SomePool>)),
      METH_FASTCALL | METH_KEYWORDS,
      "acquire($self, /, *, timeout=0)\n--\n\n"
-     "A buffer on a free block. If there is none, raise PoolExhausted: at once, or with a timeout "
-     "in\n"
-     "seconds only after waiting so long for a release; None waits for ever. Those who wait are\n"
-     "served in the order they came, hold up no other thread, and can be interrupted by Ctrl-C."},
+     "A buffer on a free block. If there is none, wait up to timeout seconds for a release (0:\n"
+     "not at all, None: for ever), and then raise PoolExhausted. Calls that wait are served in\n"
+     "the order they came. They do not block other threads, and Ctrl-C interrupts them."},
     {"try_acquire", try_acquire<SomePool>, METH_NOARGS,
      "try_acquire($self, /)\n--\n\nA buffer on a free block, or None if there is none."},
     {"acquire_async", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire_async)),
      METH_FASTCALL | METH_KEYWORDS,
      "acquire_async($self, /, *, timeout=None)\n--\n\n"
-     "A coroutine that waits for a block without holding up its event loop, and returns a buffer:\n"
-     "`await pool.acquire_async()`, or `async with pool.acquire_async() as buffer`, which gives\n"
-     "the buffer up at its end. It waits for ever, or raises PoolExhausted after so many seconds.\n"
-     "It stands in the same queue as threads do; several loops may wait on one pool. Cancelling\n"
-     "it loses no block."},
+     "A coroutine that waits for a block without blocking its event loop, and returns a buffer:\n"
+     "`await pool.acquire_async()`, or `async with pool.acquire_async() as buffer`, which ends\n"
+     "the buffer's use with the block. It waits for ever, or raises PoolExhausted after timeout\n"
+     "seconds. It waits in the same queue as threads do, and several loops may wait for one pool.\n"
+     "Cancelling it loses no block."},
 };
 
 PyMethodDef fixed_pool_methods[] = {

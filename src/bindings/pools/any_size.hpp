@@ -9,14 +9,14 @@
 
 namespace numpool::bindings {
 
-/// A Buffer on a block. Where that fails the block goes back and the error passes.
+/// A Buffer on a block. Where that fails, the block goes back and the error is thrown.
 PyObject* to_buffer(Holding holding);
 
 /// Throws the type_error of an `acquire` that was not called with `nbytes` alone.
 [[noreturn]] void refuse_arguments(Py_ssize_t count, PyObject* names);
 
-/// `acquire`, `try_acquire` and `acquire_many` of a class of pools whose blocks are as large as
-/// asked. `Access` says how such a pool is asked for a Buffer:
+/// The Python methods `acquire`, `try_acquire` and `acquire_many` for pools with blocks of any
+/// size. `Access` says how such a pool makes a Buffer:
 ///     using Pool
 ///     static PyObject* acquire(Pool&, std::size_t bytes)      throws Exhausted and Closed
 ///     static PyObject* try_acquire(Pool&, std::size_t bytes)  null where memory is refused
@@ -45,7 +45,7 @@ struct AnySize {
     static py::list acquire_many(Pool& pool, const py::object& nbytes, const py::object& n) {
         const std::size_t bytes = to_size(nbytes, "nbytes");
         const std::size_t count = to_count(n, "n");
-        // Those acquired so far go back with the list where one is refused.
+        // Where one is refused, the others go back with the list.
         py::list buffers;
         for (std::size_t i = 0; i < count; ++i)
             buffers.append(py::reinterpret_steal<py::object>(Access::acquire(pool, bytes)));
@@ -58,10 +58,8 @@ struct AnySize {
             {"acquire", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire)),
              METH_FASTCALL | METH_KEYWORDS,
              "acquire($self, nbytes, /)\n--\n\n"
-             "A buffer of exactly that many bytes, an int or a text like '64KiB'; none at all is a "
-             "size\n"
-             "too. Raises PoolExhausted where the limit or the system refuses; nothing has changed "
-             "then."},
+             "A buffer of exactly that many bytes: an int, also 0, or a text like '64KiB'. Raises\n"
+             "PoolExhausted where the limit or the system refuses; nothing has changed then."},
             {"try_acquire", try_acquire, METH_O,
              "try_acquire($self, nbytes, /)\n--\n\nA buffer, or None where acquire() would raise "
              "PoolExhausted."},
@@ -69,12 +67,12 @@ struct AnySize {
         add_methods(pool, methods);
         pool.def("acquire_many", &acquire_many, py::arg("nbytes"), py::arg("n"), py::pos_only(),
                  "acquire_many(self, nbytes, n, /)\n--\n\n"
-                 "A list of n buffers of so many bytes each; where one is refused, raise "
-                 "PoolExhausted and take none.");
+                 "A list of n buffers of so many bytes each. Where one is refused, raise "
+                 "PoolExhausted and release the others.");
     }
 };
 
-/// Such access to a pool whose `acquire` throws and whose `try_acquire` is null where it would.
+/// The `Access` to a pool whose `acquire` throws and whose `try_acquire` returns null.
 template <class SomePool>
 struct BlockAccess {
     using Pool = SomePool;
@@ -85,13 +83,13 @@ struct BlockAccess {
     static PyObject* try_acquire(Pool& pool, std::size_t bytes) {
         if (std::byte* const block = pool.try_acquire(bytes))
             return to_buffer({&pool, block, static_cast<Py_ssize_t>(bytes)});
-        if (pool.closed()) pool.acquire(bytes);  // Says so.
+        if (pool.closed()) pool.acquire(bytes);  // Throws Closed.
         return nullptr;
     }
 };
 
-/// `reallocate` of a class of pools: `buffer` becomes one of `nbytes`. The pool has `reallocate`,
-/// which throws.
+/// The Python method `reallocate`: a Buffer of `nbytes` with the contents of this one, which counts
+/// as released. The pool's own `reallocate` throws where it refuses.
 template <class SomePool>
 py::object reallocate(SomePool& pool, const py::object& buffer, const py::object& nbytes) {
     const std::size_t bytes = to_size(nbytes, "nbytes");
@@ -103,7 +101,7 @@ py::object reallocate(SomePool& pool, const py::object& buffer, const py::object
     const CriticalSection section{buffer.ptr()};
     if (!can_release(old)) throw py::error_already_set{};
     if (old->holding.owner != &pool) throw BadArgument{"this buffer is not one of " + pool.title()};
-    // Made first: once the pool has moved the block, nothing may fail any more.
+    // Made first: nothing may fail once the pool has moved the block.
     Buffer* const renewed = new_buffer_without_block();
     if (renewed == nullptr) throw py::error_already_set{};
     const py::object result = py::reinterpret_steal<py::object>(&renewed->ob_base);

@@ -62,7 +62,8 @@ void list_dealloc(PyObject* self) {
     Py_DECREF(type);
 }
 
-/// An exception and those that it was raised during, each once: programs may have made a cycle.
+/// An exception with its `__context__`, that one's `__context__`, and so on. Programs can make a
+/// cycle of them, so each is in the chain once.
 class Chain {
   public:
     explicit Chain(py::object newest) {
@@ -75,8 +76,8 @@ class Chain {
     bool has(PyObject* error) const { return known_.contains(error); }
     PyObject* oldest() const noexcept { return errors_.back().ptr(); }
 
-    /// Ends where it would go on into the other one.
-    void cut_before(const Chain& other) const {
+    /// Unlinks the first exception that also is in the other chain, and all behind it.
+    void end_before(const Chain& other) const {
         for (const py::object& one : errors_) {
             if (other.has(context_of(one.ptr()).ptr()))
                 return PyException_SetContext(one.ptr(), nullptr);
@@ -99,7 +100,7 @@ void CleanUpErrors::add(py::error_already_set error) {
         const Chain newer{error.value()};
         if (!newer.has(last_->value().ptr())) {
             const Chain older{last_->value()};
-            older.cut_before(newer);
+            older.end_before(newer);
             PyException_SetContext(newer.oldest(), last_->value().inc_ref().ptr());
         }
     }

@@ -12,22 +12,22 @@ namespace numpool::bindings {
 
 class Arena;
 
-/// What an arena was told to call.
+/// A deferred call of an arena.
 struct CleanUp {
-    /// Each has the next number: a mark notes how far they have got.
+    /// Numbers rise: a mark notes the next one.
     std::size_t number = 0;
     py::object callback;
     py::object arguments;
     py::object keywords;
 };
 
-/// What clean-ups raised: all of them run, and the last error passes, with those before it as its
-/// context.
+/// What clean-ups raised. All of them run, and the last error is thrown with the earlier ones as
+/// its context.
 class CleanUpErrors {
   public:
     void add(py::error_already_set error);
 
-    /// Runs a step; an exception of its own is the last error.
+    /// Runs a step; its exception becomes the last error.
     template <class Step>
     void run(Step&& step) {
         try {
@@ -42,7 +42,7 @@ class CleanUpErrors {
 
     /// Throws the last error, if there is any.
     void raise();
-    /// Tells sys.unraisablehook instead.
+    /// Passes the last error to sys.unraisablehook instead.
     void report(PyObject* subject) noexcept;
 
   private:
@@ -51,10 +51,10 @@ class CleanUpErrors {
 
 /// The clean-ups of an arena, in an object that the garbage collector sees.
 ///
-/// A collection calls the finalizer of each object that it found unreachable, once, and clears
-/// functions afterwards. So clean-ups run from that object's finalizer. Those that are deferred
-/// later go into a new object: to the collector they are then held from outside, and it clears
-/// nothing that they need.
+/// The garbage collector calls the finalizer of each unreachable object once. Afterwards it clears
+/// the objects, functions included. So clean-ups run from the finalizer of that object. Those that
+/// are deferred during the collection go into a new object, which the collector takes for
+/// reachable: so it clears nothing that they need.
 class CleanUps {
   public:
     explicit CleanUps(Arena& arena) : arena_{arena} {}
@@ -69,9 +69,9 @@ class CleanUps {
     bool run_newest(std::size_t first, CleanUpErrors& errors);
     bool is_empty() const;
 
-    /// Whether what is there may still run: not where the collector has called the finalizer.
+    /// Whether the clean-ups may still run: false once the collector has called the finalizer.
     bool may_run() const;
-    /// For the garbage collector, which has called all finalizers: lets go of what may not run.
+    /// For the garbage collector, after all finalizers: drops the clean-ups that may not run.
     void clear() noexcept;
     PyObject* reference() const noexcept { return list_.ptr(); }
 
@@ -79,7 +79,7 @@ class CleanUps {
 
   private:
     Arena& arena_;
-    /// It guards the three below; nothing that could call Python code happens under it.
+    /// Guards the members below. No Python code runs under it.
     mutable std::mutex mutex_;
     /// Made at the first need.
     py::object list_;

@@ -13,10 +13,10 @@ struct Notice {
     std::shared_ptr<std::atomic<bool>> ended;
 };
 
-int give(void* argument) {
+int warn(void* argument) {
     const std::unique_ptr<Notice> notice{static_cast<Notice*>(argument)};
     if (*notice->ended) return 0;
-    // Where warnings are errors there is nobody to catch this one.
+    // Where warnings are errors, no caller could catch this one.
     if (PyErr_ResourceWarning(nullptr, 1, "%s", notice->text.c_str()) != 0)
         PyErr_WriteUnraisable(nullptr);
     return 0;
@@ -28,11 +28,11 @@ DropNotice::~DropNotice() {
     if (ended_) *ended_ = true;
 }
 
-void DropNotice::give_later(std::string text) noexcept try {
+void DropNotice::warn_later(std::string text) noexcept try {
     if (ended_) return;
     ended_ = std::make_shared<std::atomic<bool>>(false);
     auto notice = std::make_unique<Notice>(std::move(text), ended_);
-    if (Py_AddPendingCall(give, notice.get()) == 0) static_cast<void>(notice.release());
+    if (Py_AddPendingCall(warn, notice.get()) == 0) static_cast<void>(notice.release());
 } catch (const std::bad_alloc&) {
     return;
 }

@@ -37,7 +37,7 @@ void Arena::clear() noexcept {
 
 namespace {
 
-/// How Python asks it for a Buffer.
+/// How AnySize makes a Buffer of it.
 struct Access {
     using Pool = Arena;
 
@@ -45,7 +45,7 @@ struct Access {
         Holding holding{&arena, block.start, static_cast<Py_ssize_t>(bytes)};
         holding.office = &arena;
         holding.ticket = block.ticket;
-        // Its end would not be told.
+        // A reset ends blocks without a report to tracemalloc.
         holding.traced = false;
         return to_buffer(holding);
     }
@@ -91,8 +91,8 @@ std::string repr(const Arena& arena) {
            size_to_text(figures.mapped) + ">";
 }
 
-/// Clean-ups run when nobody can reach the arena's Python object any more, as a `__del__` would:
-/// see CleanUps. They may refer to the arena, so the garbage collector must see them.
+/// Clean-ups run once the arena's Python object is unreachable, like a `__del__`: see CleanUps.
+/// They may refer to the arena, so the garbage collector must see them.
 void support_clean_ups(PyHeapTypeObject* heap_type) {
     give_own_layout(heap_type);
     PyTypeObject* const type = &heap_type->ht_type;
@@ -118,19 +118,18 @@ constexpr const char* doc = R"(Arena(chunk_size="64KiB", parent=None, *, source=
 A region: blocks of any size by moving a pointer, ended all at once.
 
 For what lives and dies together: a request's buffers, a frame's temporaries, a parse. reset() and
-rewind() end any number of small blocks in one step, a million as fast as one: the chunks they lie
-in stay, and serve the next cycle. A chunk that a whole cycle, from one reset to the next or from
-one rewind to a mark to the next, did not need goes back to the source at its end; trim() gives all
-of them back at once. Large blocks go back one by one. Blocks may also die early; then they are only
-counted, except where that gives room back for free: the newest block, a chunk whose blocks are all
-dead, a large block. For long loops whose blocks come and go in any order use a SlabPool.
+rewind() end any number of small blocks in one step, a million as fast as one. The chunks they lie
+in stay, and serve the next cycle: from one reset to the next, or from one rewind to a mark to the
+next. A chunk that a whole cycle did not need goes back to the source at its end; trim() gives all
+unused chunks back at once. Large blocks go back one by one. A block that dies early is only counted,
+except where its room comes back for free: as the newest block, as a large one, or as the last one
+of its chunk. For long loops whose blocks come and go in any order use a SlabPool.
 
-Nothing that can still be reached is ever ended: where an array, made by the arena or by NumPy under
-numpool.use(arena), or a view of a buffer lives, reset(), rewind() and close() raise BufferError and
-change nothing. The error says how many blocks are in use and names the first few: arrays that this
-arena and its buffers made as "(1024, 3) float64 of 24 KiB", if they are among the last few or those
-have gone; what NumPy made by itself by its size and address. A Buffer that nobody views does not
-stop them: it ends, and any use of it raises ValueError, as after release().
+While an array, made by the arena or by NumPy under numpool.use(arena), or a view of a buffer lives,
+reset(), rewind() and close() raise BufferError and change nothing. The error says how many blocks
+are in use and names the first few: the newest arrays of this arena and its buffers like
+"(1024, 3) float64 of 24 KiB", and others by size and address. A Buffer without views does not stop
+them: it ends, and any use of it raises ValueError, as after release().
 
 Any thread may use an arena; a lock guards it. tracemalloc does not see its blocks.
 
@@ -162,11 +161,11 @@ void register_arena(py::module_& module) {
              "defer(self, callback, /, *args, **kwargs)\n--\n\n"
              "Call callback(*args, **kwargs) when the arena is reset, rewound to an older mark, "
              "closed\nor dropped. Clean-ups run in reverse order, after all children have ended "
-             "and before any\nblock does; one may defer another. All of them run; what the last "
-             "failing one raised passes.")
+             "and before any\nblock ends; one may defer another. All of them run, and the last "
+             "exception is raised.")
         .def("mark", &Arena::mark_here,
              "mark(self)\n--\n\n"
-             "Note this place, for rewind(). Nothing is copied; a mark costs a few words.")
+             "A mark of this place, for rewind(). Nothing is copied; a mark costs a few words.")
         .def(
             "rewind",
             [](Arena& self, const py::object& to) {
@@ -178,19 +177,19 @@ void register_arena(py::module_& module) {
             },
             py::arg("mark"), py::pos_only(),
             "rewind(self, mark, /)\n--\n\n"
-            "End what began since the mark: children, clean-ups, blocks. The mark stays good, "
+            "End what began since the mark: children, clean-ups, blocks. The mark stays valid, "
             "later ones\ndo not. Raises BufferError, and changes nothing, while one of those "
             "blocks is in use.")
         .def("reset", &Arena::reset_all,
              "reset(self)\n--\n\n"
              "End everything: children, then clean-ups in reverse order, then all blocks in one "
-             "step. Chunks\nstay for the next cycle, but for those that this one did not need. "
-             "Raises BufferError, and\nchanges nothing, while a block is in use, in a child too. "
-             "(Where a clean-up itself takes a\nblock into use, BufferError comes after the "
+             "step. Chunks\nstay for the next cycle, except those that this one did not need. "
+             "Raises BufferError, and\nchanges nothing, while a block is in use, also in a child. "
+             "(If a clean-up itself begins to use\na block, BufferError comes after the "
              "clean-ups.)")
         .def("close", &Arena::close_all,
              "close(self)\n--\n\n"
-             "As reset(), and take no more requests. Closing again does nothing.")
+             "Like reset(), and take no more requests. Closing again does nothing.")
         .def(
             "__exit__",
             [](Arena& self, const py::args& exc_info) {
@@ -198,8 +197,8 @@ void register_arena(py::module_& module) {
                 failing ? self.close_in_passing() : self.close_all();
             },
             "__exit__(self, *exc_info)\n--\n\n"
-            "Close the arena. Where the block ends in an exception, that one passes, and what its "
-            "frames still use goes with the last use.")
+            "Close the arena. An exception of the with block is passed on, and blocks that its "
+            "frames still use go with their last use.")
         .def("__repr__", &repr);
     AnySize<Access>::add_to(arena);
     add_array_methods<Arena>(arena);

@@ -26,19 +26,20 @@ class Arena final : public threads::SharedArena, public RemembersArrays {
     void defer(py::object callback, const py::args& arguments, const py::kwargs& keywords);
     ArenaMark mark_here();
 
-    // The four ways to end blocks. Where one is in use, in a child too, they throw InUse before
-    // anything has changed. Otherwise children end, clean-ups run, and then the blocks end; what
-    // clean-ups raised passes last.
+    // The four ways to end blocks. Where one is in use, also in a child, they throw InUse before
+    // anything has changed. Otherwise children end, then clean-ups run, then the blocks end. An
+    // error of a clean-up is thrown last.
     void rewind_to(const ArenaMark& mark);
     void reset_all();
     void close_all();
-    /// An exception passes, whose frames may use blocks: the memory goes with the last of them.
+    /// For a `with` block that ends in an exception. Its frames may use blocks, so nothing throws
+    /// InUse here, and the memory goes with the last block.
     void close_in_passing();
 
-    /// Nobody can reach the Python object any more: what was deferred runs.
+    /// The Python object is unreachable: clean-ups run.
     void finalize() noexcept;
-    /// The Python object goes. Arrays may keep the arena, and what it refers to may be what keeps
-    /// them: no collector could see that cycle.
+    /// The Python object goes, and the arena drops its references. Arrays may keep the arena, and
+    /// those references may keep the arrays: the garbage collector could not see that cycle.
     void end_python_object() noexcept;
 
     // For the garbage collector.
@@ -55,8 +56,9 @@ class Arena final : public threads::SharedArena, public RemembersArrays {
     [[noreturn]] void throw_in_use(const Mark& since, const char* verb) const;
     void clean_up(const Mark& since, std::size_t first, CleanUpErrors& errors);
 
-    /// Its Python object, as long as this arena has one itself.
+    /// The parent's Python object, as long as this arena has one itself.
     py::object parent_;
+    /// The parent, which the base class holds.
     Pool* const family_;
     CleanUps clean_ups_{*this};
     RecentArrays recent_arrays_;
@@ -65,7 +67,7 @@ class Arena final : public threads::SharedArena, public RemembersArrays {
 struct ArenaMark {
     threads::PoolHandle<Arena> arena;
     Arena::Mark place;
-    /// The number of the next clean-up: those from it on belong to what began since.
+    /// The number of the next clean-up: clean-ups from this one on are newer than the mark.
     std::size_t next_clean_up = 0;
 };
 

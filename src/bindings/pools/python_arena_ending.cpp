@@ -1,4 +1,4 @@
-/// What happens when blocks of an arena end: children first, then clean-ups, then the memory.
+/// How an arena ends blocks: children end first, then clean-ups run, then the memory goes.
 
 #include <string>
 #include <utility>
@@ -23,8 +23,8 @@ ArenaMark Arena::mark_here() {
     return {threads::PoolHandle<Arena>{this}, mark(), clean_ups_.next()};
 }
 
-/// Ends children and runs clean-ups until there are none: they may make more of either. Arenas on
-/// their way to their end wait in a list: families may be deeper than the C stack.
+/// Ends children and runs clean-ups until there are none; clean-ups may add more of both. Arenas
+/// that are about to end wait in a list, since families may be deeper than the C stack.
 void Arena::clean_up(const Mark& since, std::size_t first, CleanUpErrors& errors) {
     struct Ending {
         threads::PoolHandle<SharedArena> arena;
@@ -52,7 +52,7 @@ void Arena::clean_up(const Mark& since, std::size_t first, CleanUpErrors& errors
     }
 }
 
-/// "(1024, 3) float64 of 24 KiB"; nothing where no array is remembered and the block no Buffer's.
+/// "(1024, 3) float64 of 24 KiB". Empty where no array is remembered and the block has no Buffer.
 void Arena::name(Named& one) const {
     const std::string buffer =
         one.block.has_ticket ? "Buffer of " + size_to_text(one.block.bytes) : "";
@@ -75,7 +75,7 @@ void Arena::require_unused(const Mark& since, const char* verb) const {
     if (uses_of_family_since(since) != 0) throw_in_use(since, verb);
 }
 
-/// Whether a clean-up has itself ended what the mark is of.
+/// Whether a clean-up itself has reset, rewound or closed the arena, so that the mark is unknown.
 bool Arena::has_left(const Mark& mark) const {
     try {
         require_known(mark);

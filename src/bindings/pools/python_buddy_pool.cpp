@@ -73,12 +73,12 @@ Power-of-two blocks of one region, which split on demand and merge again.
 
 For a bounded region that is cut into blocks of very different sizes and must come together again: a
 page allocator, a ring of textures, memory that a device sees. A block starts at a multiple of its own
-size within the region; acquire, release and growing in place take time by the number of sizes, not of
-blocks, and merging leaves no two free buddies apart. A request is rounded up to a power of two, which
+size within the region. The time of acquire, release and growing in place depends on the number of
+sizes, not of blocks. Free buddies always merge. A request is rounded up to a power of two, which
 wastes a quarter on average: where that matters and a region does not, use a SlabPool.
 
-Creating a pool of any capacity touches no page. Any thread may use it; a lock guards it. Nobody waits
-for a block: which release would make room for a large one cannot be told ahead.
+Creating a pool of any capacity touches no page. Any thread may use it; a lock guards it. Callers cannot
+wait for a block, since it is unknown which release will make room for a large one.
 
 capacity   the bytes of the region, an int or a text like "64MiB": a whole number of smallest blocks
 min_block  the smallest block, a power of two from 16 on

@@ -34,7 +34,7 @@ void FixedPool::only_blocks_left() noexcept {
 void FixedPool::note_drop() noexcept try {
     const std::size_t blocks = closed() ? 0 : figures().blocks;
     if (blocks == 0) return;
-    notice_.give_later(title() + " was dropped with " + std::to_string(blocks) +
+    notice_.warn_later(title() + " was dropped with " + std::to_string(blocks) +
                        (blocks == 1 ? " block" : " blocks") +
                        " out: keep the pool as long as its blocks are used, or close() it");
 } catch (...) {  // No memory for a warning.
@@ -51,13 +51,13 @@ PyObject* FixedPool::hand_out(Block block) {
     if (construct) {
         const auto handle = py::reinterpret_steal<py::object>(&buffer->ob_base);
         const py::object view = py::memoryview{handle};
-        const py::object init = init_;  // It may run what drops the pool's.
+        const py::object init = init_;  // A reference of its own: the call may drop the pool's.
         const auto result = py::reinterpret_steal<py::object>(
             calling_python([&] { return PyObject_CallOneArg(init.ptr(), view.ptr()); }));
         if (!result) {
             const py::error_already_set failure;
-            // The exception's frames may hold the view for long. Where it was not passed on it can
-            // be ended, and the block goes back now.
+            // The exception's frames may hold the view for long. Unless others have exports of it,
+            // it is released, and the block goes back now.
             const auto ended = py::reinterpret_steal<py::object>(
                 PyObject_CallMethod(view.ptr(), "release", nullptr));
             if (!ended) PyErr_Clear();

@@ -14,8 +14,8 @@ class FixedPool final : public threads::SharedFixedPool, public WaitedPool {
               py::object init)
         : SharedFixedPool{options, std::move(source)}, init_{std::move(init)} {}
 
-    /// A Buffer on an acquired block, constructed if it was not. Where that fails the block goes
-    /// back, not constructed, and the error passes.
+    /// A Buffer on an acquired block; calls `init` if the block is not constructed. Where that
+    /// fails, the block goes back as not constructed, and the error is thrown.
     PyObject* hand_out(Block block) override;
 
     /// What to do where there is no block at once.
@@ -26,9 +26,9 @@ class FixedPool final : public threads::SharedFixedPool, public WaitedPool {
     [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice) override;
 
     PyObject* init() const noexcept { return init_.ptr(); }
-    /// Nobody can reach the pool any more but by its blocks. They may be kept by what `init` refers
-    /// to, which only the pool keeps: no collector could see that cycle. So the pool closes, and
-    /// drops its init; who comes back through a buffer or an array finds it closed.
+    /// The Python object goes, so only blocks lead to the pool. Only the pool keeps `init`, and
+    /// `init` may keep blocks: the garbage collector could not see that cycle. So a pool with an
+    /// init closes and drops it. A caller that reaches it through a block finds it closed.
     void end_python_object() noexcept;
 
   private:

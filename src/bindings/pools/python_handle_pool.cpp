@@ -52,8 +52,8 @@ threads::PoolHandle<SharedHandlePool> create(const Given& given) {
     return SharedHandlePool::create(options);
 }
 
-/// An integer as a handle; throws Stale where it is too large to be one, a type_error where it is
-/// none.
+/// The handle that a Python object stands for. Throws a type_error where that is no integer, Stale
+/// where it is too large.
 Handle to_handle(const SharedHandlePool& pool, PyObject* object) {
     if (!PyIndex_Check(object)) {
         throw py::type_error{std::string{"a handle is an int, as alloc() returns it, not "} +
@@ -205,8 +205,8 @@ constexpr const char* doc = R"(HandlePool(sizes, *, name="")
 Blocks that are known by integer handles, not by references.
 
 A handle holds the number of its pool, the block's index and its version, which changes with each
-use: one that was freed leads nowhere, whoever has the block now. So do handles of other pools and
-integers that never were one: they raise StaleHandle, and nothing is touched. No two pools of a
+use. A handle that was freed leads nowhere, also when its block is in use again. Neither do handles
+of other pools and other integers: they raise StaleHandle, and nothing is touched. No two pools of a
 process ever give the same handle. Handles sort, hash and pickle as the ints they are, and fit into
 arrays of int64. They keep nothing alive: a block is in use until it is freed or the pool is gone.
 
@@ -238,8 +238,8 @@ void register_handle_pool(py::module_& module) {
             },
             "The block sizes with their numbers of blocks, from the smallest on.")
         .def_property_readonly("retired", &SharedHandlePool::retired_blocks,
-                               "Blocks that are used no more since their versions ran out: after "
-                               "2**49 uses of a size, shared by as many blocks as it has.")
+                               "Blocks whose versions ran out, so they are not used any more: "
+                               "after 2**49 uses of a size, shared by as many blocks as it has.")
         .def("stats", &stats,
              "stats(self)\n--\n\n"
              "The pool's figures at this moment, as a PoolStats, by size too.")

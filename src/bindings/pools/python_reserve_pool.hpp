@@ -25,15 +25,15 @@ class ReservePool final : public threads::SharedReservePool, public WaitedPool {
     /// The Exhausted of a request, with `advice` on what to do.
     [[noreturn]] void throw_exhausted(std::size_t wanted, const std::string& advice) override;
 
-    // For the garbage collector, and for the end of the Python object: the backing pool's `init`
-    // may keep blocks of this one.
+    // For the garbage collector, and for the end of the Python object. The backing pool's `init`
+    // may keep blocks of this pool.
     PyObject* backing_reference() const noexcept { return backing_object_.ptr(); }
     void end_python_object() noexcept { drop_in_turn(backing_object_); }
 
   private:
     ~ReservePool() override { drop_with_gil(backing_object_); }
 
-    /// The handle keeps the pool; this one shows the collector what the pool refers to.
+    /// Only for the garbage collector: the base class holds the backing pool itself.
     py::object backing_object_;
 };
 

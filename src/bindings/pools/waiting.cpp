@@ -48,10 +48,10 @@ void return_unseen(WaitingPool& pool, Block block) noexcept {
 
 namespace {
 
-/// Without a GIL, an object's last reference that another thread drops is only queued for the
-/// thread that made the object, which looks at its queue while it runs Python code. What it waits
-/// for may be in there: an array of this pool, for one. False with a Python error where a signal
-/// handler raised meanwhile.
+/// Without a GIL, another thread that drops the last reference to an object only queues it for the
+/// thread that made the object. That thread empties its queue while it runs Python code, and an
+/// array of this pool may be in the queue: so a thread that waits runs some. False with a Python
+/// error where a signal handler raised meanwhile.
 bool run_a_little_python() {
 #ifdef Py_GIL_DISABLED
     try {
@@ -68,7 +68,7 @@ bool run_a_little_python() {
 }  // namespace
 
 Block wait_for_block(WaitingPool& pool, const Deadline& deadline) {
-    // A signal that comes just before the thread falls asleep does not wake it: it looks by itself.
+    // A signal just before the thread falls asleep does not wake it. So it never sleeps for long.
     constexpr std::chrono::milliseconds longest_sleep{100};
     const auto waiter = std::make_shared<threads::ThreadWaiter>();
     if (const Block block = pool.acquire_or_wait(waiter)) return block;
@@ -92,7 +92,7 @@ Block wait_for_block(WaitingPool& pool, const Deadline& deadline) {
             throw Closed{pool.title() + " was closed while this request waited"};
         }
         if (woken == Doorbell::Woken::by_time && last) return {};
-        // A signal handler forked, and this is the child, where nobody waits any more.
+        // A signal handler forked, and this is the child: its queue is empty.
         if (const Block block = pool.acquire_or_wait(waiter)) return block;
     }
 }
@@ -102,7 +102,7 @@ CallbackWaiter::~CallbackWaiter() {
 }
 
 void CallbackWaiter::forget() noexcept {
-    py::object callback;  // It goes after the lock.
+    py::object callback;  // Dropped after the lock, since that may run Python code.
     const std::lock_guard lock{mutex_};
     std::swap(callback, callback_);
 }
@@ -117,14 +117,14 @@ bool CallbackWaiter::notify() noexcept try {
         callback = callback_;
     }
     if (!callback) return false;
-    PyObject* const told = calling_python([&] { return PyObject_CallNoArgs(callback.ptr()); });
-    if (told != nullptr) {
-        const bool reachable = told != Py_False;
-        Py_DECREF(told);
+    PyObject* const answer = calling_python([&] { return PyObject_CallNoArgs(callback.ptr()); });
+    if (answer != nullptr) {
+        const bool reachable = answer != Py_False;
+        Py_DECREF(answer);
         return reachable;
     }
-    // Too deep a recursion, short memory, Ctrl-C: none of them the waiter's fault. Ctrl-C is for
-    // the main thread to see; the waiter is told again from there, where the stack is shallow.
+    // A deep recursion, missing memory or Ctrl-C: none of these is the waiter's fault. The main
+    // thread handles Ctrl-C, and notifies the waiter again, where the stack is shallow.
     if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt) != 0) PyErr_SetInterrupt();
     PyErr_Clear();
     return notify_later();

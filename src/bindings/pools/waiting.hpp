@@ -13,20 +13,22 @@ namespace numpool::bindings {
 /// How long a request may wait: a deadline, or none for one that may wait for ever.
 using Deadline = std::optional<threads::Doorbell::Clock::time_point>;
 
-/// From a `timeout` argument: seconds from now, None for ever. Nothing where it is 0: don't wait.
+/// The deadline for a `timeout` argument: seconds from now, or None for ever. Empty where it is 0:
+/// such a request does not wait.
 std::optional<Deadline> to_deadline(PyObject* timeout);
 
-/// What an error says of a request that has waited until its `timeout`.
+/// What an error says about a request that has waited until its `timeout`.
 std::string in_vain(PyObject* timeout);
 
-/// Waits for a block without the GIL; an empty one where the time ran out. Throws Closed, and
+/// Waits for a block without the GIL; returns an empty one after the deadline. Throws Closed, and
 /// error_already_set where a signal handler raised; no block is lost then.
 threads::WaitingPool::Block wait_for_block(threads::WaitingPool& pool, const Deadline& deadline);
 
 /// A pool whose blocks Python may wait for.
 class WaitedPool {
   public:
-    /// A Buffer on an acquired block. Where that fails the block goes back, and the error passes.
+    /// A Buffer on an acquired block. Where that fails, the block goes back and the error is
+    /// thrown.
     virtual PyObject* hand_out(threads::WaitingPool::Block block) = 0;
 
     /// Throws the Exhausted of a request for so many blocks, with `advice` on what to do.
@@ -36,19 +38,19 @@ class WaitedPool {
     ~WaitedPool() = default;
 };
 
-/// `acquire` and the like for such a pool's class, which Python calls directly.
+/// Adds `acquire` and its variants to such a pool's class, as functions that Python calls directly.
 template <class SomePool>
 void add_acquire_methods(py::handle type);
 
-/// A place in the queue for a caller that waits in an event loop.
+/// Adds `_Request`: an event loop's place in a pool's queue.
 void register_request(py::module_& module);
 
-/// Gives back a block that nobody has seen yet.
+/// Releases a block that no user has seen yet.
 void return_unseen(threads::WaitingPool& pool, threads::WaitingPool::Block block) noexcept;
 
-/// Someone who waits by having a Python function called, from any thread: an event loop's way to
-/// be woken. Where the function returns False, nobody is there any more; where it raises, it is
-/// called again later.
+/// A waiter that is notified by a call of a Python function, from any thread: so an event loop can
+/// wait. If the function returns False, the waiter is unreachable. If it raises, it is called again
+/// later.
 class CallbackWaiter final : public threads::Waiter,
                              public std::enable_shared_from_this<CallbackWaiter> {
   public:
@@ -58,14 +60,14 @@ class CallbackWaiter final : public threads::Waiter,
 
     /// For the garbage collector, while no other thread runs Python.
     PyObject* callback() const noexcept { return callback_.ptr(); }
-    /// Calls nobody from now on. With the GIL.
+    /// From now on the function is not called. Needs the GIL.
     void forget() noexcept;
 
   private:
     bool notify_later() noexcept;
 
     std::mutex mutex_;
-    /// Null once it was forgotten. The mutex guards it; no Python code runs under that.
+    /// Null after `forget`. The mutex guards it, and no Python code runs under the mutex.
     py::object callback_;
 };
 

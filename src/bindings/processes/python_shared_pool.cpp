@@ -47,7 +47,7 @@ py::tuple send(SharedPool& pool, std::size_t address) {
     return py::make_tuple(sent.index, sent.serial, sent.block, at - pool.place_of(at)->start);
 }
 
-/// Ends a received block's use when the array that owns this has gone.
+/// Releases a received block when its capsule has gone.
 void end_use(PyObject* capsule) {
     auto* const start = static_cast<std::byte*>(PyCapsule_GetPointer(capsule, nullptr));
     auto* const pool = static_cast<SharedPool*>(PyCapsule_GetContext(capsule));
@@ -56,7 +56,7 @@ void end_use(PyObject* capsule) {
     pool->drop_handle();
 }
 
-/// What keeps the block, its address, and its bytes.
+/// A capsule that holds the received block, the block's address, and its bytes.
 py::tuple receive(SharedPool& pool, std::uint32_t index, std::uint32_t serial, std::uint64_t block,
                   bool read_only) {
     const SharedPool::Place place = pool.receive({index, serial, block}, read_only);
@@ -72,7 +72,7 @@ py::tuple receive(SharedPool& pool, std::uint32_t index, std::uint32_t serial, s
                           reinterpret_cast<std::uintptr_t>(place.start), place.bytes);
 }
 
-/// An array at `offset` of such memory, which it keeps.
+/// An array at `offset` in the memory from `start` on. It holds `owner`, which keeps that memory.
 py::object array_at(const py::object& owner, std::uintptr_t start, std::size_t bytes,
                     npy_intp offset, const std::vector<npy_intp>& shape,
                     const std::vector<npy_intp>& strides, const py::object& dtype, bool writeable) {
@@ -130,13 +130,13 @@ process, or a ProcessPoolExecutor, arrives as the same memory: nothing is copied
 what the other writes. Make it read-only first (``a.flags.writeable = False``) and the receiver cannot
 write to it. Ordinary pickling, to a file say, still copies.
 
-A block lives while any process can reach it, or a message that leads to it is on its way. A process
-that is killed loses nothing: what it held goes back when the next request needs memory, or in reap().
+A block lives while any process can reach it, or a message that leads to it is on its way. If a process
+is killed, no memory is lost: what it held goes back when a request needs memory, or in reap().
 The memory has no name and no file; it ends with the last process that uses it. At most 45 processes
 use one pool at a time.
 
 capacity  the bytes of all processes together, an int or a text like "4GiB"; no memory is taken ahead
-wipe      zero a block when nobody holds it any more
+wipe      zero a block when no process holds it any more
 name      shown in errors and reprs)";
 
 }  // namespace
@@ -161,8 +161,8 @@ void register_shared_pool(py::module_& module) {
             py::kw_only(), py::arg("older_than") = 60.0,
             "reap(self, *, older_than=60.0)\n--\n\n"
             "Give back what ended processes held, and what they sent more than older_than seconds "
-            "ago and nobody received. The bytes of memory that became free. Requests do this, too, "
-            "when they find no memory.")
+            "ago and no process received. Return the bytes of memory that became free. Requests do "
+            "this, too, when they find no memory.")
         .def(
             "stats", [](const SharedPool& self) { return stats_from(self.figures()); },
             "stats(self)\n--\n\nThe figures of all processes at this moment, as a PoolStats.")
@@ -197,7 +197,7 @@ void register_shared_pool(py::module_& module) {
             py::arg("path"), py::pos_only(), py::kw_only(), py::arg("name") = "",
             "connect(path, /, *, name=\"\")\n--\n\n"
             "Join the pool of a process that called listen() with this path. Raises "
-            "PoolError where nobody listens, or the pool belongs to another user.")
+            "PoolError where no process listens, or the pool belongs to another user.")
         .def("_members", &members)
         .def_property_readonly("_fd", &SharedPool::fd)
         .def_property_readonly("_id", &id)

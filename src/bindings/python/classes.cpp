@@ -12,7 +12,7 @@ namespace {
 
 #if PY_VERSION_HEX < 0x030c0000
 
-/// Before 3.12 making an object may begin a collection, which may run any Python code.
+/// Before 3.12, making an object may start the garbage collector, which may run any Python code.
 class NoCollection {
   public:
     NoCollection() noexcept : was_on_{PyGC_Disable() != 0} {}
@@ -34,7 +34,7 @@ struct NoCollection {
 
 #endif
 
-/// The `__new__` of all classes. Python calls it past pybind11, so no exception may leave it.
+/// The `__new__` of all classes. Python calls it without pybind11, so no exception may leave it.
 PyObject* new_instance(PyTypeObject* type, PyObject*, PyObject*) {
     return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
         const NoCollection no_collection;
@@ -48,8 +48,8 @@ PyObject* new_instance(PyTypeObject* type, PyObject*, PyObject*) {
     });
 }
 
-/// The `tp_alloc` of all classes, where pybind11 makes an object of them: it does not look whether
-/// Python had memory for one. Classes that Python code makes have another.
+/// The `tp_alloc` of all classes that this extension makes. pybind11 calls it and does not check
+/// for null, so this throws.
 PyObject* allocate(PyTypeObject* type, Py_ssize_t count) {
     PyObject* const self = PyType_GenericAlloc(type, count);
     if (self == nullptr) throw py::error_already_set{};
@@ -104,7 +104,7 @@ void drop_in_turn(py::object& object) noexcept {
         try {
             waiting->push_back(next);
             return;
-        } catch (const std::bad_alloc&) {  // Then it is dropped at once.
+        } catch (const std::bad_alloc&) {  // The list has no room: it is dropped at once.
         }
         Py_DECREF(next);
         return;

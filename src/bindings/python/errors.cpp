@@ -27,8 +27,8 @@ PyObject* add_error(py::module_& module, const char* name, const char* doc,
     return type;
 }
 
-/// Whether that is the Python error already. pybind11's exception then tells what it could not
-/// make, which is no reason.
+/// Whether Python has already raised a MemoryError. pybind11's own exception then says only what it
+/// could not make.
 bool python_lacks_memory() noexcept {
     return PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_MemoryError);
 }
@@ -102,8 +102,8 @@ void register_errors(py::module_& module) {
     pool_closed = add_error(module, "PoolClosed", "The pool was closed and takes no more requests.",
                             py::make_tuple(base(pool_error), base(PyExc_ValueError)));
     stale_handle = add_error(module, "StaleHandle",
-                             "A handle that leads to no live block: it was freed, or is none of "
-                             "this pool's.",
+                             "A handle that leads to no live block: it was freed, or belongs to "
+                             "another pool.",
                              py::make_tuple(base(pool_error), base(PyExc_KeyError)));
     // KeyError shows its text in quotes, as if it were a key.
     py::handle{stale_handle}.attr("__str__") = base(PyExc_BaseException).attr("__str__");

@@ -8,21 +8,21 @@
 
 namespace numpool::bindings {
 
-/// Drops a reference from any thread; nothing happens to an empty one.
+/// Drops a reference from any thread. Does nothing to an empty one.
 void drop_with_gil(pybind11::object& object) noexcept;
 
-/// Sleeps for ever: what is left to a thread that is being ended where it can't be unwound.
+/// Sleeps for ever: for a thread that Python ends where its stack can't be unwound.
 [[noreturn]] void hang_thread() noexcept;
 
 /// Raises in Python what C++ has just thrown. Call it in a catch block.
 void set_python_error() noexcept;
 
-/// Runs the body of a function that Python calls directly, past pybind11: an exception becomes the
-/// Python error, and `failed` the result.
+/// Runs the body of a function that Python calls directly, without pybind11. An exception becomes
+/// the Python error, and the result is `failed`.
 ///
-/// While the process exits, CPython before 3.14 ends a daemon thread that asks for the GIL by
-/// unwinding its stack: that must pass through here, so neither this nor what is below it in the
-/// stack may be noexcept where Python may switch threads.
+/// While the process exits, CPython before 3.14 ends a daemon thread when it asks for the GIL: it
+/// unwinds the thread's stack. That must pass through here. So no function between here and a call
+/// that may switch threads may be noexcept.
 template <class Result, class Body>
 Result guarded(Result failed, Body&& body) {
     try {
@@ -35,9 +35,9 @@ Result guarded(Result failed, Body&& body) {
     }
 }
 
-/// Runs the body, which calls Python code. CPython before 3.14 ends a daemon thread in there, while
-/// the process exits, by unwinding its stack; Python objects that ours holds could not be dropped
-/// then, so the thread sleeps for ever instead, as from 3.14 on.
+/// Runs the body, which calls Python code. While the process exits, CPython before 3.14 unwinds the
+/// stack of a daemon thread there. Our stack frames hold Python objects, which could not be dropped
+/// then. So the thread sleeps for ever instead, as CPython lets it from 3.14 on.
 template <class Body>
 auto calling_python(Body&& body) {
     try {
@@ -48,7 +48,7 @@ auto calling_python(Body&& body) {
 }
 
 /// Runs the body without the GIL and returns what it returns. pybind11's gil_scoped_release takes
-/// the GIL back in a destructor, which an ended daemon thread cannot leave.
+/// the GIL back in a destructor, and the stack of a daemon thread cannot be unwound through that.
 template <class Body>
 auto without_gil(Body&& body) {
     PyThreadState* const state = PyEval_SaveThread();

@@ -1,5 +1,6 @@
-/// Without a GIL, pybind11 has locks of its own, for its records of types and objects. A fork while
-/// another thread made or dropped a pool left them locked in the child for ever.
+/// Without a GIL, pybind11 guards its records of types and objects with locks of its own. If
+/// another thread makes or drops a pool during a fork, they would stay locked in the child for
+/// ever.
 
 #include "bindings/python/topics.hpp"
 
@@ -10,9 +11,10 @@
 namespace numpool::bindings {
 namespace {
 
-/// CPython stops all threads for a fork, where they are at rest: none of them is changing what a
-/// lock guards. But one may wait for a lock that was handed to it already, so that waiting for it
-/// before the fork would be for ever. In the child nobody waits: the locks are made anew.
+/// CPython stops all threads for a fork at points where none of them changes what a lock guards.
+/// But a stopped thread may already own a lock that was handed to it, so waiting for the lock
+/// before the fork could take for ever. No other thread exists in the child: the locks are made
+/// anew.
 void free_locks_in_child() {
     auto& internals = py::detail::get_internals();
     for (std::size_t i = 0; i <= internals.instance_shards_mask; ++i)

@@ -6,7 +6,7 @@ namespace numpool::bindings {
 
 #ifdef Py_GIL_DISABLED
 
-/// Holds an object's own lock; where there is a GIL, that is the lock.
+/// Holds an object's own lock. In a build with a GIL, the GIL does that, and this is empty.
 class CriticalSection {
   public:
     explicit CriticalSection(PyObject* object) noexcept {
@@ -20,18 +20,18 @@ class CriticalSection {
     PyCriticalSection section_;
 };
 
-/// Makes a new object count its references in one atomic number. By default the thread that made
-/// an object counts its own apart, and the last reference, dropped by another thread, is noticed
-/// only when the maker gets round to it: never, if it waits for this very block.
+/// Makes a new object count its references in one atomic number. By default the thread that made an
+/// object counts its own references apart. When another thread drops the last one, the object goes
+/// only once its maker merges the counts: never, if the maker waits for this very block.
 inline void count_references_together(PyObject* object) noexcept {
     object->ob_tid = 0;
     object->ob_ref_local = 0;
     object->ob_ref_shared = _Py_REF_SHARED(1, _Py_REF_MERGED);
 }
 
-/// Ends the counting of a new object's references: it lives as long as the process. Threads that
-/// all hold one object, as arrays hold their allocator and buffers their type, would write to its
-/// count in turns, and two threads together would be no faster than one.
+/// Lets a new object live as long as the process, without a count of references. All arrays hold
+/// their allocator, and all buffers their type. Threads would write to that one count by turns, and
+/// two threads together would be no faster than one.
 inline void immortalise(PyObject* object) noexcept {
 #if PY_VERSION_HEX >= 0x030f0000
     PyUnstable_SetImmortal(object);

@@ -5,7 +5,7 @@
 namespace numpool::bindings {
 
 /// A pybind11 caster that refuses objects whose `__init__` never ran, as `Class.__new__(Class)`
-/// makes them. By itself pybind11 gives such an object memory that nobody has initialised.
+/// makes them. By itself pybind11 hands out uninitialised memory for such an object.
 template <class T>
 class InitialisedCaster : public py::detail::type_caster_base<T> {
   public:

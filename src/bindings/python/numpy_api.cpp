@@ -5,12 +5,12 @@
 
 namespace numpool::bindings {
 
-/// Not a static local's initialiser: importing may pass the GIL on, and a thread that then waits
-/// for the initialisation would hold it for ever.
+/// Not a static local's initialiser: an import may release the GIL, and another thread would wait
+/// for the initialisation while it holds the GIL, for ever.
 bool import_numpy() {
     static std::atomic<bool> imported{false};
     if (!imported.load(std::memory_order_acquire)) {
-        // Where there is no NumPy, its own function names a module that only old ones have.
+        // If NumPy is missing, the error of `_import_array` names a module of old versions only.
         const auto numpy = py::reinterpret_steal<py::object>(PyImport_ImportModule("numpy"));
         if (!numpy || _import_array() != 0) return false;
         imported.store(true, std::memory_order_release);

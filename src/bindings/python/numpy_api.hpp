@@ -11,11 +11,11 @@
 
 namespace numpool::bindings {
 
-/// Imports NumPy at the first call; nothing of its API works before that. False with a Python
-/// error where that fails.
+/// Imports NumPy at the first call; its API works from then on. False with a Python error where
+/// that fails.
 bool import_numpy();
 
-/// The same; throws error_already_set.
+/// Like `import_numpy`, but throws error_already_set.
 void require_numpy();
 
 }  // namespace numpool::bindings

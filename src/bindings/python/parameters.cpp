@@ -36,7 +36,7 @@ py::object Given::operator()(std::string_view name, const char* otherwise) const
 
 bool Given::flag(const char* name, bool otherwise) const {
     const py::object value = (*this)(name, py::bool_{otherwise});
-    // NumPy's bool is a number of its own; a text would be true whatever it says.
+    // NumPy's bool is no Python bool, so truth decides. But every text that is not empty is true.
     const int truth = py::isinstance<py::str>(value) ? -1 : PyObject_IsTrue(value.ptr());
     if (truth >= 0) return truth != 0;
     if (PyErr_Occurred() != nullptr) throw py::error_already_set{};

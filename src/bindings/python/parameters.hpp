@@ -9,13 +9,13 @@
 
 namespace numpool::bindings {
 
-/// What a call was given for each parameter that it named.
+/// The arguments of one call, by the names of the parameters.
 class Given {
   public:
-    /// What was given; None, or `otherwise`, where nothing was.
+    /// The argument for this parameter; None, or `otherwise`, where the call has none.
     py::object operator()(std::string_view name, const py::object& otherwise = py::none{}) const;
     py::object operator()(std::string_view name, const char* otherwise) const;
-    /// The same for what is on or off; throws a type_error for what is neither.
+    /// Such an argument as a bool. Throws a type_error where it is none.
     bool flag(const char* name, bool otherwise) const;
 
   private:
@@ -27,8 +27,7 @@ class Given {
     std::vector<Value> values_;
 };
 
-/// A constructor's parameters, read from its signature as Python writes it: the docstring is the
-/// one place that lists them.
+/// A constructor's parameters, read from the signature in its docstring: so they are listed once.
 class Parameters {
   public:
     /// "Name(a, b=1, *, c=None)", with or without more text.
@@ -57,7 +56,7 @@ class Parameters {
 };
 
 /// Defines the constructor of a pybind11 class whose docstring begins with its signature. `create`
-/// makes a holder or an object from what was given.
+/// makes a holder or an object from the arguments.
 template <class Class, class Create>
 void define_init(Class& type, const char* doc, Create create) {
     const auto* const parameters = new Parameters{doc};  // As long-lived as the class.

@@ -12,7 +12,7 @@ using threads::PoolHandle;
 
 py::object object_of(Pool* pool) {
     if (pool == nullptr) return py::none{};
-    // An object that is being destroyed is still registered, and must not be brought back to life.
+    // pybind11 still knows an object that is being destroyed. It must not get a new reference.
     const py::detail::type_info* const type = py::detail::get_type_info(typeid(*pool));
     const py::handle known =
         type == nullptr ? py::handle{}
@@ -131,7 +131,7 @@ object, a buffer, a view or an array.)"};
         .def(
             "check", [](const Pool& self) { without_gil([&] { self.check(); }); },
             "check(self)\n--\n\n"
-            "Walk everything the pool knows; raise PoolError that says what is broken, if "
+            "Check all records of the pool. Raise PoolError, which says what is broken, if "
             "anything is.")
         .def(
             "trim", [](Pool& self) { return without_gil([&] { return self.trim(); }); },
@@ -146,8 +146,8 @@ object, a buffer, a view or an array.)"};
             "The most that used_bytes has been, since the start or since reset_peak().")
         .def(
             "reset_peak", [](Pool& self) { without_gil([&] { self.reset_peak(); }); },
-            "reset_peak(self)\n--\n\nLet peak_bytes and stats().peak_committed be the most from "
-            "now on.")
+            "reset_peak(self)\n--\n\nStart peak_bytes and stats().peak_committed again from what "
+            "is in use now.")
         .def(
             "summary",
             [](const py::object& self) {
@@ -168,9 +168,8 @@ object, a buffer, a view or an array.)"};
                 without_gil([&] { self.close(); });
             },
             "close(self)\n--\n\n"
-            "Take no more requests: they raise PoolClosed, and so do those that wait. Buffers "
-            "that are "
-            "out stay good; the memory goes back when the last of them does. Closing again does "
+            "Take no more requests: they raise PoolClosed, and so do those that wait. Live buffers "
+            "stay valid, and the memory goes back with the last of them. Closing again does "
             "nothing. Raises BufferError, and closes nothing, while another pool draws on this "
             "one.")
         .def(
@@ -180,13 +179,13 @@ object, a buffer, a view or an array.)"};
         .def(
             "__exit__",
             [](Pool& self, const py::args& exc_info) {
-                // An exception passes; what draws on the pool keeps what it has.
+                // An exception of the block is passed on. Pools that draw on this one keep theirs.
                 const bool failing = exc_info.size() > 0 && !exc_info[0].is_none();
                 if (!failing) require_undrawn(self);
                 without_gil([&] { self.close(); });
             },
             "__exit__(self, *exc_info)\n--\n\n"
-            "Close the pool. Where the block ends in an exception, that one passes.");
+            "Close the pool. An exception of the with block is passed on.");
 }
 
 }  // namespace numpool::bindings

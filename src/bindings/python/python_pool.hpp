@@ -8,7 +8,7 @@
 #include "pools/slab/slab_figures.hpp"
 #include "threads/lifecycle/pool.hpp"
 
-/// Python objects of pools are handles: pools count them, see threads/lifecycle/pool.hpp.
+/// A pool's Python object holds the pool by a handle: see threads/lifecycle/pool.hpp.
 PYBIND11_DECLARE_HOLDER_TYPE(T, numpool::threads::PoolHandle<T>, true)
 
 NUMPOOL_REQUIRE_INITIALISED(numpool::threads::Pool)
@@ -19,25 +19,25 @@ namespace numpool::bindings {
 template <class SomePool>
 SomePool& pool_in(PyObject* self) {
     auto* const instance = reinterpret_cast<py::detail::instance*>(self);
-    // pybind11's own layout for a class with one C++ base, which spares a look-up of types.
+    // pybind11's layout for a class with one C++ base: faster than its look-up by type.
     void* const pool = instance->simple_layout ? instance->simple_value_holder[0] : nullptr;
     if (pool != nullptr) return *static_cast<SomePool*>(pool);
     return py::handle{self}.cast<SomePool&>();
 }
 
-/// The pool's Python object: the one there is, or a new handle. The caller keeps the pool alive
-/// meanwhile. None for null.
+/// The pool's Python object: the existing one, or a new one. None for null. The caller keeps the
+/// pool alive during the call.
 py::object object_of(threads::Pool* pool);
 
-/// `numpool.PoolStats` with these figures, and those of size classes and spans where there are any.
+/// `numpool.PoolStats` with these figures, and with those of size classes and spans.
 py::object stats_from(const threads::PoolFigures& figures, const py::object& classes = py::tuple{},
                       const py::object& spans = py::none{});
 
 /// `numpool.ClassStats` with these figures.
 py::object class_stats(const pools::ClassFigures& figures);
 
-/// Adds functions to a class that Python calls directly: pybind11's own call costs several times as
-/// much.
+/// Adds functions to a class that Python calls directly: a call through pybind11 costs several
+/// times as much.
 void add_methods(py::handle type, std::span<PyMethodDef> methods);
 
 /// `empty`, `zeros`, `full` and `array`, for a class of pools that NumPy can allocate from.
@@ -50,8 +50,8 @@ void require_undrawn(const threads::Pool& pool);
 /// A pool's name, from what Python gave for it.
 std::string to_name(const py::object& name);
 
-/// The address that `owns` or `owner` is asked about: of a Buffer, an array or any exporter of
-/// bytes, or the number itself. The error names the function.
+/// The address that an argument of `owns` or `owner` stands for: the memory of a Buffer, an array
+/// or another exporter of bytes, or an int. Errors name the function.
 const std::byte* address_in(const py::object& subject, const char* function);
 
 }  // namespace numpool::bindings

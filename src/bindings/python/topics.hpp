@@ -4,7 +4,7 @@
 
 namespace py = pybind11;
 
-/// One file a topic; `module.cpp` calls each once.
+/// One function for each topic; `module.cpp` calls each once.
 namespace numpool::bindings {
 
 void register_errors(py::module_& module);
@@ -19,11 +19,12 @@ void register_slab_pool(py::module_& module);
 void register_arena(py::module_& module);
 void register_buddy_pool(py::module_& module);
 
-/// A forked child finds pybind11's locks free.
-void free_bindings_locks_after_fork();
 void register_handle_pool(py::module_& module);
 void register_reserve_pool(py::module_& module);
 void register_shared_pool(py::module_& module);
 void register_references(py::module_& module);
+
+/// From now on a forked child finds pybind11's locks unlocked.
+void free_bindings_locks_after_fork();
 
 }  // namespace numpool::bindings

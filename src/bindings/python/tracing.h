@@ -9,8 +9,8 @@ extern "C" {
 /// numpool's domain in tracemalloc.
 #define NUMPOOL_TRACEMALLOC_DOMAIN 0x6e756d70u
 
-/// Tells tracemalloc of a block in use, and of its end; cheap while it does not trace. In C because
-/// the headers of CPython 3.11 to 3.13 declare its functions without extern "C".
+/// Reports the begin and the end of a block's use to tracemalloc. Cheap while that does not trace.
+/// In C, because the headers of CPython 3.11 to 3.13 declare its functions without extern "C".
 void numpool_track(const void* block, size_t bytes);
 void numpool_untrack(const void* block);
 

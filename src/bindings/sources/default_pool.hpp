@@ -4,11 +4,11 @@
 
 namespace numpool::bindings {
 
-/// The pool that serves where no other was asked for, made at the first call and never destroyed:
-/// arrays are freed while the process exits. Throws Exhausted.
+/// The pool that serves where no other is named. It is made at the first call and never destroyed,
+/// since arrays are freed while the process exits. Throws Exhausted.
 threads::Pool& default_pool();
 
-/// Whether it is the one; asking does not make it.
+/// Whether this is the default pool. Does not make it.
 bool is_default_pool(const threads::Pool& pool) noexcept;
 
 }  // namespace numpool::bindings

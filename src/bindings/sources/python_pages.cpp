@@ -1,4 +1,4 @@
-/// Pages that are prepared as real-time programs want them, for pools to draw on.
+/// `numpool.Pages`: a page source whose pages are populated, locked or huge.
 
 #include "bindings/sources/python_pages.hpp"
 
@@ -17,10 +17,10 @@
 namespace numpool::bindings {
 namespace {
 
-/// No machine has so many; the source says how many this one has.
+/// Above the nodes of any machine. The source refuses such a node and says how many there are.
 constexpr std::size_t most_node = 1 << 20;
 
-/// Prepared pages and, below them, those that were set aside for this.
+/// Prepared pages that come from explicit huge pages.
 struct PreparedHugePages {
     explicit PreparedHugePages(const pages::Preparation& preparation)
         : prepared{huge, preparation} {}
@@ -60,13 +60,13 @@ constexpr const char* doc =
     R"(Pages(*, populated=False, locked=False, node=None, huge=False)
 --
 
-Pages as real-time programs want them, for a pool's source=Pages(...).
+Pages for real-time programs, as a pool's source=Pages(...).
 
-By default a page of memory comes when it is first touched, which takes a microsecond or so, and
-may be taken away again while the machine is short of memory.
+By default the system brings a page of memory in when it is first touched, which takes about a
+microsecond, and may swap it out when the machine is short of memory.
 
-populated  all pages of a pool are brought in when the pool takes them: no page fault comes later
-locked     the same, and they are never swapped out; RLIMIT_MEMLOCK bounds how many there may be
+populated  all pages of a pool are brought in when the pool gets them: no page fault comes later
+locked     populated, and they are never swapped out; RLIMIT_MEMLOCK bounds how many there may be
 node       they come from this NUMA node's memory only
 huge       they come from the huge pages of 2 MiB that were set aside for this (vm.nr_hugepages),
            whole ones only

@@ -6,7 +6,7 @@
 
 namespace numpool::bindings {
 
-/// What Python calls `numpool.Pages`: a page source and what it was asked to be.
+/// `numpool.Pages`: a page source, and its repr.
 struct Pages {
     pages::SourceHandle source;
     std::string text;

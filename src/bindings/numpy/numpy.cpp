@@ -77,7 +77,8 @@ bool install(const py::object& pool, const py::object& fallback, bool tune_mallo
 }
 
 void name_refusal(const py::object& error) {
-    if (const ProcessHandler* const handler = ProcessHandler::serving()) handler->name_refusal(error);
+    if (const ProcessHandler* const handler = ProcessHandler::serving())
+        handler->name_refusal(error);
 }
 
 void uninstall() {

@@ -66,7 +66,7 @@ SharedFixedPool::Block SharedFixedPool::acquire_locked() noexcept {
     } else {
         note_out(1);
     }
-    enter({block.start, pool_->entry_of(block.start)});
+    record_acquire({block.start, pool_->entry_of(block.start)});
     count(block.constructed);
     if (wipe_ && !block.zero) {
         wipe_link(block.start);

@@ -53,8 +53,10 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineP
     /// The fast path of `try_acquire`. Null, and nothing has changed, where the calling thread has
     /// no block at hand. A caller that then tail-calls `try_acquire` needs no stack frame.
     std::byte* acquire_at_hand() const noexcept {
-        const auto enter = [](pools::RecordedBlock block) { return block.entry->record_acquire(); };
-        return own_at_hand().magazines()->pop_by(this, enter).start;
+        const auto record_acquire = [](pools::RecordedBlock block) {
+            return block.entry->record_acquire();
+        };
+        return own_at_hand().magazines()->pop_by(this, record_acquire).start;
     }
 
     /// Fills the span with blocks, or returns false and takes none. Throws Closed.
@@ -67,10 +69,10 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineP
     /// moment, both calls may return; the second `acquire` of that block then aborts.
     void release(std::byte* block, std::size_t = 0) noexcept final {
         // The slow path is a tail call that also finds errors, so this needs no stack frame.
-        const auto strike = [this, block](pools::RecordedBlock& struck_out) {
-            return pool_->record_release_in_newest(block, struck_out);
+        const auto record_release = [this, block](pools::RecordedBlock& released) {
+            return pool_->record_release_in_newest(block, released);
         };
-        if (!own_at_hand().magazines()->push_by(unwiped_key(this), strike)) [[unlikely]]
+        if (!own_at_hand().magazines()->push_by(unwiped_key(this), record_release)) [[unlikely]]
             release_slow(block);
     }
 
@@ -109,16 +111,16 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineP
     /// A block from a thread's magazine. Empty where the magazine is another pool's, is empty, or
     /// has its gate shut.
     Block pop_from(Threads::Own& own) noexcept {
-        const auto enter = [this](pools::RecordedBlock popped) {
-            this->enter(popped);
+        const auto record_acquire = [this](pools::RecordedBlock popped) {
+            this->record_acquire(popped);
             return true;
         };
-        const pools::RecordedBlock block = own.magazines()->pop_by(this, enter);
+        const pools::RecordedBlock block = own.magazines()->pop_by(this, record_acquire);
         return {block.start, static_cast<bool>(block), wipe_};
     }
     bool push_to(Threads::Own& own, std::byte* block) const noexcept {
         return own.magazines()->push_by(threads_.first_key(), [&](pools::RecordedBlock& unused) {
-            unused = struck_out(block);
+            unused = record_release(block);
             return true;
         });
     }
@@ -132,11 +134,11 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineP
     static GateKey first_key(const SharedFixedPool* pool, bool wipe) noexcept {
         return unwiped_key(pool) + (wipe ? 1 : 0);
     }
-    void enter(pools::RecordedBlock block) const noexcept {
+    void record_acquire(pools::RecordedBlock block) const noexcept {
         if (block.entry == nullptr || !block.entry->record_acquire()) [[unlikely]]
             stop_at(block.start);
     }
-    pools::RecordedBlock struck_out(std::byte* block) const noexcept {
+    pools::RecordedBlock record_release(std::byte* block) const noexcept {
         pools::Ledger::Entry* const entry = pool_->entry_of(block);
         if (entry == nullptr || !entry->record_release()) [[unlikely]]
             stop_at(block);

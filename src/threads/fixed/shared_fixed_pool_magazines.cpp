@@ -42,7 +42,7 @@ SharedFixedPool::Block SharedFixedPool::acquire_slow() noexcept {
     }
     RecordedBlock block;
     if (!magazine.pop(block)) return acquire_locked();
-    enter(block);
+    record_acquire(block);
     check_each_time();
     return {block.start, true, wipe_};
 }
@@ -56,7 +56,7 @@ void SharedFixedPool::release_slow(std::byte* block) noexcept {
     Lock lock{mutex_};
     open_gates_if_due();
     if (own == nullptr || !threads_.open()) return hand_on(lock, Block{block, true, wipe_});
-    const RecordedBlock unused = struck_out(block);
+    const RecordedBlock unused = record_release(block);
     Magazine& magazine = *own->magazines();
     if (!magazine.push(unused)) {
         own->all->make_room(0, [&](const RecordedBlock* blocks, std::size_t count) {

@@ -110,8 +110,7 @@ TEST("a refusal's text is returned once, and comes from the pool that refused") 
     std::byte* const used = hook.malloc(512 << 10);
     CHECK(hook.malloc(1 << 20) == nullptr);
     hook.free(used, 512 << 10);
-    CHECK(hook.pools.pop_refusal().find("576 KiB of a limit of 1 MiB in use") !=
-          std::string::npos);
+    CHECK(hook.pools.pop_refusal().find("576 KiB of a limit of 1 MiB in use") != std::string::npos);
     CHECK(hook.malloc(2 << 20) == nullptr);  // This refusal's text stays.
     Hook both{*small, Fallback{PoolHandle<Pool>{large.get()}, true}};
     std::byte* const block = both.malloc(2 << 20);

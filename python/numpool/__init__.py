@@ -87,6 +87,7 @@ from numpool._numpy import install, uninstall, use
 
 if _typing.TYPE_CHECKING:
     from numpool._arrays import ArrayPool
+    from numpool._development import get_cmake_dir, get_include
     from numpool._objects import Loan, ObjectPool, ObjectStats
     from numpool._shared import PoolListener, ProcessShare
     from numpool._stats import ClassStats, PoolStats
@@ -119,6 +120,8 @@ __all__ = [
     "current",
     "default_pool",
     "format_size",
+    "get_cmake_dir",
+    "get_include",
     "install",
     "memory_limit",
     "owner",
@@ -140,6 +143,8 @@ _LATE = {
     "PoolListener": "_shared",
     "PoolStats": "_stats",
     "ProcessShare": "_shared",
+    "get_cmake_dir": "_development",
+    "get_include": "_development",
 }
 
 

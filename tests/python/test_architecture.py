@@ -26,6 +26,7 @@ ROOMS = {
         "lifecycle", "magazine", "waiting", "slab", "fixed", "arena", "buddy", "handle", "reserve",
     ],
     "processes": ["region", "tables", "pool"],
+    "numpool": [""],
     "bindings": ["python", "buffer", "sources", "pools", "processes", "numpy", ""],
 }  # fmt: skip
 # Pools that do not know each other, though they stand in one list.
@@ -122,6 +123,7 @@ def test_the_map_lists_the_rooms_in_their_order() -> None:
         ("pools/fixed/fixed_pool.hpp", '#include "../../threads/lifecycle/pool.hpp"'),
         ("pools/fixed/fixed_pool.hpp", '#include "fixed_pool.hpp"'),
         ("bindings/buffer/buffer.hpp", '#include "bindings/numpy/numpy_handler.hpp"'),
+        ("processes/pool/shared_pool.hpp", '#include "numpool/pools.hpp"'),
         ("base/error.hpp", "#include <Python.h>"),
         ("threads/lifecycle/pool.hpp", "#include <pybind11/pybind11.h>"),
         ("pages/source/page_source.hpp", '#include "numpy/ndarraytypes.h"'),

@@ -56,6 +56,7 @@ try:
         ArenaMark,
         BuddyPool,
         Buffer,
+        CorruptionError,
         FixedPool,
         HandlePool,
         Pages,
@@ -87,6 +88,7 @@ from numpool._numpy import install, uninstall, use
 
 if _typing.TYPE_CHECKING:
     from numpool._arrays import ArrayPool
+    from numpool._checks import LiveBlock
     from numpool._development import get_cmake_dir, get_include
     from numpool._objects import Loan, ObjectPool, ObjectStats
     from numpool._shared import PoolListener, ProcessShare
@@ -99,8 +101,10 @@ __all__ = [
     "BuddyPool",
     "Buffer",
     "ClassStats",
+    "CorruptionError",
     "FixedPool",
     "HandlePool",
+    "LiveBlock",
     "Loan",
     "ObjectPool",
     "ObjectStats",
@@ -137,6 +141,7 @@ __all__ = [
 _LATE = {
     "ArrayPool": "_arrays",
     "ClassStats": "_stats",
+    "LiveBlock": "_checks",
     "Loan": "_objects",
     "ObjectPool": "_objects",
     "ObjectStats": "_objects",

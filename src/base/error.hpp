@@ -35,4 +35,9 @@ struct Corrupted : std::logic_error {
     using std::logic_error::logic_error;
 };
 
+/// What a checked pool throws where a user of its blocks has damaged memory.
+struct Misused : std::logic_error {
+    using std::logic_error::logic_error;
+};
+
 }  // namespace numpool

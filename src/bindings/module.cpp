@@ -37,6 +37,7 @@ PYBIND11_MODULE(_core_in_main, module, py::mod_gil_not_used()) {
     register_sizes(module);
     register_buffer(module);
     register_borrowed_buffer(module);
+    register_checks(module);
     register_pages(module);
     register_pool(module);
     register_fixed_pool(module);

@@ -23,7 +23,8 @@ ROOMS = {
     "pages": ["system", "source", "range"],
     "pools": ["magazine", "span", "moving", "slab", "fixed", "arena", "buddy", "handle"],
     "threads": [
-        "lifecycle", "magazine", "waiting", "slab", "fixed", "arena", "buddy", "handle", "reserve",
+        "lifecycle", "checked", "magazine", "waiting", "slab", "fixed", "arena", "buddy", "handle",
+        "reserve",
     ],
     "processes": ["region", "tables", "pool"],
     "numpool": [""],

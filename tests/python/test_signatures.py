@@ -13,11 +13,11 @@ import numpool
 
 SIGNATURES = {
     numpool.FixedPool: "(block_size, blocks, *, max_blocks='blocks', align=None, init=None, "
-    "wipe=False, huge_pages=True, source=None, name='')",
+    "wipe=False, huge_pages=True, source=None, name='', checks=None)",
     numpool.SlabPool: "(*, limit=None, cache=None, huge_pages=True, decay=1.0, background=False, "
-    "wipe=False, classes=None, name='')",
+    "wipe=False, classes=None, name='', checks=None)",
     numpool.Arena: "(chunk_size='64KiB', parent=None, *, source=None, name='')",
-    numpool.BuddyPool: "(capacity, min_block=4096, *, source=None, name='')",
+    numpool.BuddyPool: "(capacity, min_block=4096, *, source=None, name='', checks=None)",
     numpool.HandlePool: "(sizes, *, name='')",
     numpool.ReservePool: "(pool, nbytes, reserve, *, name='')",
     numpool.Pages: "(*, populated=False, locked=False, node=None, huge=False)",
@@ -92,7 +92,7 @@ ERRORS = {
     "HandlePool({8: 1}, 'x' * 80)": "HandlePool() takes one argument without its name (sizes), and "
     "got 2: name what ... is, as in HandlePool(..., name=...)",
     "FixedPool(4096, block=4)": "FixedPool() takes no 'block': did you mean 'blocks'? It takes "
-    "block_size, blocks, max_blocks, align, init, wipe, huge_pages, source, name",
+    "block_size, blocks, max_blocks, align, init, wipe, huge_pages, source, name, checks",
     "HandlePool({8: 1}, q=4)": "HandlePool() takes no 'q', but sizes, name",
     "FixedPool(4096, 4, blocks=4)": "FixedPool() got 'blocks' twice: by its place, and by its name",
     "FixedPool(8, 4, wipe='no')": "wipe must be True or False, not 'no'",

@@ -72,6 +72,26 @@ class Parser(argparse.ArgumentParser):
             option, type=to_value, default=default if given is None else given, **kwargs
         )
 
+    def add_optional_value(
+        self, option: str, kind: Callable[[str], _Value | None], alone: _Value, **kwargs: Any
+    ) -> None:
+        """Add an option that is ``--option`` or ``--option=value``."""
+
+        def to_value(text: str) -> _Value | None:
+            try:
+                return kind(text)
+            except ValueError as error:
+                raise argparse.ArgumentTypeError(str(error)) from None
+
+        self.add_argument(
+            option,
+            nargs="?",
+            const=alone,
+            type=to_value,
+            default=self._from_environment(option, kind),
+            **kwargs,
+        )
+
     def add_switch(self, option: str, **kwargs: Any) -> None:
         """Add an option that is on or off; ``--no-option`` switches it off."""
         self.add_argument(
@@ -81,7 +101,7 @@ class Parser(argparse.ArgumentParser):
             **kwargs,
         )
 
-    def _from_environment(self, option: str, kind: Callable[[str], _Value]) -> _Value | None:
+    def _from_environment(self, option: str, kind: Callable[[str], _Value | None]) -> _Value | None:
         word = option.strip("-").replace("-", "_").upper()
         self.words.append(word)
         variable = PREFIX + word
@@ -129,6 +149,16 @@ def to_switch(text: str) -> bool:
         raise ValueError(
             f"{text!r} is neither on nor off: give 1, on, yes, true or 0, off, no, false"
         ) from None
+
+
+def to_checks(text: str) -> str | None:
+    """What checks do where they find something, or None for no checks."""
+    if text in ("raise", "abort"):
+        return text
+    try:
+        return "raise" if to_switch(text) else None
+    except ValueError:
+        raise ValueError(f"{text!r} is not one of raise, abort, off") from None
 
 
 def to_limit(text: str) -> int:

@@ -29,6 +29,7 @@ def install(settings: str) -> None:
         decay=given["decay"],
         background=given["background"],
         wipe=given["wipe"],
+        checks=given["checks"],
         name="run",
     )
     # Without a fallback to another allocator, so that the limit holds.
@@ -59,6 +60,10 @@ def finish(settings: str, outputs: dict[int, os.stat_result | None], forks: int)
         from numpool.cli import run_report
 
         show(run_report.render(summary, terminal=is_terminal()), 2, outputs)
+    elif summary.leaks is not None:
+        from numpool.cli import run_report
+
+        show(run_report.render_leaks(summary.leaks, terminal=is_terminal()), 2, outputs)
     elif summary.failures and isinstance(getattr(sys, "last_value", None), MemoryError):
         show(f"numpool: {run_summary.limit_refused(summary)}\n", 2, outputs)
     if interrupted:

@@ -24,6 +24,7 @@ from numpool.cli.arguments import (
     add_json,
     json_file,
     one_of,
+    to_checks,
     to_limit,
     to_rounds,
     to_seconds,
@@ -109,6 +110,18 @@ def parser() -> Parser:
         help="install the pool in Python processes that the program starts, too (forked ones "
         "always have it); they see it in PYTHONPATH",
     )
+    parser.add_optional_value(
+        "--checks",
+        to_checks,
+        "raise",
+        metavar="raise|abort",
+        help="find memory bugs of C extensions and ctypes: writes before, past and after a block, "
+        "frees of what is no block; raise CorruptionError (the default) or abort",
+    )
+    parser.add_switch(
+        "--leaks",
+        help="show at the end which lines acquired the blocks that are still in use; with --checks",
+    )
     parser.add_switch(
         "--compare",
         help="run the program several times, without its output: with NumPy's own allocator and on "
@@ -152,7 +165,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
             f"Python's {flag} keeps numpool from getting into the program: leave it out, or call "
             "numpool.install() in the program itself"
         )
-    for name in ("limit", "wipe", "background"):
+    for name in ("limit", "wipe", "background", "checks", "leaks"):
         if given.pool == "none" and getattr(given, name):
             options.error(
                 f"--pool none leaves NumPy its own allocator, where --{name} has no effect: leave "
@@ -163,6 +176,9 @@ def main(arguments: Sequence[str]) -> NoReturn:
     if given.tune_malloc:
         check_malloc(options)
     file = json_file(options, given)
+    checks = "raise" if given.leaks and given.checks is None else given.checks
+    if given.compare and checks is not None:
+        options.error("--compare measures time, and --checks and --leaks take it: leave them out")
     if given.compare:
         sys.exit(compare(options, given, flags, program, file))
     named = program_in(program)
@@ -173,6 +189,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
         "decay": given.decay,
         "background": bool(given.background),
         "wipe": bool(given.wipe),
+        "checks": checks or False,
+        "leaks": bool(given.leaks),
         "tune_malloc": bool(given.tune_malloc),
         "quiet": bool(given.quiet) or is_missing(named),
         "json": None if file is None else str(file),
@@ -255,6 +273,10 @@ def check_malloc(options: Parser) -> None:
 def become(arguments: Sequence[str], settings: dict[str, object], *, children: bool) -> NoReturn:
     """Replace this process by Python with these arguments, and settings in the environment."""
     environment = dict(os.environ)
+    # For the pools that the program makes itself.
+    environment.pop("NUMPOOL_CHECKS", None)
+    if settings["checks"]:
+        environment["NUMPOOL_CHECKS"] = str(settings["checks"])
     before = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = f"{STARTUP}{os.pathsep}{before}" if before else str(STARTUP)
     if before is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from itertools import zip_longest
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -14,9 +15,11 @@ from rich.text import Text
 
 from numpool import format_size
 from numpool.cli import console
-from numpool.cli.run_summary import RunSummary, SizeFigures, sentences
+from numpool.cli.run_summary import LeakFigures, RunSummary, SizeFigures, sentences
 
 BAR = 20
+MOST_LINES = 20
+"""The number of lines that the table of leaks shows."""
 BOUNDS = [64, 512, 4 << 10, 32 << 10, 64 << 10]
 """The upper ends of the chart's rows; larger blocks have a row of their own."""
 
@@ -31,9 +34,35 @@ def report(summary: RunSummary) -> RenderableType:
     parts: list[RenderableType] = [Rule(title(summary), style="cyan"), figures(summary)]
     if summary.total_blocks:
         parts += [Text(), chart(summary.sizes)]
+    if summary.leaks is not None:
+        parts += [Text(), leaks(summary.leaks)]
     for sentence in sentences(summary):
         parts += [Text(), Text(sentence, style="yellow")]
     return Group(*parts)
+
+
+def render_leaks(figures: list[LeakFigures], *, terminal: bool) -> str:
+    """What was in use at the end, without the rest of the summary."""
+    return console.render(leaks(figures), terminal=terminal)
+
+
+def leaks(figures: list[LeakFigures]) -> RenderableType:
+    """What was in use at the end, line by line."""
+    if not figures:
+        return Text("No block was in use at the end.")
+    title = Text("in use at the end, by the line that acquired it", style="bold")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("bytes", justify="right")
+    table.add_column("blocks", justify="right")
+    table.add_column("line", overflow="fold")
+    for one in figures[:MOST_LINES]:
+        here = one.line.removeprefix(f"{Path.cwd()}/")
+        table.add_row(format_size(one.size), count(one.blocks), here)
+    if len(figures) > MOST_LINES:
+        rest = figures[MOST_LINES:]
+        size, blocks = sum(one.size for one in rest), sum(one.blocks for one in rest)
+        table.add_row(format_size(size), count(blocks), f"{len(rest)} other lines")
+    return Group(title, table)
 
 
 def title(summary: RunSummary) -> Text:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpool
+from numpool import _core
 from numpool.cli.misplaced import misplaced
 
 BESIDE_ARRAYS = 128 << 20
@@ -27,6 +28,16 @@ class SizeFigures:
     total_blocks: int
     total_bytes: int
     reused: int
+
+
+@dataclass(frozen=True)
+class LeakFigures:
+    """Blocks that one line acquired, and that were in use at the end."""
+
+    line: str
+    blocks: int
+    size: int
+    """Bytes, as they were asked for."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,10 @@ class RunSummary:
     sizes: list[SizeFigures]
     misplaced: list[str] = field(default_factory=list)
     """Options of numpool's that stand behind the program, and which it does not mention."""
+    checks: bool = False
+    """Whether blocks were checked, which takes time and memory."""
+    leaks: list[LeakFigures] | None = None
+    """What was in use at the end, the most bytes first; None where that was not asked for."""
 
 
 def gather(
@@ -116,7 +131,19 @@ def gather(
             if one.total_blocks
         ],
         misplaced=misplaced(settings["suspects"]),
+        checks=bool(settings["checks"]),
+        leaks=leaks() if settings["leaks"] else None,
     )
+
+
+def leaks() -> list[LeakFigures]:
+    """What is in use of all checked pools, by the line that acquired it."""
+    lines: dict[str, list[int]] = {}
+    for _, blocks in _core._all_live():
+        for block in blocks:
+            lines.setdefault(block.line or "native code", []).append(block.size)
+    figures = [LeakFigures(line, len(sizes), sum(sizes)) for line, sizes in lines.items()]
+    return sorted(figures, key=lambda one: (-one.size, one.line))
 
 
 def peak_resident() -> int:
@@ -154,6 +181,8 @@ def sentences(summary: RunSummary) -> Iterator[str]:
     if summary.misplaced:
         yield misplaced_options(summary)
     others = other_processes(summary)
+    if summary.checks:
+        yield "Blocks were checked, which takes time and memory: see the figures without --checks."
     if summary.pool == "none":
         yield "NumPy allocated as without numpool (--pool none)."
         if others:

@@ -142,7 +142,7 @@ PyObject* buffer_repr(PyObject* self) {
     if (buffer->released) return PyUnicode_FromString("<numpool.Buffer, released>");
     if (has_ended(buffer)) return PyUnicode_FromString("<numpool.Buffer, ended by its arena>");
     return guarded<PyObject*>(nullptr, [&] {
-        const auto* const pool = dynamic_cast<threads::Pool*>(buffer->holding.owner);
+        const threads::Pool* const pool = pool_behind(buffer->holding);
         return PyUnicode_FromFormat(
             "<numpool.Buffer of %s at %p%s%s>",
             size_to_text(static_cast<std::size_t>(buffer->holding.bytes)).c_str(),
@@ -171,8 +171,7 @@ PyObject* buffer_pool(PyObject* self, void*) {
     return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
         const CriticalSection section{self};
         if (!require_unreleased(as_buffer(self))) return nullptr;
-        auto* const pool = dynamic_cast<threads::Pool*>(as_buffer(self)->holding.owner);
-        return object_of(pool).release().ptr();
+        return object_of(pool_behind(as_buffer(self)->holding)).release().ptr();
     });
 }
 

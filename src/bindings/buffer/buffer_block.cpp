@@ -42,7 +42,7 @@ std::size_t views_of(const Buffer* buffer) noexcept {
 
 /// "of FixedPool 'frames' ", or nothing for a buffer of no pool.
 std::string origin_of(const Buffer* buffer) {
-    const auto* const pool = dynamic_cast<const threads::Pool*>(buffer->holding.owner);
+    const threads::Pool* const pool = pool_behind(buffer->holding);
     return pool == nullptr ? "" : "of " + pool->title() + " ";
 }
 

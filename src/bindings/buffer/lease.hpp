@@ -32,6 +32,11 @@ struct Holding {
     void let_go() noexcept;
 };
 
+/// The pool that the block is of; null where it is none's.
+inline threads::Pool* pool_behind(const Holding& holding) noexcept {
+    return holding.owner == nullptr ? nullptr : holding.owner->pool_of_blocks();
+}
+
 /// What views of a block hold, in place of the Buffer they were made from.
 ///
 /// Python tells an exporter when a consumer ends its export. But NumPy ends some exports at once

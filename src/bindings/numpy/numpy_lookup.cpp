@@ -26,10 +26,6 @@ Pool* pool_of_owned_data(PyArrayObject* array) {
     return ProcessHandler::pool_of_any(PyArray_DATA(array));
 }
 
-py::object object_of_owner(threads::BlockOwner* owner) {
-    return object_of(dynamic_cast<Pool*>(owner));
-}
-
 }  // namespace
 
 py::object owner(const py::object& x) {
@@ -48,7 +44,7 @@ py::object owner(const py::object& x) {
             // Raises where the view was released: its memory may be gone by now.
             next = holder.attr("obj");
         } else if (is_lease(holder.ptr())) {
-            return object_of_owner(reinterpret_cast<Lease*>(holder.ptr())->holding.owner);
+            return object_of(pool_behind(reinterpret_cast<Lease*>(holder.ptr())->holding));
         } else if (is_buffer(holder.ptr())) {
             return holder.attr("pool");
         }

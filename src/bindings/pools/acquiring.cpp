@@ -39,6 +39,7 @@ PyObject* acquire(PyObject* self, PyObject* const* arguments, Py_ssize_t count, 
         PyObject* const timeout = timeout_argument("acquire", arguments, count, names);
         const auto deadline = timeout == nullptr ? std::nullopt : to_deadline(timeout);
         if (const Block block = pool.try_acquire()) return pool.hand_out(block);
+        if (const Block block = pool.acquire_kept()) return pool.hand_out(block);
         if (!deadline) pool.throw_exhausted(1, SomePool::usual_advice);
         if (const Block block = wait_for_block(pool, *deadline)) return pool.hand_out(block);
         pool.throw_exhausted(1, in_vain(timeout));
@@ -50,6 +51,7 @@ PyObject* try_acquire(PyObject* self, PyObject*) {
     return guarded<PyObject*>(nullptr, [&] {
         auto& pool = pool_in<SomePool>(self);
         if (const Block block = pool.try_acquire()) return pool.hand_out(block);
+        if (const Block block = pool.acquire_kept()) return pool.hand_out(block);
         Py_RETURN_NONE;
     });
 }
@@ -59,7 +61,7 @@ PyObject* acquire_many(PyObject* self, PyObject* n) {
         auto& pool = pool_in<FixedPool>(self);
         const std::size_t count = to_count(n, "n");
         std::vector<Block> blocks(count <= pool.max_blocks() ? count : 0);
-        if (blocks.size() != count || !pool.try_acquire_many(blocks)) {
+        if (blocks.size() != count || !pool.acquire_all(blocks)) {
             pool.throw_exhausted(
                 count, count > pool.max_blocks()
                            ? ": ask for fewer, or create it with more blocks"

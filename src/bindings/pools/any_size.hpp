@@ -1,7 +1,10 @@
 #pragma once
 
+#include <atomic>
+
 #include "base/error.hpp"
 #include "bindings/buffer/buffer.hpp"
+#include "bindings/python/checks.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/free_threading.hpp"
 #include "bindings/python/python_pool.hpp"
@@ -52,8 +55,8 @@ struct AnySize {
         return buffers;
     }
 
-    template <class Class>
-    static void add_to(Class& pool) {
+    /// Also in the place of methods with another access.
+    static void add_to(py::handle pool) {
         static PyMethodDef methods[] = {
             {"acquire", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire)),
              METH_FASTCALL | METH_KEYWORDS,
@@ -65,10 +68,14 @@ struct AnySize {
              "PoolExhausted."},
         };
         add_methods(pool, methods);
-        pool.def("acquire_many", &acquire_many, py::arg("nbytes"), py::arg("n"), py::pos_only(),
-                 "acquire_many(self, nbytes, n, /)\n--\n\n"
-                 "A list of n buffers of so many bytes each. Where one is refused, raise "
-                 "PoolExhausted and release the others.");
+        py::options options;
+        options.disable_function_signatures();
+        pool.attr("acquire_many") = py::cpp_function(
+            &acquire_many, py::name("acquire_many"), py::is_method(pool), py::arg("nbytes"),
+            py::arg("n"), py::pos_only(),
+            "acquire_many(self, nbytes, n, /)\n--\n\n"
+            "A list of n buffers of so many bytes each. Where one is refused, raise "
+            "PoolExhausted and release the others.");
     }
 };
 
@@ -88,6 +95,42 @@ struct BlockAccess {
     }
 };
 
+/// The same for a class of pools of which some are checked. Its methods replace the usual ones when
+/// the first checked pool is made, so until then nobody pays for it.
+template <class SomePool>
+struct CheckedAccess {
+    using Pool = SomePool;
+
+    static PyObject* acquire(Pool& pool, std::size_t bytes) {
+        CheckedBlocks* const checks = checks_of(pool);
+        if (checks == nullptr) return BlockAccess<Pool>::acquire(pool, bytes);
+        return to_buffer({checks, checks->acquire(bytes), static_cast<Py_ssize_t>(bytes)});
+    }
+    static PyObject* try_acquire(Pool& pool, std::size_t bytes) {
+        CheckedBlocks* const checks = checks_of(pool);
+        if (checks == nullptr) return BlockAccess<Pool>::try_acquire(pool, bytes);
+        if (std::byte* const block = checks->try_acquire(bytes))
+            return to_buffer({checks, block, static_cast<Py_ssize_t>(bytes)});
+        if (pool.closed()) checks->acquire(bytes);  // Says so.
+        return nullptr;
+    }
+};
+
+/// Has the blocks of this pool checked, before anybody has one.
+template <class SomePool>
+void add_checks(SomePool& pool, const CheckedBlocksOptions& options) {
+    check_blocks(pool, options);
+    static std::atomic<bool> added = false;
+    if (!added.exchange(true)) AnySize<CheckedAccess<SomePool>>::add_to(py::type::of<SomePool>());
+}
+
+/// The methods that a class begins with.
+template <class SomePool>
+void add_acquire_methods_of(py::handle type) {
+    if (environment_names_checks()) return AnySize<CheckedAccess<SomePool>>::add_to(type);
+    AnySize<BlockAccess<SomePool>>::add_to(type);
+}
+
 /// The Python method `reallocate`: a Buffer of `nbytes` with the contents of this one, which counts
 /// as released. The pool's own `reallocate` throws where it refuses.
 template <class SomePool>
@@ -100,12 +143,16 @@ py::object reallocate(SomePool& pool, const py::object& buffer, const py::object
     auto* const old = reinterpret_cast<Buffer*>(buffer.ptr());
     const CriticalSection section{buffer.ptr()};
     if (!can_release(old)) throw py::error_already_set{};
-    if (old->holding.owner != &pool) throw BadArgument{"this buffer is not one of " + pool.title()};
+    CheckedBlocks* const checks = checks_of(pool);
+    const threads::BlockOwner* const owner =
+        checks == nullptr ? static_cast<threads::BlockOwner*>(&pool) : checks;
+    if (old->holding.owner != owner) throw BadArgument{"this buffer is not one of " + pool.title()};
     // Made first: nothing may fail once the pool has moved the block.
     Buffer* const renewed = new_buffer_without_block();
     if (renewed == nullptr) throw py::error_already_set{};
     const py::object result = py::reinterpret_steal<py::object>(&renewed->ob_base);
-    std::byte* const block = pool.reallocate(old->holding.block, bytes);
+    std::byte* const block = checks == nullptr ? pool.reallocate(old->holding.block, bytes)
+                                               : checks->reallocate(old->holding.block, bytes);
     replace_block(old, renewed, block, static_cast<Py_ssize_t>(bytes));
     return result;
 }

@@ -16,26 +16,54 @@ using threads::OrderFigures;
 using threads::PoolFigures;
 using threads::SharedBuddyPool;
 
+/// Each block of a checked pool has a fourfold one: as much as itself before it, so that it starts
+/// at a multiple of its own size, and room for the fence after it.
+constexpr std::size_t checked_scale = 4;
+constexpr std::size_t least_checked_block = CheckedBlocks::fence;
+
+std::size_t scale_of(const SharedBuddyPool& pool) noexcept {
+    return checks_of(pool) == nullptr ? 1 : checked_scale;
+}
+
 threads::PoolHandle<SharedBuddyPool> create(const Given& given) {
     threads::SharedBuddyPoolOptions options;
     options.capacity = to_size(given("capacity"), "capacity");
     options.min_block = to_size(given("min_block", py::int_{4096}), "min_block");
     options.name = to_name(given("name", ""));
-    return SharedBuddyPool::create(
-        options, to_source(given("source"), pages::os_pages(), pages::page_size()));
+    const py::object wanted = given("checks");
+    auto checks = to_checks(wanted);
+    const auto source = to_source(given("source"), pages::os_pages(), pages::page_size());
+    auto pool = SharedBuddyPool::create(options, source);
+    if (!checks || (wanted.is_none() && options.min_block < least_checked_block)) return pool;
+    if (options.min_block < least_checked_block) {
+        throw BadArgument{"min_block is " + std::to_string(options.min_block) +
+                          ": a pool with checks needs at least " +
+                          std::to_string(least_checked_block)};
+    }
+    // The user's figures were good.
+    pool = {};
+    checks->natural = true;
+    checks->scale = checked_scale;
+    checks->align = options.min_block;
+    options.capacity *= checked_scale;
+    options.min_block *= checked_scale;
+    pool = SharedBuddyPool::create(options, source);
+    add_checks(*pool, *checks);
+    return pool;
 }
 
 py::object stats(const SharedBuddyPool& pool) {
     using namespace py::literals;
     py::list orders;
     for (const OrderFigures& order : pool.order_figures()) {
-        const std::size_t in_use = order.live * order.block_size;
         if (order.requests == 0 && order.free == 0) continue;
-        const std::size_t unused = order.free * order.block_size;
+        const std::size_t block_size = order.block_size / scale_of(pool);
+        const std::size_t in_use = order.live * block_size;
+        const std::size_t unused = order.free * block_size;
         orders.append(
             py::module_::import("numpool._stats")
                 .attr("ClassStats")(
-                    "block_size"_a = py::int_{order.block_size},
+                    "block_size"_a = py::int_{block_size},
                     "live_bytes"_a = py::int_{order.requested}, "in_use"_a = py::int_{in_use},
                     "cached"_a = py::int_{unused}, "committed"_a = py::int_{in_use + unused},
                     "mapped"_a = py::int_{in_use + unused}, "blocks"_a = py::int_{order.live},
@@ -43,30 +71,30 @@ py::object stats(const SharedBuddyPool& pool) {
                     "total_bytes"_a = py::int_{order.asked},
                     "reused"_a = py::int_{order.requests}));
     }
-    return stats_from(pool.figures(), py::tuple{orders});
+    return stats_from(figures_of(pool), py::tuple{orders});
 }
 
 py::dict free_blocks(const SharedBuddyPool& pool) {
     py::dict free;
     for (const OrderFigures& order : pool.order_figures()) {
-        if (order.free != 0) free[py::int_{order.block_size}] = order.free;
+        if (order.free != 0) free[py::int_{order.block_size / scale_of(pool)}] = order.free;
     }
     return free;
 }
 
 std::string repr(const SharedBuddyPool& pool) {
-    const PoolFigures figures = pool.figures();
+    const PoolFigures figures = figures_of(pool);
     std::string text = "<" + pool.title() + ": ";
     const std::string blocks =
         std::to_string(figures.blocks) + (figures.blocks == 1 ? " block" : " blocks");
     if (pool.closed())
         return text + (figures.blocks == 0 ? "closed>" : "closed, " + blocks + " still out>");
     return text + blocks + ", " + size_to_text(figures.in_use) + " of " +
-           size_to_text(pool.capacity()) + " in use>";
+           size_to_text(pool.capacity() / scale_of(pool)) + " in use>";
 }
 
 constexpr const char* doc =
-    R"(BuddyPool(capacity, min_block=4096, *, source=None, name="")
+    R"(BuddyPool(capacity, min_block=4096, *, source=None, name="", checks=None)
 --
 
 Power-of-two blocks of one region, which split on demand and merge again.
@@ -83,7 +111,9 @@ wait for a block, since it is unknown which release will make room for a large o
 capacity   the bytes of the region, an int or a text like "64MiB": a whole number of smallest blocks
 min_block  the smallest block, a power of two from 16 on
 source     the pool that it draws its region from, a SlabPool or a BuddyPool; by default the system
-name       shown in errors and reprs)";
+name       shown in errors and reprs
+checks     True finds memory bugs of those who use the blocks, and raises CorruptionError; "abort" ends
+           the process instead. By default NUMPOOL_CHECKS says so; see "Find memory bugs")";
 
 }  // namespace
 
@@ -92,9 +122,14 @@ void register_buddy_pool(py::module_& module) {
         module, "BuddyPool", own_layout(), doc};
     pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
-    pool.def_property_readonly("capacity", &SharedBuddyPool::capacity, "The bytes of the region.")
-        .def_property_readonly("min_block", &SharedBuddyPool::min_block,
-                               "The bytes of the smallest block.")
+    pool.def_property_readonly(
+            "capacity",
+            [](const SharedBuddyPool& self) { return self.capacity() / scale_of(self); },
+            "The bytes of the region.")
+        .def_property_readonly(
+            "min_block",
+            [](const SharedBuddyPool& self) { return self.min_block() / scale_of(self); },
+            "The bytes of the smallest block.")
         .def_property_readonly("free_blocks", &free_blocks,
                                "How many free blocks there are, by their size: a dict, from the "
                                "smallest to the largest.")
@@ -113,7 +148,7 @@ void register_buddy_pool(py::module_& module) {
              "stats(self)\n--\n\n"
              "The pool's figures at this moment, as a PoolStats, by block size too.")
         .def("__repr__", &repr);
-    AnySize<BlockAccess<SharedBuddyPool>>::add_to(pool);
+    add_acquire_methods_of<SharedBuddyPool>(pool);
     add_array_methods<threads::SharedBuddyPool>(pool);
 }
 

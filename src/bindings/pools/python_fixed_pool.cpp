@@ -1,5 +1,6 @@
 #include "bindings/pools/python_fixed_pool.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include "base/error.hpp"
@@ -32,6 +33,7 @@ void FixedPool::only_blocks_left() noexcept {
 }
 
 void FixedPool::note_drop() noexcept try {
+    if (checks_of(*this) != nullptr) return;  // They tell more.
     const std::size_t blocks = closed() ? 0 : figures().blocks;
     if (blocks == 0) return;
     notice_.warn_later(title() + " was dropped with " + std::to_string(blocks) +
@@ -41,33 +43,75 @@ void FixedPool::note_drop() noexcept try {
 }
 
 PyObject* FixedPool::hand_out(Block block) {
-    const bool construct = init_ && !block.constructed;
+    if (!hands_out_plainly_) [[unlikely]]
+        return hand_out_with_care(block);
     Buffer* const buffer =
         new_buffer({this, block.start, static_cast<Py_ssize_t>(block_size()), block.constructed});
     if (buffer == nullptr) {
         release_unused(block.start);
         throw py::error_already_set{};
     }
-    if (construct) {
-        const auto handle = py::reinterpret_steal<py::object>(&buffer->ob_base);
-        const py::object view = py::memoryview{handle};
-        const py::object init = init_;  // A reference of its own: the call may drop the pool's.
-        const auto result = py::reinterpret_steal<py::object>(
-            calling_python([&] { return PyObject_CallOneArg(init.ptr(), view.ptr()); }));
-        if (!result) {
-            const py::error_already_set failure;
-            // The exception's frames may hold the view for long. Unless others have exports of it,
-            // it is released, and the block goes back now.
-            const auto ended = py::reinterpret_steal<py::object>(
-                PyObject_CallMethod(view.ptr(), "release", nullptr));
-            if (!ended) PyErr_Clear();
-            throw failure;
-        }
-        buffer->lease->holding.constructed = true;
-        return handle.inc_ref().ptr();
-    }
     buffer->holding.constructed = true;
     return &buffer->ob_base;
+}
+
+PyObject* FixedPool::hand_out_with_care(Block block) {
+    threads::BlockOwner* owner = this;
+    std::byte* start = block.start;
+    if (CheckedBlocks* const checks = checks_of(*this)) {
+        try {
+            start = checks->enter(block.start, block_size());
+        } catch (const std::bad_alloc&) {
+            release_unused(block.start);
+            throw;
+        }
+        owner = checks;
+    }
+    Buffer* const buffer =
+        new_buffer({owner, start, static_cast<Py_ssize_t>(block_size()), block.constructed});
+    if (buffer == nullptr) {
+        owner->release_unused(start);
+        throw py::error_already_set{};
+    }
+    if (init_ && !block.constructed) return construct(&buffer->ob_base);
+    buffer->holding.constructed = true;
+    return &buffer->ob_base;
+}
+
+/// Runs `init` on the buffer, which this takes over and returns.
+PyObject* FixedPool::construct(PyObject* buffer) {
+    const auto handle = py::reinterpret_steal<py::object>(buffer);
+    const py::object view = py::memoryview{handle};
+    const py::object init = init_;  // A reference of its own: the call may drop the pool's.
+    const auto result = py::reinterpret_steal<py::object>(
+        calling_python([&] { return PyObject_CallOneArg(init.ptr(), view.ptr()); }));
+    if (!result) {
+        const py::error_already_set failure;
+        // The exception's frames may hold the view for long. Unless others have exports of it, it
+        // is released, and the block goes back now.
+        const auto ended =
+            py::reinterpret_steal<py::object>(PyObject_CallMethod(view.ptr(), "release", nullptr));
+        if (!ended) PyErr_Clear();
+        throw failure;
+    }
+    reinterpret_cast<Buffer*>(buffer)->lease->holding.constructed = true;
+    return handle.inc_ref().ptr();
+}
+
+FixedPool::Block FixedPool::acquire_kept() {
+    CheckedBlocks* const checks = checks_of(*this);
+    return checks != nullptr && checks->give_back() ? try_acquire() : Block{};
+}
+
+bool FixedPool::acquire_all(std::span<Block> blocks) {
+    if (try_acquire_many(blocks)) return true;
+    CheckedBlocks* const checks = checks_of(*this);
+    return checks != nullptr && checks->give_back() && try_acquire_many(blocks);
+}
+
+void FixedPool::add_checks(const CheckedBlocksOptions& options) {
+    check_blocks(*this, options);
+    hands_out_plainly_ = false;
 }
 
 void FixedPool::throw_exhausted(std::size_t wanted, const std::string& advice) {
@@ -104,13 +148,25 @@ threads::PoolHandle<FixedPool> create(const Given& given) {
     options.wipe = wipe;
     options.huge_pages = given.flag("huge_pages", true);
     options.name = to_name(given("name", ""));
-    return threads::PoolHandle<FixedPool>{
+    auto checks = to_checks(given("checks"));
+    if (checks) {
+        using Contents = CheckedBlocksOptions::Contents;
+        checks->align = std::max(checks->align, options.align);
+        checks->contents = !init.is_none() ? Contents::kept
+                           : wipe          ? Contents::zeroed
+                                           : Contents::filled;
+        checks->most_blocks = options.max_blocks;
+        options.fences = CheckedBlocks::room_before(*checks, 0) + CheckedBlocks::fence;
+    }
+    threads::PoolHandle<FixedPool> pool{
         new FixedPool{options, to_source(given("source"), pages::os_pages(), options.align),
                       init.is_none() ? py::object{} : init}};
+    if (checks) pool->add_checks(*checks);
+    return pool;
 }
 
 std::string repr(const FixedPool& pool) {
-    const PoolFigures figures = pool.figures();
+    const PoolFigures figures = figures_of(pool);
     const std::size_t blocks = pool.blocks();
     const std::string size = size_to_text(pool.block_size());
     std::string text = "<" + pool.title() + ": ";
@@ -146,7 +202,7 @@ void support_garbage_collection(PyHeapTypeObject* type) {
 }
 
 constexpr const char* doc =
-    R"(FixedPool(block_size, blocks, *, max_blocks="blocks", align=None, init=None, wipe=False, huge_pages=True, source=None, name="")
+    R"(FixedPool(block_size, blocks, *, max_blocks="blocks", align=None, init=None, wipe=False, huge_pages=True, source=None, name="", checks=None)
 --
 
 Equal blocks of memory, handed out and taken back in constant time.
@@ -174,7 +230,9 @@ huge_pages  blocks of 2 MiB and more use huge pages where whole ones fit and the
             new ones come four times as fast, and writing to them is faster. Give False where only
             a part of each block is used. A source decides this by itself
 source      the pool that it draws its memory from, a SlabPool or a BuddyPool; by default the system
-name        shown in errors and reprs)";
+name        shown in errors and reprs
+checks      True finds memory bugs of those who use the blocks, and raises CorruptionError; "abort" ends
+            the process instead. By default NUMPOOL_CHECKS says so; see "Find memory bugs")";
 
 }  // namespace
 

@@ -36,7 +36,7 @@ PoolHandle<ReservePool> create(const Given& given) {
                              Py_TYPE(pool.ptr())->tp_name};
     }
     auto& backing = pool.cast<Pool&>();
-    auto* const source = dynamic_cast<ByteSource*>(&backing);
+    ByteSource* const source = threads::source_of(backing);
     if (source == nullptr) {
         throw py::type_error{backing.title() +
                              " can't back a reserve: it hands out no memory of the size asked for"};

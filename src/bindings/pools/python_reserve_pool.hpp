@@ -18,6 +18,8 @@ class ReservePool final : public threads::SharedReservePool, public WaitedPool {
         : SharedReservePool{options, backing, source}, backing_object_{std::move(backing_object)} {}
 
     PyObject* hand_out(Block block) override;
+    /// Where the backing pool is checked, its checks have given back already what they kept.
+    static Block acquire_kept() noexcept { return {}; }
 
     /// What to do where there is no block at once.
     static constexpr const char* usual_advice = ": release one, or wait with acquire(timeout=...)";

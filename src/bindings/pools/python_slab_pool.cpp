@@ -1,5 +1,6 @@
 #include <chrono>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,12 @@ void set_huge_pages(pools::SpanBankOptions& options, const py::object& wanted) {
     }
 }
 
+std::optional<CheckedBlocksOptions> to_slab_checks(const py::object& given, bool wipe) {
+    auto checks = to_checks(given);
+    if (checks && wipe) checks->contents = CheckedBlocksOptions::Contents::zeroed;
+    return checks;
+}
+
 threads::PoolHandle<SharedSlabPool> create(const Given& given) {
     const py::object limit = given("limit");
     const py::object cache = given("cache");
@@ -77,7 +84,10 @@ threads::PoolHandle<SharedSlabPool> create(const Given& given) {
     options.wipe = given.flag("wipe", false);
     options.classes = to_classes(given("classes"));
     options.name = to_name(given("name", ""));
-    return SharedSlabPool::create(options);
+    const auto checks = to_slab_checks(given("checks"), options.wipe);
+    auto pool = SharedSlabPool::create(options);
+    if (checks) add_checks(*pool, *checks);
+    return pool;
 }
 
 py::object stats(const SharedSlabPool& pool) {
@@ -86,11 +96,11 @@ py::object stats(const SharedSlabPool& pool) {
     for (const ClassFigures& one : figures.classes) {
         if (one.requests != 0) classes.append(class_stats(one));
     }
-    return stats_from(pool.figures(), py::tuple{classes}, class_stats(figures.spans));
+    return stats_from(figures_of(pool), py::tuple{classes}, class_stats(figures.spans));
 }
 
 std::string repr(const SharedSlabPool& pool) {
-    const PoolFigures figures = pool.figures();
+    const PoolFigures figures = figures_of(pool);
     std::string text = "<" + pool.title() + ": ";
     if (pool.closed()) {
         if (figures.blocks == 0) return text + "closed>";
@@ -104,7 +114,7 @@ std::string repr(const SharedSlabPool& pool) {
 }
 
 constexpr const char* doc =
-    R"(SlabPool(*, limit=None, cache=None, huge_pages=True, decay=1.0, background=False, wipe=False, classes=None, name="")
+    R"(SlabPool(*, limit=None, cache=None, huge_pages=True, decay=1.0, background=False, wipe=False, classes=None, name="", checks=None)
 --
 
 Blocks of any size, in constant time.
@@ -126,7 +136,9 @@ decay       unused pages go back to the system after so many seconds, when the p
 background  have a thread look after that, so that an idle process gives back, too
 wipe        zero each block when it comes back; acquired blocks then always hold zeroes
 classes     the block sizes to serve from slabs, if not the usual ones
-name        shown in errors and reprs)";
+name        shown in errors and reprs
+checks      True finds memory bugs of those who use the blocks, and raises CorruptionError; "abort" ends
+            the process instead. By default NUMPOOL_CHECKS says so; see "Find memory bugs")";
 
 }  // namespace
 
@@ -157,7 +169,7 @@ void register_slab_pool(py::module_& module) {
             },
             "The block sizes that are served from slabs.")
         .def("__repr__", &repr);
-    AnySize<BlockAccess<SharedSlabPool>>::add_to(pool);
+    add_acquire_methods_of<SharedSlabPool>(pool);
     add_array_methods<threads::SharedSlabPool>(pool);
 }
 

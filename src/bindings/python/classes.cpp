@@ -6,33 +6,10 @@
 #include <vector>
 
 #include "bindings/python/errors.hpp"
+#include "bindings/python/no_collection.hpp"
 
 namespace numpool::bindings {
 namespace {
-
-#if PY_VERSION_HEX < 0x030c0000
-
-/// Before 3.12, making an object may start the garbage collector, which may run any Python code.
-class NoCollection {
-  public:
-    NoCollection() noexcept : was_on_{PyGC_Disable() != 0} {}
-    NoCollection(const NoCollection&) = delete;
-    NoCollection& operator=(const NoCollection&) = delete;
-    ~NoCollection() {
-        if (was_on_) PyGC_Enable();
-    }
-
-  private:
-    bool was_on_;
-};
-
-#else
-
-struct NoCollection {
-    NoCollection() noexcept {}
-};
-
-#endif
 
 /// The `__new__` of all classes. Python calls it without pybind11, so no exception may leave it.
 PyObject* new_instance(PyTypeObject* type, PyObject*, PyObject*) {

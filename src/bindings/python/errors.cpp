@@ -17,6 +17,7 @@ PyObject* pool_error = nullptr;
 PyObject* pool_exhausted = nullptr;
 PyObject* pool_closed = nullptr;
 PyObject* stale_handle = nullptr;
+PyObject* corruption_error = nullptr;
 
 PyObject* add_error(py::module_& module, const char* name, const char* doc,
                     const py::tuple& bases) {
@@ -46,6 +47,8 @@ void translate(const std::exception_ptr& exception) {
         PyErr_SetString(PyExc_BufferError, error.what());
     } catch (const Stale& error) {
         PyErr_SetString(stale_handle, error.what());
+    } catch (const Misused& error) {
+        PyErr_SetString(corruption_error, error.what());
     } catch (const Corrupted& error) {
         PyErr_SetString(pool_error, error.what());
     } catch (const std::length_error&) {
@@ -105,6 +108,10 @@ void register_errors(py::module_& module) {
                              "A handle that leads to no live block: it was freed, or belongs to "
                              "another pool.",
                              py::make_tuple(base(pool_error), base(PyExc_KeyError)));
+    corruption_error = add_error(module, "CorruptionError",
+                                 "A pool made with checks=True has found a memory bug of a user of "
+                                 "its blocks.",
+                                 py::make_tuple(base(pool_error)));
     // KeyError shows its text in quotes, as if it were a key.
     py::handle{stale_handle}.attr("__str__") = base(PyExc_BaseException).attr("__str__");
     py::register_exception_translator([](std::exception_ptr exception) {

@@ -1,6 +1,7 @@
 #include "bindings/python/python_pool.hpp"
 
 #include "base/error.hpp"
+#include "bindings/python/checks.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/sizes.hpp"
 
@@ -125,24 +126,40 @@ object, a buffer, a view or an array.)"};
             "bytes, or "
             "an address. Views count as the memory they show.")
         .def(
-            "stats", [](const Pool& self) { return stats_from(self.figures()); },
+            "stats", [](const Pool& self) { return stats_from(figures_of(self)); },
             "stats(self)\n--\n\n"
             "The pool's figures at this moment, as a PoolStats.")
         .def(
-            "check", [](const Pool& self) { without_gil([&] { self.check(); }); },
+            "check",
+            [](const Pool& self) {
+                without_gil([&] {
+                    if (CheckedBlocks* const checks = checks_of(self)) checks->check();
+                    self.check();
+                });
+            },
             "check(self)\n--\n\n"
             "Check all records of the pool. Raise PoolError, which says what is broken, if "
-            "anything is.")
+            "anything is. With checks, raise CorruptionError if a block is damaged.")
+        .def("live", &live_blocks,
+             "live(self)\n--\n\n"
+             "The blocks that are out, the oldest first: a list of LiveBlock, with size, age and "
+             "the\nline that acquired it. For pools with checks; ValueError for others.")
         .def(
-            "trim", [](Pool& self) { return without_gil([&] { return self.trim(); }); },
+            "trim",
+            [](Pool& self) {
+                return without_gil([&] {
+                    if (CheckedBlocks* const checks = checks_of(self)) checks->give_back();
+                    return self.trim();
+                });
+            },
             "trim(self)\n--\n\n"
             "Give back to the system all pages that no live block needs, and return how many "
             "bytes.")
         .def_property_readonly(
-            "used_bytes", [](const Pool& self) { return self.figures().in_use; },
+            "used_bytes", [](const Pool& self) { return figures_of(self).in_use; },
             "The bytes of live blocks, as the pool rounds them: stats().in_use.")
         .def_property_readonly(
-            "peak_bytes", [](const Pool& self) { return self.figures().peak; },
+            "peak_bytes", [](const Pool& self) { return figures_of(self).peak; },
             "The most that used_bytes has been, since the start or since reset_peak().")
         .def(
             "reset_peak", [](Pool& self) { without_gil([&] { self.reset_peak(); }); },

@@ -9,6 +9,7 @@ namespace numpool::bindings {
 
 void register_errors(py::module_& module);
 void register_sizes(py::module_& module);
+void register_checks(py::module_& module);
 void register_buffer(py::module_& module);
 void register_borrowed_buffer(py::module_& module);
 void register_pool(py::module_& module);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "bindings/python/checks.hpp"
 #include "threads/slab/shared_slab_pool.hpp"
 
 namespace numpool::bindings {
@@ -13,6 +14,7 @@ threads::PoolHandle<threads::SharedSlabPool> make() {
     threads::SharedSlabPoolOptions options;
     options.name = "default";
     auto pool = threads::SharedSlabPool::create(options);
+    if (const auto checks = to_checks(py::none{})) check_blocks(*pool, *checks);
     made = pool.get();
     return pool;
 }

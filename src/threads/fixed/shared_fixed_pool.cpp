@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/size.hpp"
 #include "base/size_text.hpp"
 
 namespace numpool::threads {
@@ -13,8 +14,10 @@ namespace {
 
 using pools::FixedPool;
 
-SharedFixedPoolOptions with_ledger(SharedFixedPoolOptions options) {
+SharedFixedPoolOptions with_ledger_and_fences(SharedFixedPoolOptions options) {
     options.ledger = true;
+    // What is no size for a block is refused as it is.
+    if (options.block_size - 1 < max_size) options.block_size += options.fences;
     return options;
 }
 
@@ -36,11 +39,12 @@ PoolHandle<SharedFixedPool> SharedFixedPool::create(const SharedFixedPoolOptions
 SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::SourceHandle source)
     : WaitingPool{"FixedPool", options.name, rank_on(source)},
       source_{std::move(source)},
-      pool_{std::in_place, with_ledger(options), *source_},
+      pool_{std::in_place, with_ledger_and_fences(options), *source_},
       wipe_{options.wipe},
       constructs_{options.keep_contents},
       threads_{this, bounds_of_magazines(*pool_), first_key(this, wipe_)},
-      block_size_{pool_->block_size()},
+      block_size_{pool_->block_size() - options.fences},
+      room_{pool_->block_size()},
       align_{pool_->align()},
       stride_{pool_->stride()},
       max_blocks_{pool_->max_blocks()} {}

@@ -16,6 +16,8 @@ namespace numpool::threads {
 struct SharedFixedPoolOptions : pools::FixedPoolOptions {
     /// Zero every block when it is released; acquired blocks then always read as zero.
     bool wipe = false;
+    /// Bytes that each block has besides `block_size`, for the pool's layer.
+    std::size_t fences = 0;
     std::string name;
 };
 
@@ -215,6 +217,8 @@ class SharedFixedPool : public WaitingPool, public ByteSource, private MagazineP
     std::size_t growths_ = 0;
 
     const std::size_t block_size_;
+    /// With the layer's bytes.
+    const std::size_t room_;
     const std::size_t align_;
     const std::size_t stride_;
     const std::size_t max_blocks_;

@@ -12,7 +12,7 @@ namespace numpool::threads {
 bool SharedFixedPool::fits(std::size_t bytes) const noexcept {
     // No object needs an alignment above its size, or above 16.
     const std::size_t align = std::min<std::size_t>(16, std::bit_floor(bytes));
-    return bytes <= block_size_ && align <= align_;
+    return bytes <= room_ && align <= align_;
 }
 
 void SharedFixedPool::note_failure() noexcept {
@@ -48,10 +48,10 @@ std::size_t SharedFixedPool::usable_size(const void* block) const noexcept {
     if (own_at_hand().magazines()->enter_by(threads_.first_key(), [&] {
             known = pool_->place_of(address).has_value();
         })) [[likely]] {
-        return known ? block_size_ : 0;
+        return known ? room_ : 0;
     }
     const Lock lock{mutex_};
-    return pool_ && pool_->place_of(address) ? block_size_ : 0;
+    return pool_ && pool_->place_of(address) ? room_ : 0;
 }
 
 [[gnu::cold]] std::string SharedFixedPool::refusal(std::size_t bytes) const {

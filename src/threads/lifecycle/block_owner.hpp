@@ -4,6 +4,8 @@
 
 namespace numpool::threads {
 
+class Pool;
+
 /// Where a block goes when its last use ends.
 class BlockOwner {
   public:
@@ -17,6 +19,9 @@ class BlockOwner {
 
     /// Like `release`, for a block that must be constructed again before its next use.
     virtual void release_unused(std::byte* block) noexcept { release(block); }
+
+    /// The pool whose blocks these are; null where it is none.
+    virtual Pool* pool_of_blocks() noexcept { return nullptr; }
 
   protected:
     virtual ~BlockOwner() = default;

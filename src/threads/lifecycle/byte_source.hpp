@@ -5,6 +5,8 @@
 
 namespace numpool::threads {
 
+class Pool;
+
 /// Blocks of any size, found again by their address alone: what an allocator hook, like NumPy's,
 /// needs of a pool. Any thread may call; nothing throws, waits, or calls back into Python while it
 /// holds a lock.
@@ -48,5 +50,9 @@ class ByteSource {
   protected:
     ~ByteSource() = default;
 };
+
+/// What serves the users of this pool: its layer, if it has one, or else the pool itself. Null
+/// where that is no source.
+ByteSource* source_of(Pool& pool) noexcept;
 
 }  // namespace numpool::threads

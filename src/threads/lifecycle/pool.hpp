@@ -10,6 +10,8 @@
 
 namespace numpool::threads {
 
+class BlockLayer;
+
 /// A pool that any thread may use.
 ///
 /// It lives while there is a handle (a Python object) or a live block. The last of both to go
@@ -23,6 +25,11 @@ class Pool : public BlockOwner {
 
     /// What errors call it: its kind, and its name if it has one.
     virtual std::string title() const = 0;
+
+    Pool* pool_of_blocks() noexcept final { return this; }
+
+    /// What stands between the pool and its users; null where nothing does.
+    virtual BlockLayer* layer() const noexcept { return nullptr; }
 
     virtual bool owns(const std::byte* address) const noexcept = 0;
     virtual PoolFigures figures() const = 0;

@@ -44,6 +44,7 @@ void PoolLifecycle::drop_handle() noexcept {
         }
     }
     // This handle still holds the pool: no other thread can end it meanwhile.
+    if (layer_) layer_->retire();
     last_handle_goes();
     Lock lock{mutex_};
     --handles_;
@@ -60,6 +61,7 @@ bool PoolLifecycle::owns(const std::byte* address) const noexcept {
 }
 
 void PoolLifecycle::close() noexcept {
+    if (layer_) layer_->retire();
     end_thread_caches();
     const Lock lock{mutex_};
     closed_ = true;

@@ -1,10 +1,13 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "pages/source/source_handle.hpp"
+#include "threads/lifecycle/block_layer.hpp"
 #include "threads/lifecycle/brief_mutex.hpp"
 #include "threads/lifecycle/fork_guarded.hpp"
 #include "threads/lifecycle/pool.hpp"
@@ -26,6 +29,10 @@ class PoolLifecycle : public Pool, private ForkGuarded {
     bool add_handle_if_reachable() noexcept;
     /// Adds a handle if the pool is still reachable and the address is in its memory.
     bool add_handle_if_owns(const std::byte* address) noexcept;
+
+    BlockLayer* layer() const noexcept final { return layer_.get(); }
+    /// Call it before anybody has a block of the pool.
+    void set_layer(std::unique_ptr<BlockLayer> layer) noexcept { layer_ = std::move(layer); }
 
     const std::string& name() const noexcept final { return name_; }
     std::string title() const final;
@@ -97,6 +104,7 @@ class PoolLifecycle : public Pool, private ForkGuarded {
     /// The next pool that is to be deleted: see `end`.
     PoolLifecycle* next_to_end_ = nullptr;
     const PoolListing listing_{*this};
+    std::unique_ptr<BlockLayer> layer_;
 };
 
 }  // namespace numpool::threads

@@ -120,11 +120,12 @@ class AllocatorFunctions {
     }
 };
 
-/// The functions for these pools. Only a slab pool keeps arrays apart: a fixed pool's user chooses
-/// the size of its blocks, and an array may need a whole one.
+/// The functions for these pools. Only a slab pool without a layer keeps arrays apart: a fixed pool's
+/// user chooses the size of its blocks, and an array may need a whole one.
 template <bool apart>
 AllocatorTable allocator_functions(PoolWithFallback* pools) noexcept {
-    if (dynamic_cast<SharedSlabPool*>(pools->pool()) == nullptr)
+    if (pools->pool()->layer() != nullptr ||
+        dynamic_cast<SharedSlabPool*>(pools->pool()) == nullptr)
         return AllocatorFunctions<ByteSource, false>::table(pools);
     return AllocatorFunctions<SharedSlabPool, apart>::table(pools);
 }

@@ -5,6 +5,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <typeinfo>
+
+#include "threads/lifecycle/block_layer.hpp"
 
 namespace numpool::threads {
 namespace {
@@ -17,14 +20,20 @@ namespace {
     std::abort();
 }
 
+ByteSource& required_source(Pool& pool) {
+    ByteSource* const source = source_of(pool);
+    if (source == nullptr) throw std::bad_cast{};
+    return *source;
+}
+
 }  // namespace
 
 PoolWithFallback::PoolWithFallback(Pool& pool, const Fallback& fallback)
     : pool_{&pool},
       fallback_{fallback.pool.get() == &pool ? Fallback{} : fallback},
-      source_{&dynamic_cast<ByteSource&>(pool)} {
+      source_{&required_source(pool)} {
     if (fallback_.pool.get() != nullptr) {
-        fallback_source_ = &dynamic_cast<ByteSource&>(*fallback_.pool);
+        fallback_source_ = &required_source(*fallback_.pool);
     }
 }
 
@@ -63,6 +72,7 @@ void* PoolWithFallback::acquire_here(std::size_t bytes) const noexcept {
 
 void PoolWithFallback::release_elsewhere(void* block, std::size_t bytes) const noexcept {
     if (fallback_source_ != nullptr && fallback_source_->try_release(block, bytes)) return;
+    if (BlockLayer* const layer = pool_->layer()) return layer->report_stray(block);
     stop_at_stray_block(pool_->title().c_str(), block);
 }
 

@@ -1,0 +1,178 @@
+/// What a checked pool says of what it finds.
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+#include <map>
+#include <utility>
+
+#include "threads/checked/checked_blocks.hpp"
+
+namespace numpool::threads {
+namespace {
+
+/// How many lines a text about blocks that are out names.
+constexpr std::size_t most_lines = 5;
+
+std::string hexadecimal(const void* address) {
+    char text[2 * sizeof address + 3];
+    std::snprintf(text, sizeof text, "%p", address);
+    return text;
+}
+
+std::string text_of_byte(std::byte byte) {
+    char text[5];
+    std::snprintf(text, sizeof text, "0x%02X", std::to_integer<unsigned>(byte));
+    return text;
+}
+
+std::string text_of_bytes(std::size_t bytes) {
+    return std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes");
+}
+
+/// Where bytes that should all be the same are not.
+struct Changes {
+    std::size_t count = 0;
+    std::size_t first = 0;
+    std::size_t last = 0;
+
+    Changes(const std::byte* start, std::size_t bytes, std::byte expected) noexcept {
+        // Nearly always there are none, which is faster to see for all bytes at once.
+        if (bytes == 0 || (start[0] == expected && std::memcmp(start, start + 1, bytes - 1) == 0))
+            return;
+        for (std::size_t i = 0; i < bytes; ++i) {
+            if (start[i] == expected) continue;
+            if (count++ == 0) first = i;
+            last = i;
+        }
+    }
+};
+
+std::string text_of_change(const char* what, long long place, std::byte now, std::size_t count) {
+    return std::string{what} + ": byte " + std::to_string(place) + " is " + text_of_byte(now) +
+           (count == 1 ? "" : ", " + std::to_string(count) + " bytes were changed");
+}
+
+}  // namespace
+
+std::string CheckedBlocks::text_of(const Record& record, const std::string& what) const {
+    std::string text = pool_.title() + ": " + what + " (a block of " + text_of_bytes(record.bytes) +
+                       " at " + hexadecimal(record.start) + ")";
+    const auto line = [&](const char* event, SourceLine where) {
+        text += std::string{"\n  "} + event + " " + (where == nullptr ? "by native code" : where);
+    };
+    line("acquired", record.acquired);
+    if (record.released != nullptr || record.resting) line("released", record.released);
+    return text;
+}
+
+/// Looks at the fences, and mends them: what was found is reported once.
+void CheckedBlocks::check_fences(Record& record, Texts& found) const {
+    if (const Changes before{record.start - fence, fence, fence_byte}; before.count != 0) {
+        const std::byte now = record.start[before.last - fence];
+        const auto place = static_cast<long long>(before.last) - static_cast<long long>(fence);
+        found.push_back(
+            text_of(record, text_of_change("a write before a block", place, now, before.count)));
+        std::memset(record.start - fence, static_cast<int>(fence_byte), fence);
+    }
+    if (const Changes past{record.end(), fence, fence_byte}; past.count != 0) {
+        const std::byte now = record.end()[past.first];
+        const auto place = static_cast<long long>(record.bytes + past.first);
+        found.push_back(
+            text_of(record, text_of_change("a write past a block", place, now, past.count)));
+        std::memset(record.end(), static_cast<int>(fence_byte), fence);
+    }
+}
+
+void CheckedBlocks::check_contents(Record& record, Texts& found) const {
+    if (options_.contents == CheckedBlocksOptions::Contents::kept) {
+        const std::uint64_t before = std::exchange(record.sum, sum_of(record.start, record.bytes));
+        if (before != record.sum)
+            found.push_back(text_of(record, "a write to a block after its release"));
+        return;
+    }
+    const Changes changes{record.start, record.bytes, released_byte};
+    if (changes.count == 0) return;
+    found.push_back(text_of(record, text_of_change("a write to a block after its release",
+                                                   static_cast<long long>(changes.first),
+                                                   record.start[changes.first], changes.count)));
+    std::memset(record.start, static_cast<int>(released_byte), record.bytes);
+}
+
+/// Empty where the address is in no block here. The lock is held.
+std::string CheckedBlocks::text_of_stray(const std::byte* address, SourceLine here) const {
+    const auto released_here = [&](std::string text) {
+        return text + "\n  released " + (here == nullptr ? "by native code" : here);
+    };
+    const auto next = records_.lower_bound(address);
+    if (next != records_.end() && next->first == address)
+        return released_here(text_of(next->second, "a second release of a block")) + " again";
+    const Record* around = nullptr;
+    if (next != records_.end() && address >= next->second.whole) {
+        around = &next->second;
+    } else if (next != records_.begin() && address < std::prev(next)->second.end() + fence) {
+        around = &std::prev(next)->second;
+    }
+    if (around == nullptr) return {};
+    const std::ptrdiff_t place = address - around->start;
+    return released_here(text_of(*around, "a release of " + hexadecimal(address) +
+                                              ", which is byte " + std::to_string(place) +
+                                              " of a block"));
+}
+
+void CheckedBlocks::report_stray(const void* address) noexcept {
+    const SourceLine here = CheckedPools::instance().line();
+    report({pool_.title() + ": a release of " + hexadecimal(address) +
+            ", which is no block of this pool: it never was, or its release was too long ago to be "
+            "remembered\n  released " +
+            (here == nullptr ? "by native code" : here)});
+}
+
+std::string CheckedBlocks::take_left() {
+    struct OfLine {
+        std::size_t blocks = 0;
+        std::size_t bytes = 0;
+    };
+    std::map<SourceLine, OfLine> lines;
+    OfLine all;
+    {
+        const std::lock_guard lock{mutex_};
+        if (!retired_ || told_) return {};
+        for (const auto& [start, record] : records_) {
+            if (record.resting) continue;
+            for (OfLine* const sum : {&lines[record.acquired], &all}) {
+                ++sum->blocks;
+                sum->bytes += record.bytes;
+            }
+        }
+        told_ = all.blocks != 0;
+    }
+    if (all.blocks == 0) return {};
+    const auto text_of = [](const OfLine& sum) {
+        return std::to_string(sum.blocks) + (sum.blocks == 1 ? " block, " : " blocks, ") +
+               text_of_bytes(sum.bytes);
+    };
+    std::string text =
+        pool_.title() + " was closed or dropped with " + text_of(all) + " out, acquired by";
+    std::size_t shown = 0;
+    for (const auto& [line, sum] : lines) {
+        if (shown++ == most_lines) return text + "\n  and others";
+        text +=
+            std::string{"\n  "} + (line == nullptr ? "native code" : line) + ": " + text_of(sum);
+    }
+    return text;
+}
+
+void CheckedBlocks::report(const Texts& found) const noexcept {
+    for (const std::string& text : found) {
+        if (!options_.aborts) {
+            CheckedPools::instance().report(text);
+            continue;
+        }
+        std::fprintf(stderr, "numpool: %s\n", text.c_str());
+    }
+    if (options_.aborts && !found.empty()) std::abort();
+}
+
+}  // namespace numpool::threads

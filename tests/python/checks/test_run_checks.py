@@ -1,0 +1,112 @@
+"""``numpool run --checks`` and ``--leaks``."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Child = Callable[..., "subprocess.CompletedProcess[str]"]
+
+RUN = ("-m", "numpool", "run")
+
+
+def test_a_bug_of_an_array_is_found(child: Child) -> None:
+    done = child(
+        """
+a = np.ones(10, "u1")
+write(a.ctypes.data + 10)
+del a
+sum(range(10))
+print("not reached")
+""",
+        "--checks",
+        command=RUN,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "numpool.CorruptionError: SlabPool 'run': a write past a block: byte 10" in done.stderr
+    assert "Blocks were checked, which takes time and memory" in done.stderr
+
+
+@pytest.mark.parametrize("checks", ["--checks=abort", "--checks"])
+def test_the_programs_own_pools_are_checked_too(child: Child, checks: str) -> None:
+    done = child(
+        """
+pool = numpool.FixedPool(10, 1, name="own")
+block = pool.acquire()
+write(block.address - 1)
+block.release()
+""",
+        "--quiet",
+        checks,
+        command=RUN,
+    )
+    assert done.returncode == (-6 if "abort" in checks else 1)
+    assert "FixedPool 'own': a write before a block: byte -1" in done.stderr
+
+
+def test_the_lines_that_hold_memory_at_the_end_are_named(child: Child, tmp_path: Path) -> None:
+    code = """
+def load():
+    return np.ones(1000, "u1")
+kept = [load() for _ in range(3)]
+pool = numpool.FixedPool(10, 2)
+block = pool.acquire()
+gone = load()
+del gone
+"""
+    file = tmp_path / "figures.json"
+    done = child(code, "--leaks", "--quiet", f"--json={file}", command=RUN)
+    assert (done.returncode, done.stdout) == (0, "")
+    rows = [line.split() for line in done.stderr.splitlines()]
+    assert rows[0] == [
+        "in",
+        "use",
+        "at",
+        "the",
+        "end,",
+        "by",
+        "the",
+        "line",
+        "that",
+        "acquired",
+        "it",
+    ]
+    assert [row[:-3] for row in rows[2:]] == [["2.93", "KiB", "3"], ["10", "bytes", "1"]]
+    assert [row[-1] for row in rows[2:]] == ["load", "<module>"]
+    leaks = json.loads(file.read_text())["leaks"]
+    assert [(one["blocks"], one["size"]) for one in leaks] == [(3, 3000), (1, 10)]
+    assert re.search(r"program.py:3 in load$", leaks[0]["line"])
+
+
+def test_nothing_at_the_end_is_said_too(child: Child) -> None:
+    done = child("np.ones(10)", "--leaks", "--quiet", command=RUN)
+    assert done.stderr == "No block was in use at the end.\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--checks=loud"], "argument --checks: 'loud' is not one of raise, abort, off"),
+        (["--compare", "--checks"], "--compare measures time, and --checks and --leaks take it"),
+        (["--compare", "--leaks"], "--compare measures time, and --checks and --leaks take it"),
+        (["--pool=none", "--checks"], "--pool none leaves NumPy its own allocator, where --checks"),
+        (["--pool=none", "--leaks"], "--pool none leaves NumPy its own allocator, where --leaks"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(child: Child, options: list[str], text: str) -> None:
+    done = child("", *options, command=RUN)
+    assert done.returncode == 2
+    assert text in done.stderr
+
+
+def test_the_environment_may_say_so_and_the_command_line_takes_it_back(child: Child) -> None:
+    code = "print(numpool.current().live())"
+    done = child(code, "--quiet", command=RUN, NUMPOOL_CHECKS="1")
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+    done = child(code, "--quiet", "--checks=off", command=RUN, NUMPOOL_CHECKS="1")
+    assert "keeps no list of its blocks" in done.stderr

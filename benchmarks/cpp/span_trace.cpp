@@ -110,11 +110,9 @@ void run(const char* name, Acquire acquire, Release release) {
                 allocating * 1e3);
 }
 
-char bank_of_trace;
-
 void run_bank(const char* name, const numpool::pools::SpanBankOptions& options) {
-    const numpool::pages::Tag owner = numpool::pages::page_map.register_pool();
-    numpool::pools::SpanBank bank{options, owner};
+    const numpool::pages::Tag tag = numpool::pages::page_map.register_pool();
+    numpool::pools::SpanBank bank{options, tag};
     numpool::pools::SpanPool pool{bank};
     run(
         name, [&](std::size_t bytes) { return pool.acquire(bytes); },

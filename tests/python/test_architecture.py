@@ -191,6 +191,12 @@ def test_the_map_shows_functions_that_are_there() -> None:
         assert re.search(rf"\b{function}\(", header.read_text()), f"{header}: no {function}"
 
 
+def test_the_map_names_files_that_are_there() -> None:
+    files = re.findall(r"`([\w/]+/\w+\.[ch]pp)`", (SRC / "README.md").read_text())
+    assert len(files) >= 4
+    assert [file for file in files if not (SRC / file).is_file()] == []
+
+
 def test_the_vocabulary_is_short() -> None:
     table = (SRC / "README.md").read_text().partition("| word | meaning |\n| --- | --- |\n")[2]
     assert 10 < len(table.strip().splitlines()) <= 25

@@ -24,7 +24,7 @@ COMPILER = os.environ.get("CXX", "c++")
 PRINTED = """\
 numpool {}: 4000000 bytes in 'frames'
 SlabPool 'frames': 400000000 bytes (381 MiB) requested, 3.88 MiB of a limit of 64 MiB in use; \
-release blocks or raise the limit
+that is more than the limit: raise the limit
 no second buffer
 """
 

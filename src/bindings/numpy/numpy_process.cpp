@@ -11,7 +11,7 @@ using threads::Pool;
 /// All handlers that were ever made, the newest first. Threads read the list while it grows.
 std::atomic<ProcessHandler*> newest = nullptr;
 
-PyDataMem_Handler* default_handler() {
+PyDataMem_Handler* handler_of_numpy() {
     void* const handler = PyCapsule_GetPointer(PyDataMem_DefaultHandler, "mem_handler");
     if (handler == nullptr) throw py::error_already_set{};
     return static_cast<PyDataMem_Handler*>(handler);
@@ -78,7 +78,7 @@ const PyDataMem_Handler& ProcessHandler::before_ours(const PyDataMem_Handler* cu
 void ProcessHandler::install(Pool& pool, const Fallback& fallback) {
     const CriticalSection one_at_a_time{PyDataMem_DefaultHandler};
     // If another package has replaced our handler, its handler is the earlier one from now on.
-    const PyDataMem_Handler& before = before_ours(default_handler());
+    const PyDataMem_Handler& before = before_ours(handler_of_numpy());
     ProcessHandler* handler = find(pool, fallback, before);
     if (handler == nullptr) {
         handler = new ProcessHandler{pool, fallback, before};

@@ -48,7 +48,8 @@ class ProcessHandler final : public NumpyHandler {
     bool serves() const noexcept { return serves_.load(std::memory_order_relaxed); }
     void serve(bool yes) noexcept;
 
-    /// Ours. `handler_` has them, or while another handler serves, `Passing`'s for new requests.
+    /// The functions on our pool. `handler_` has them while this handler serves. Otherwise it has
+    /// `Passing`'s `malloc` and `calloc`.
     const PyDataMemAllocator functions_;
     PyDataMem_Handler handler_;
     /// The handler that NumPy had before ours.

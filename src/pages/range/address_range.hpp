@@ -9,8 +9,8 @@
 namespace numpool::pages {
 
 /// Addresses that are reserved once and allocated in granules. They are inaccessible until a page
-/// source makes them usable. All pools share one range, so one flat map covers all their addresses.
-/// Threads may share it.
+/// source makes them usable. All slab pools share one range, so one flat map covers their
+/// addresses. Threads may share it.
 class AddressRange {
   public:
     /// The bytes to reserve if nothing limits them. Ample, because moving pages uses up addresses

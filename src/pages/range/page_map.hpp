@@ -14,8 +14,11 @@ namespace numpool::pages {
 inline constexpr unsigned granule_shift = 16;
 inline constexpr std::size_t granule = std::size_t{1} << granule_shift;
 
-/// What the page map has for one granule: the number of its pool (the upper 16 bits, as
-/// `PageMap::register_pool` returns it) plus its kind (the lower 16 bits). 0: no pool uses it.
+/// What the page map has for one granule: its pool's number (the upper 16 bits, as
+/// `PageMap::register_pool` returns it) plus its kind (the lower 16 bits):
+///     pool, offset of a size class   a slab; the same number is the key of a gate
+///     pool, 0xffff                   a span
+///     0                              no pool uses the granule; 1 is no tag, but a shut gate's key
 using Tag = std::uint32_t;
 inline constexpr unsigned kind_bits = 16;
 

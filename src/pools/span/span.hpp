@@ -45,7 +45,8 @@ struct Span {
     bool last_of_region = false;
     /// It has a slab's tag and note in the page map.
     bool is_slab = false;
-    /// When it was last in use, in milliseconds. While it rests: that time or an earlier one.
+    /// In milliseconds. If it is free: when it was last in use. If it rests: when the cache last
+    /// looked for idle spans, before it was released.
     std::uint64_t stamp = 0;
     /// If it is free: how many of its granules may have pages.
     std::size_t warm = 0;

@@ -201,7 +201,7 @@ Span* SpanBank::grow(Span* span, std::size_t bytes) noexcept {
     cache_.free().add(span);
     make_live(to);
     keep_within_bounds();
-    cache_.shrink();
+    cache_.keep_within_limit();
     return to;
 }
 
@@ -218,7 +218,7 @@ void SpanBank::shrink(Span* span, std::size_t bytes) noexcept {
     span->zero_bytes = 0;
     bounds_.drop_live(tail->bytes());
     cache_.free().add(tail);
-    cache_.shrink();
+    cache_.keep_within_limit();
 }
 
 /// Called after a span was acquired that may get new pages by page faults.

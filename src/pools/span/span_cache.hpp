@@ -36,7 +36,7 @@ class SpanCache {
         span->state = Span::State::resting;
         span->stamp = looked_at_;
         resting_.push(span);
-        shrink();
+        keep_within_limit();
     }
 
     /// Removes a span that `resting().find` returned.
@@ -55,7 +55,7 @@ class SpanCache {
     void give_back(std::size_t bytes) noexcept;
 
     /// Purges what exceeds the limit.
-    void shrink() noexcept {
+    void keep_within_limit() noexcept {
         if (bytes() > limit_) [[unlikely]]
             give_back_excess();
     }
@@ -81,7 +81,8 @@ class SpanCache {
     std::size_t limit_;
     std::uint64_t decay_milliseconds_;
     std::uint64_t last_decay_ = 0;
-    /// When `merge_idle` last ran. Spans that began to rest after that have this as their stamp.
+    /// When `merge_idle` last ran. A span that is released after that has this stamp while it
+    /// rests, so the next run leaves it alone, and the one after that merges it.
     std::uint64_t looked_at_ = 0;
     std::uint32_t woken_ = 0;
 };

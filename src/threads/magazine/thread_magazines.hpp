@@ -35,8 +35,9 @@ struct ThreadRecord {
 
 /// A thread has the magazines of one pool on each shelf at hand. Pools with size classes use one
 /// shelf, pools with equal blocks the other: so a thread may use one of each by turns. A record has
-/// `room` for the largest number of magazines. So a look-up by class in another pool's record at
-/// worst finds a shut gate. The unused part is never touched and takes no memory.
+/// `room` for the largest number of magazines. So a look-up by class in another pool's record finds
+/// a shut gate, or one that was never opened: that one opens for key 0 only, the tag of no pool,
+/// and its magazine has no room. The unused part is never touched and takes no memory.
 template <class Block>
 struct Shelf;
 template <>

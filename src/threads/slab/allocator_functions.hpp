@@ -60,7 +60,7 @@ class AllocatorFunctions {
             if (const auto block = source_in(context).acquire_at_hand(room_for(bytes))) [[likely]]
                 return block.start();
         }
-        return acquire(context, bytes);
+        return acquire_slow(context, bytes);
     }
 
     static void* calloc(void* context, std::size_t count, std::size_t size) noexcept {
@@ -70,7 +70,7 @@ class AllocatorFunctions {
             if (const auto block = source_in(context).acquire_at_hand(room_for(bytes))) [[likely]]
                 return block.fresh() ? block.start() : std::memset(block.start(), 0, bytes);
         }
-        return acquire_zeroed(context, bytes);
+        return acquire_zeroed_slow(context, bytes);
     }
 
     static void* realloc(void* context, void* block, std::size_t bytes) noexcept {
@@ -84,20 +84,21 @@ class AllocatorFunctions {
             if (source_in(context).release_at_hand(block, room_for(bytes))) [[likely]]
                 return;
         }
-        release(context, block, bytes);
+        release_slow(context, block, bytes);
     }
 
-    [[gnu::noinline]] static void* acquire(void* context, std::size_t bytes) noexcept {
+    [[gnu::noinline]] static void* acquire_slow(void* context, std::size_t bytes) noexcept {
         void* const block = acquire_from(source_in(context), room_for(bytes), false);
         return block != nullptr ? block : pools_in(context).acquire_elsewhere(bytes, false);
     }
 
-    [[gnu::noinline]] static void* acquire_zeroed(void* context, std::size_t bytes) noexcept {
+    [[gnu::noinline]] static void* acquire_zeroed_slow(void* context, std::size_t bytes) noexcept {
         void* const block = acquire_from(source_in(context), room_for(bytes), true);
         return block != nullptr ? block : pools_in(context).acquire_elsewhere(bytes, true);
     }
 
-    [[gnu::noinline]] static void release(void* context, void* block, std::size_t bytes) noexcept {
+    [[gnu::noinline]] static void release_slow(void* context, void* block,
+                                               std::size_t bytes) noexcept {
         if (!release_to(source_in(context), block, room_for(bytes))) {
             pools_in(context).release_elsewhere(block, bytes);
         }
@@ -120,8 +121,8 @@ class AllocatorFunctions {
     }
 };
 
-/// The functions for these pools. Only a slab pool without a layer keeps arrays apart: a fixed pool's
-/// user chooses the size of its blocks, and an array may need a whole one.
+/// The functions for these pools. Only a slab pool without a layer keeps arrays apart: a fixed
+/// pool's user chooses the size of its blocks, and an array may need a whole one.
 template <bool apart>
 AllocatorTable allocator_functions(PoolWithFallback* pools) noexcept {
     if (pools->pool()->layer() != nullptr ||

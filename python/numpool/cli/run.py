@@ -116,7 +116,7 @@ def parser() -> Parser:
         "raise",
         metavar="raise|abort",
         help="find memory bugs of C extensions and ctypes: writes before, past and after a block, "
-        "frees of what is no block; raise CorruptionError (the default) or abort",
+        "frees of what is no block; raise CorruptionError (the default) or --checks=abort",
     )
     parser.add_switch(
         "--leaks",

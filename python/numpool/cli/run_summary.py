@@ -197,7 +197,8 @@ def sentences(summary: RunSummary) -> Iterator[str]:
         return
     if summary.failures and summary.limit is not None:
         yield limit_refused(summary)
-    if summary.total_bytes == 0 and not others and not summary.own_pool:
+    asked_nothing = summary.total_bytes == 0 and summary.failures == 0
+    if asked_nothing and not others and not summary.own_pool:
         yield (
             "NumPy asked this pool for nothing: the program makes no arrays, or makes them in "
             "pools of its own."

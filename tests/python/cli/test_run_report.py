@@ -110,6 +110,13 @@ def test_a_program_that_asked_for_nothing_is_told() -> None:
     assert "none of the blocks" in text
 
 
+def test_a_program_whose_only_request_was_refused_asked_for_something() -> None:
+    nothing = replace(SUMMARY, total_bytes=0, total_blocks=0, reused=0, sizes=[])
+    text = shown(replace(nothing, failures=1, limit=1024))
+    assert "The limit of 1 KiB refused 1 request" in text
+    assert "NumPy asked this pool for nothing" not in text
+
+
 def test_nothing_is_advised_where_there_is_nothing_to_do() -> None:
     assert advice(SUMMARY) is None
 

@@ -176,7 +176,7 @@ void SharedArena::reset_peak() noexcept {
 
 [[gnu::cold]] std::string SharedArena::refusal(std::size_t bytes) const {
     const Lock lock{mutex_};
-    return arena_ ? refusal_text(bytes) : title() + " is closed";
+    return arena_ ? refusal_text(bytes) : closed_text();
 }
 
 [[gnu::cold]] void SharedArena::check() const {

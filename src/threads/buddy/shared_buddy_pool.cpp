@@ -94,7 +94,7 @@ std::byte* SharedBuddyPool::checked(std::byte* block, std::size_t bytes) const {
 
 [[gnu::cold]] std::string SharedBuddyPool::refusal(std::size_t bytes) const {
     const Lock lock{mutex_};
-    return closed_ ? title() + " is closed" : refusal_text(bytes);
+    return closed_ ? closed_text() : refusal_text(bytes);
 }
 
 bool SharedBuddyPool::try_release(void* block, std::size_t) noexcept {

@@ -56,7 +56,7 @@ std::size_t SharedFixedPool::usable_size(const void* block) const noexcept {
 
 [[gnu::cold]] std::string SharedFixedPool::refusal(std::size_t bytes) const {
     const std::string start = title() + ": " + size_to_text(bytes) + " requested; ";
-    if (closed()) return title() + " is closed";
+    if (closed()) return closed_text();
     if (!fits(bytes)) return start + "its blocks are of " + size_to_text(block_size_);
     return start + std::to_string(figures().blocks) + " of " + std::to_string(max_blocks_) +
            " blocks are in use";

@@ -25,6 +25,8 @@ class Pool : public BlockOwner {
 
     /// What errors call it: its kind, and its name if it has one.
     virtual std::string title() const = 0;
+    /// The text of every error that says it is closed.
+    std::string closed_text() const { return title() + " is closed and takes no more requests"; }
 
     Pool* pool_of_blocks() noexcept final { return this; }
 

@@ -69,7 +69,7 @@ void PoolLifecycle::close() noexcept {
 }
 
 [[gnu::cold]] void PoolLifecycle::throw_closed() const {
-    throw Closed{title() + " is closed and takes no more requests"};
+    throw Closed{closed_text()};
 }
 
 void PoolLifecycle::end_unused(Lock& lock) noexcept {

@@ -71,7 +71,7 @@ void SharedSlabPool::reset_peak() noexcept {
 
 [[gnu::cold]] std::string SharedSlabPool::refusal(std::size_t bytes) const {
     const Lock lock{mutex_};
-    return closed_ ? title() + " is closed" : centre_.refusal_text(bytes);
+    return closed_ ? closed_text() : centre_.refusal_text(bytes);
 }
 
 /// From here on every operation finds its gate shut and takes the lock. Its thread has no magazines

@@ -120,7 +120,7 @@ TEST("a refusal's text is returned once, and comes from the pool that refused") 
     CHECK(both.pools.pop_refusal().find(" of a limit of 4 MiB in use") != std::string::npos);
     both.free(block, 2 << 20);
     small->close();
-    CHECK_EQUAL(small->refusal(1), "SlabPool 'small' is closed");
+    CHECK_EQUAL(small->refusal(1), "SlabPool 'small' is closed and takes no more requests");
 }
 
 TEST("reset_peak starts the peaks of a slab pool again from what is in use and what is held") {

@@ -40,6 +40,24 @@ bool refuses_before_unmapping() noexcept {
     return answer;
 }
 
+/// Whether a move leaves the empty mapping behind that it was asked for. Kernels that don't know
+/// the flag refuse the move; qemu's emulation of a process moves, and unmaps the source.
+bool leaves_mapping_behind() noexcept {
+    static const bool answer = [] {
+        const std::size_t page = page_size();
+        void* const memory = mmap(nullptr, 2 * page, usable, private_pages, -1, 0);
+        if (memory == MAP_FAILED) return false;
+        auto* const from = static_cast<std::byte*>(memory);
+        std::byte* const to = from + page;
+        unsigned char resident[1];
+        const bool left =
+            mremap(from, page, page, moving, to) == to && mincore(from, page, resident) == 0;
+        munmap(memory, 2 * page);
+        return left;
+    }();
+    return answer;
+}
+
 }  // namespace
 
 Extent RangePages::map(std::size_t bytes, std::size_t align) noexcept {
@@ -85,6 +103,7 @@ Extent RangePages::grow(Extent extent, std::size_t bytes) noexcept {
 }
 
 Moved RangePages::move(Extent from, std::byte* to) noexcept {
+    if (!leaves_mapping_behind()) return Moved::refused;
     if (mremap(from.start, from.bytes, from.bytes, moving, to) == to) return Moved::done;
     const int reason = errno;
     // The kernel does not know this call or forbids it: nothing has begun.

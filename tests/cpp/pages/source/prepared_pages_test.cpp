@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "pages/source/explicit_huge_pages.hpp"
 #include "pages/source/fake_pages.hpp"
+#include "pages/system/probes.hpp"
 #include "testing.hpp"
 
 using namespace numpool;
@@ -28,6 +29,7 @@ std::size_t resident_pages(Extent extent) {
 }  // namespace
 
 TEST("populated pages are there before they are touched") {
+    if (advice_is_ignored()) return;
     PreparedPages pages{os_pages(), {.populated = true}};
     const Extent extent = pages.map(16 * page_size(), 1);
     CHECK_EQUAL(resident_pages(extent), 16U);
@@ -36,6 +38,7 @@ TEST("populated pages are there before they are touched") {
 }
 
 TEST("huge pages are advised before the pages are populated") {
+    if (advice_is_ignored()) return;
     class Watching final : public PageSource {
       public:
         Extent map(std::size_t bytes, std::size_t align) noexcept override {
@@ -113,6 +116,7 @@ TEST("pages of a node can be used like others") {
 }
 
 TEST("the new part of a grown extent is prepared, too") {
+    if (advice_is_ignored()) return;
     PreparedPages pages{os_pages(), {.populated = true}};
     const Extent extent = pages.grow(pages.map(page_size(), 1), 8 * page_size());
     CHECK_EQUAL(resident_pages(extent), 8U);

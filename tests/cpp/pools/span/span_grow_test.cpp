@@ -2,6 +2,7 @@
 #include <cstring>
 #include <vector>
 
+#include "pages/system/probes.hpp"
 #include "pools/moving/span_mover.hpp"
 #include "pools/span/seams.hpp"
 #include "pools/span/span_bank_fixture.hpp"
@@ -129,7 +130,7 @@ TEST("a span that cannot grow in place moves with its pages") {
     }
     CHECK_EQUAL(fixture.bank.figures().live, 41 * mebibyte);
     CHECK_EQUAL(fixture.bank.figures().peak, 41 * mebibyte);
-    CHECK(fixture.pages.moves > 0U || !has_moving);
+    CHECK(fixture.pages.moves > 0U || !has_moving || !pages::pages_move());
     fixture.bank.check();
 }
 

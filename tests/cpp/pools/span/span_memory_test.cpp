@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "pages/source/os_pages.hpp"
+#include "pages/system/probes.hpp"
 #include "pools/moving/span_mover.hpp"
 #include "pools/span/span_pool.hpp"
 #include "testing.hpp"
@@ -111,6 +112,7 @@ TEST("large spans have huge pages") {
         std::printf("       skipped: transparent huge pages are switched off on this machine\n");
         return;
     }
+    if (pages::advice_is_ignored()) return;
     Fixture fixture;
     const Span* const span = fixture.bank.acquire(64 * mebibyte);
     write_all(span->start, span->bytes());
@@ -136,6 +138,7 @@ TEST("small spans lie in huge pages, too, from small_huge_from live bytes on") {
         std::printf("       skipped: transparent huge pages are switched off on this machine\n");
         return;
     }
+    if (pages::advice_is_ignored()) return;
     SpanBankOptions options{.moving = move_pages};
     options.small_huge_from = 8 * mebibyte;
     Fixture fixture{options};
@@ -225,8 +228,8 @@ TEST("a loop of unlike sizes has no page faults after a few rounds") {
 }
 
 TEST("a loop with arrays that are a large part of the live bytes has no page faults, too") {
-    if (!has_moving) {
-        std::printf("       skipped: in this build no pages move\n");
+    if (!has_moving || !pages::pages_move()) {
+        std::printf("       skipped: no pages move here\n");
         return;
     }
     // A video of 1280 x 720 points: frames, a background, and their difference.

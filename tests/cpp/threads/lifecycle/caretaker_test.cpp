@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdio>
 #include <thread>
 
 #include "testing.hpp"
@@ -54,12 +55,35 @@ TEST("an idle pool gives its pages back") {
     pool->check();
 }
 
+namespace {
+
+/// Whether a child that a process with threads forked can start threads. qemu's emulation of a
+/// process ends there, by a check of its own.
+[[maybe_unused]] bool children_start_threads() {
+    const pid_t child = fork();
+    if (child == 0) {
+        alarm(20);
+        std::thread{[] {}}.join();
+        _exit(0);
+    }
+    int status = 1;
+    waitpid(child, &status, 0);
+    return status == 0;
+}
+
+}  // namespace
+
 // The sanitizers do not let a child of a process with threads start threads, or allocate.
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
 TEST("a forked child has a caretaker of its own once a pool asks") {
     Counting pool;
     Caretaker::instance().add(pool, 1ms);
     CHECK(called_soon(pool, 2));
+    if (!children_start_threads()) {
+        Caretaker::instance().remove(pool);
+        std::printf("       skipped: forked children of a process with threads can start none\n");
+        return;
+    }
     const pid_t child = fork();
     if (child == 0) {
         alarm(20);

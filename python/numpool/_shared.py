@@ -112,8 +112,7 @@ def _reduce_array(array: np.ndarray[Any, Any]) -> Any:
     pool = _core.owner(array) if array.nbytes and not array.dtype.hasobject else None
     if not isinstance(pool, SharedPool):
         return array.__reduce_ex__(pickle.DEFAULT_PROTOCOL)
-    address = array.__array_interface__["data"][0]
-    index, serial, block, offset = pool._send(address)
+    index, serial, block, offset = pool._send(array)
     return _receive, (
         _reference(pool),
         (index, serial, block),

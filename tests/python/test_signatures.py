@@ -7,6 +7,7 @@ import pydoc
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import numpool
@@ -114,13 +115,30 @@ def test_an_error_says_which_argument_is_wrong(call: str, text: str) -> None:
     assert str(caught.value) == text
 
 
-def test_what_is_neither_true_nor_false_raises_its_own_error() -> None:
-    class Torn:
-        def __bool__(self) -> bool:
-            raise LookupError("torn")
+@pytest.mark.parametrize("value", [0, 1, None, "yes", [], 1.0, np.int64(1)], ids=repr)
+def test_an_option_that_is_on_or_off_takes_no_other_value(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"^wipe must be True or False, not "):
+        numpool.FixedPool(8, 4, wipe=value)
+    with pytest.raises(TypeError, match=r"^background must be True or False, not "):
+        numpool.SlabPool(background=value)
+    with pytest.raises(TypeError, match=r"^locked must be True or False, not "):
+        numpool.Pages(locked=value)
 
-    with pytest.raises(LookupError, match="torn"):
-        numpool.FixedPool(8, 4, wipe=Torn())  # type: ignore[arg-type]
+
+def test_an_option_that_is_on_or_off_takes_numpy_s_bool() -> None:
+    assert "populated" in repr(numpool.Pages(populated=np.True_))  # type: ignore[arg-type]
+    assert "populated" not in repr(numpool.Pages(populated=np.False_))  # type: ignore[arg-type]
+
+
+def test_what_only_numpool_makes_says_where_it_comes_from() -> None:
+    class Mine(numpool.Pool):
+        pass
+
+    for make in (numpool.Pool, Mine):
+        with pytest.raises(TypeError, match="make one of its kinds, a FixedPool, SlabPool"):
+            make()
+    with pytest.raises(TypeError, match="an ArenaMark is made by mark"):
+        numpool.ArenaMark()
 
 
 @pytest.mark.parametrize("thing", [numpool, *CLASSES], ids=lambda one: one.__name__)

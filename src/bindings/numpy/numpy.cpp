@@ -2,7 +2,6 @@
 
 #include <atomic>
 
-#include "base/error.hpp"
 #include "bindings/numpy/numpy_context.hpp"
 #include "bindings/numpy/numpy_lookup.hpp"
 #include "bindings/numpy/numpy_process.hpp"
@@ -32,7 +31,7 @@ using threads::PoolHandle;
 Pool& to_open_pool(const py::object& object) {
     if (!py::isinstance<Pool>(object)) refuse(object);
     auto& pool = object.cast<Pool&>();
-    if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
+    require_open(pool);
     return pool;
 }
 

@@ -93,6 +93,9 @@ void ProcessHandler::install(Pool& pool, const Fallback& fallback) {
 }
 
 void ProcessHandler::uninstall() noexcept {
+    // Before NumPy is imported there is none, and no capsule whose lock could be taken.
+    if (serving() == nullptr) return;
+    const CriticalSection one_at_a_time{PyDataMem_DefaultHandler};
     ProcessHandler* const handler = serving();
     if (handler != nullptr) handler->serve(false);
 }

@@ -8,7 +8,6 @@
 #include <string>
 #include <type_traits>
 
-#include "base/error.hpp"
 #include "bindings/numpy/numpy_handler.hpp"
 #include "bindings/pools/python_arena.hpp"
 #include "bindings/pools/python_buddy_pool.hpp"
@@ -50,10 +49,6 @@ class AllocatingFrom {
 
     PyObject* before_;
 };
-
-void require_open(const Pool& pool) {
-    if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
-}
 
 /// A function of NumPy that makes arrays, as a method of pools: its name and its first parameters.
 /// All of those but the last must be given.

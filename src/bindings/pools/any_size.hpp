@@ -18,6 +18,10 @@ PyObject* to_buffer(Holding holding);
 /// Throws the type_error of an `acquire` that was not called with `nbytes` alone.
 [[noreturn]] void refuse_arguments(Py_ssize_t count, PyObject* names);
 
+/// Throws Exhausted where so many buffers of so many bytes can't be there at once: they exceed the
+/// pool's limit, or the buffers alone exceed the memory of this process. Closed where it is.
+void require_room_for_many(const threads::Pool& pool, std::size_t bytes, std::size_t count);
+
 /// The Python methods `acquire`, `try_acquire` and `acquire_many` for pools with blocks of any
 /// size. `Access` says how such a pool makes a Buffer:
 ///     using Pool
@@ -48,10 +52,15 @@ struct AnySize {
     static py::list acquire_many(Pool& pool, const py::object& nbytes, const py::object& n) {
         const std::size_t bytes = to_size(nbytes, "nbytes");
         const std::size_t count = to_count(n, "n");
+        constexpr std::size_t a_batch = 4096;
+        if (count > a_batch) require_room_for_many(pool, bytes, count);
         // Where one is refused, the others go back with the list.
         py::list buffers;
-        for (std::size_t i = 0; i < count; ++i)
+        for (std::size_t i = 0; i < count; ++i) {
+            if (i % a_batch == a_batch - 1 && PyErr_CheckSignals() != 0)
+                throw py::error_already_set{};
             buffers.append(py::reinterpret_steal<py::object>(Access::acquire(pool, bytes)));
+        }
         return buffers;
     }
 

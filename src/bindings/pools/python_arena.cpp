@@ -148,12 +148,13 @@ void register_arena(py::module_& module) {
                                "ArenaMark(*args, **kwargs)\n--\n\nA place in an arena, from "
                                "Arena.mark() and for Arena.rewind()."};
     mark.attr("__module__") = "numpool";
+    refuse_init(mark, "an ArenaMark is made by mark() of an arena");
     py::class_<Arena, threads::Pool, PoolHandle<Arena>> arena{
         module, "Arena", py::custom_type_setup{support_clean_ups}, doc};
     arena.attr("__module__") = "numpool";
     define_init(arena, doc, &create);
     arena
-        .def_property_readonly("chunk_size", &Arena::chunk_size,
+        .def_property_readonly("chunk_size", number<Arena>(&Arena::chunk_size),
                                "What it takes at first, in whole pages.")
         .def_property_readonly("parent", &Arena::parent,
                                "The arena that this one ends with, or None.")

@@ -108,7 +108,8 @@ wastes a quarter on average: where that matters and a region does not, use a Sla
 Creating a pool of any capacity touches no page. Any thread may use it; a lock guards it. Callers cannot
 wait for a block, since it is unknown which release will make room for a large one.
 
-capacity   the bytes of the region, an int or a text like "64MiB": a whole number of smallest blocks
+capacity   the bytes of the region, an int or a text like "64MiB"; rounded down to a whole number of
+           smallest blocks
 min_block  the smallest block, a power of two from 16 on
 source     the pool that it draws its region from, a SlabPool or a BuddyPool; by default the system
 name       shown in errors and reprs
@@ -124,11 +125,11 @@ void register_buddy_pool(py::module_& module) {
     define_init(pool, doc, &create);
     pool.def_property_readonly(
             "capacity",
-            [](const SharedBuddyPool& self) { return self.capacity() / scale_of(self); },
+            [](const SharedBuddyPool& self) { return py::int_{self.capacity() / scale_of(self)}; },
             "The bytes of the region.")
         .def_property_readonly(
             "min_block",
-            [](const SharedBuddyPool& self) { return self.min_block() / scale_of(self); },
+            [](const SharedBuddyPool& self) { return py::int_{self.min_block() / scale_of(self)}; },
             "The bytes of the smallest block.")
         .def_property_readonly("free_blocks", &free_blocks,
                                "How many free blocks there are, by their size: a dict, from the "

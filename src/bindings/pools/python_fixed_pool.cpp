@@ -242,8 +242,9 @@ void register_fixed_pool(py::module_& module) {
         module, "FixedPool", py::custom_type_setup{support_garbage_collection}, doc};
     pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
-    pool.def_property_readonly("block_size", &FixedPool::block_size, "The bytes in a block.")
-        .def_property_readonly("blocks", &FixedPool::blocks,
+    pool.def_property_readonly("block_size", number<FixedPool>(&FixedPool::block_size),
+                               "The bytes in a block.")
+        .def_property_readonly("blocks", number<FixedPool>(&FixedPool::blocks),
                                "How many blocks there are now, live and free.")
         .def_property_readonly(
             "max_blocks",
@@ -252,7 +253,8 @@ void register_fixed_pool(py::module_& module) {
                 return py::int_{self.max_blocks()};
             },
             "How many blocks there may be; None if nothing bounds them.")
-        .def_property_readonly("align", &FixedPool::align, "Blocks start at multiples of this.")
+        .def_property_readonly("align", number<FixedPool>(&FixedPool::align),
+                               "Blocks start at multiples of this.")
         .def("__repr__", &repr);
     add_acquire_methods<FixedPool>(pool);
 }

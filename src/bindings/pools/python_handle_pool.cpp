@@ -237,7 +237,8 @@ void register_handle_pool(py::module_& module) {
                 return sizes;
             },
             "The block sizes with their numbers of blocks, from the smallest on.")
-        .def_property_readonly("retired", &SharedHandlePool::retired_blocks,
+        .def_property_readonly("retired",
+                               number<SharedHandlePool>(&SharedHandlePool::retired_blocks),
                                "Blocks whose versions ran out, so they are not used any more: "
                                "after 2**49 uses of a size, shared by as many blocks as it has.")
         .def("stats", &stats,

@@ -1,6 +1,5 @@
 #include "bindings/pools/python_reserve_pool.hpp"
 
-#include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "bindings/buffer/buffer.hpp"
 #include "bindings/python/classes.hpp"
@@ -41,7 +40,7 @@ PoolHandle<ReservePool> create(const Given& given) {
         throw py::type_error{backing.title() +
                              " can't back a reserve: it hands out no memory of the size asked for"};
     }
-    if (backing.closed()) throw Closed{backing.title() + " is closed and takes no more requests"};
+    require_open(backing);
     SharedReservePoolOptions options;
     options.bytes = to_size(given("nbytes"), "nbytes");
     options.reserve = to_count(given("reserve"), "reserve");
@@ -108,9 +107,11 @@ void register_reserve_pool(py::module_& module) {
     pool.def_property_readonly(
             "pool", [](const ReservePool& self) { return object_of(&self.backing()); },
             "The pool that the blocks come from.")
-        .def_property_readonly("nbytes", &ReservePool::bytes, "The bytes in a block.")
-        .def_property_readonly("reserve", &ReservePool::reserve, "How many blocks are to be kept.")
-        .def_property_readonly("at_hand", &ReservePool::at_hand,
+        .def_property_readonly("nbytes", number<ReservePool>(&ReservePool::bytes),
+                               "The bytes in a block.")
+        .def_property_readonly("reserve", number<ReservePool>(&ReservePool::reserve),
+                               "How many blocks are to be kept.")
+        .def_property_readonly("at_hand", number<ReservePool>(&ReservePool::at_hand),
                                "How many of the reserve are there now.")
         .def(
             "resize",

@@ -1,5 +1,6 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -41,10 +42,19 @@ py::bytes id(const SharedPool& pool) {
     return {reinterpret_cast<const char*>(words.data()), sizeof words};
 }
 
-py::tuple send(SharedPool& pool, std::size_t address) {
-    const auto* const at = reinterpret_cast<const std::byte*>(address);
+/// Where Python has no memory, pybind11's own tuples crash.
+template <class... Items>
+py::tuple tuple_of(const char* format, Items... items) {
+    PyObject* const made = Py_BuildValue(("(" + std::string{format} + ")").c_str(), items...);
+    if (made == nullptr) throw py::error_already_set{};
+    return py::reinterpret_steal<py::tuple>(made);
+}
+
+py::tuple send(SharedPool& pool, const py::object& array) {
+    const std::byte* const at = address_in(array, "_send");
     const Sent sent = pool.send(at);
-    return py::make_tuple(sent.index, sent.serial, sent.block, at - pool.place_of(at)->start);
+    return tuple_of("IIKn", sent.index, sent.serial, static_cast<unsigned long long>(sent.block),
+                    static_cast<Py_ssize_t>(at - pool.place_of(at)->start));
 }
 
 /// Releases a received block when its capsule has gone.
@@ -68,8 +78,9 @@ py::tuple receive(SharedPool& pool, std::uint32_t index, std::uint32_t serial, s
     pool.add_handle();
     PyCapsule_SetContext(capsule, &pool);
     PyCapsule_SetDestructor(capsule, end_use);
-    return py::make_tuple(py::reinterpret_steal<py::object>(capsule),
-                          reinterpret_cast<std::uintptr_t>(place.start), place.bytes);
+    return tuple_of("NKn", capsule,
+                    static_cast<unsigned long long>(reinterpret_cast<std::uintptr_t>(place.start)),
+                    static_cast<Py_ssize_t>(place.bytes));
 }
 
 /// An array at `offset` in the memory from `start` on. It holds `owner`, which keeps that memory.
@@ -101,7 +112,9 @@ py::object array_at(const py::object& owner, std::uintptr_t start, std::size_t b
 py::list members(const SharedPool& pool) {
     py::list all;
     for (const processes::ProcessFigures& one : pool.region_figures().processes) {
-        all.append(py::make_tuple(one.pid, one.alive, one.blocks, one.bytes));
+        all.append(tuple_of("INnn", one.pid, PyBool_FromLong(one.alive),
+                            static_cast<Py_ssize_t>(one.blocks),
+                            static_cast<Py_ssize_t>(one.bytes)));
     }
     return all;
 }
@@ -146,7 +159,7 @@ void register_shared_pool(py::module_& module) {
         module, "SharedPool", own_layout(), doc};
     pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
-    pool.def_property_readonly("capacity", &SharedPool::capacity,
+    pool.def_property_readonly("capacity", number<SharedPool>(&SharedPool::capacity),
                                "The bytes of all processes together.")
         .def(
             "reap",
@@ -154,9 +167,10 @@ void register_shared_pool(py::module_& module) {
                 if (!(older_than >= 0)) {
                     throw BadArgument{"older_than must be 0 seconds or more"};
                 }
-                const auto milliseconds = static_cast<std::uint64_t>(older_than * 1000);
-                const py::gil_scoped_release release;
-                return self.reap(milliseconds);
+                constexpr double a_century = 3.2e9;
+                const auto milliseconds =
+                    static_cast<std::uint64_t>(std::min(older_than, a_century) * 1000);
+                return py::int_{without_gil([&] { return self.reap(milliseconds); })};
             },
             py::kw_only(), py::arg("older_than") = 60.0,
             "reap(self, *, older_than=60.0)\n--\n\n"
@@ -201,7 +215,7 @@ void register_shared_pool(py::module_& module) {
         .def("_members", &members)
         .def_property_readonly("_fd", &SharedPool::fd)
         .def_property_readonly("_id", &id)
-        .def("_send", &send, py::arg("address"), py::pos_only())
+        .def("_send", &send, py::arg("array"), py::pos_only())
         .def("_receive", &receive, py::arg("index"), py::arg("serial"), py::arg("block"),
              py::arg("read_only"), py::pos_only())
         .def("__repr__", &repr)

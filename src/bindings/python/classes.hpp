@@ -60,6 +60,18 @@ void finish_init(py::detail::value_and_holder& self, Made made) {
     py::detail::initimpl::construct<Class>(self, std::move(made), false);
 }
 
+/// Has a class whose objects only numpool makes say so, with this text, where it is called.
+template <class Class>
+void refuse_init(Class& type, const char* text) {
+    type.def(
+        "__init__",
+        [text](py::detail::value_and_holder&, const py::args&, const py::kwargs&) {
+            throw py::type_error{text};
+        },
+        py::detail::is_new_style_constructor(),
+        "__init__(self, *args, **kwargs)\n--\n\nRaises TypeError.");
+}
+
 /// Drops a reference of a pool whose Python object ends. That may end another pool, which calls
 /// this again. Chains of pools may be deeper than the C stack, so the first call drops all in a
 /// loop.

@@ -36,10 +36,9 @@ py::object Given::operator()(std::string_view name, const char* otherwise) const
 
 bool Given::flag(const char* name, bool otherwise) const {
     const py::object value = (*this)(name, py::bool_{otherwise});
-    // NumPy's bool is no Python bool, so truth decides. But every text that is not empty is true.
-    const int truth = py::isinstance<py::str>(value) ? -1 : PyObject_IsTrue(value.ptr());
-    if (truth >= 0) return truth != 0;
-    if (PyErr_Occurred() != nullptr) throw py::error_already_set{};
+    // Python's bool or NumPy's, and nothing that only could be converted to one.
+    py::detail::make_caster<bool> truth;
+    if (truth.load(value, false)) return py::detail::cast_op<bool>(truth);
     throw py::type_error{std::string{name} + " must be True or False, not " + shown(value)};
 }
 

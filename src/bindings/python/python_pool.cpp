@@ -2,7 +2,9 @@
 
 #include "base/error.hpp"
 #include "bindings/python/checks.hpp"
+#include "bindings/python/classes.hpp"
 #include "bindings/python/errors.hpp"
+#include "bindings/python/numpy_api.hpp"
 #include "bindings/python/sizes.hpp"
 
 namespace numpool::bindings {
@@ -79,6 +81,11 @@ const std::byte* address_in(const py::object& subject, const char* function) {
     if (PyIndex_Check(subject.ptr()) && !PyObject_CheckBuffer(subject.ptr())) {
         return reinterpret_cast<const std::byte*>(to_count(subject, "address"));
     }
+    // NumPy's own attribute crashes where Python has no memory.
+    if (PyArray_API != nullptr && PyArray_Check(subject.ptr())) {
+        return static_cast<const std::byte*>(
+            PyArray_DATA(reinterpret_cast<PyArrayObject*>(subject.ptr())));
+    }
     // Arrays of some dtypes (dates, for one) export no buffer, but all tell their address.
     const py::object interface = py::getattr(subject, "__array_interface__", py::none());
     if (py::isinstance<py::dict>(interface)) {
@@ -114,6 +121,10 @@ What all pools have in common.
 A pool may be used by any thread. Its memory lives as long as anyone can reach it: the pool
 object, a buffer, a view or an array.)"};
     pool.attr("__module__") = "numpool";
+    refuse_init(
+        pool,
+        "Pool is what all pools have in common: make one of its kinds, a FixedPool, SlabPool, "
+        "BuddyPool, Arena, HandlePool, ReservePool or SharedPool");
     pool.def_property_readonly("name", &Pool::name,
                                "The name that errors and reprs show; may be empty.")
         .def_property_readonly("closed", &Pool::closed, "Whether close() was called.")
@@ -147,19 +158,19 @@ object, a buffer, a view or an array.)"};
         .def(
             "trim",
             [](Pool& self) {
-                return without_gil([&] {
+                return py::int_{without_gil([&] {
                     if (CheckedBlocks* const checks = checks_of(self)) checks->give_back();
                     return self.trim();
-                });
+                })};
             },
             "trim(self)\n--\n\n"
             "Give back to the system all pages that no live block needs, and return how many "
             "bytes.")
         .def_property_readonly(
-            "used_bytes", [](const Pool& self) { return figures_of(self).in_use; },
+            "used_bytes", [](const Pool& self) { return py::int_{figures_of(self).in_use}; },
             "The bytes of live blocks, as the pool rounds them: stats().in_use.")
         .def_property_readonly(
-            "peak_bytes", [](const Pool& self) { return figures_of(self).peak; },
+            "peak_bytes", [](const Pool& self) { return py::int_{figures_of(self).peak}; },
             "The most that used_bytes has been, since the start or since reset_peak().")
         .def(
             "reset_peak", [](Pool& self) { without_gil([&] { self.reset_peak(); }); },

@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 
+#include "base/error.hpp"
 #include "bindings/python/initialised.hpp"
 #include "bindings/python/topics.hpp"
 #include "pools/slab/slab_figures.hpp"
@@ -44,6 +45,11 @@ void add_methods(py::handle type, std::span<PyMethodDef> methods);
 template <class SomePool>
 void add_array_methods(py::handle type);
 
+/// Throws Closed.
+inline void require_open(const threads::Pool& pool) {
+    if (pool.closed()) [[unlikely]]
+        throw Closed{pool.closed_text()};
+}
 /// Throws InUse while other pools hold memory of this one.
 void require_undrawn(const threads::Pool& pool);
 

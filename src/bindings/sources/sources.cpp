@@ -2,7 +2,6 @@
 
 #include <string>
 
-#include "base/error.hpp"
 #include "bindings/python/python_pool.hpp"
 #include "bindings/sources/default_pool.hpp"
 #include "bindings/sources/python_pages.hpp"
@@ -21,7 +20,7 @@ pages::SourceHandle to_source(const py::object& source, const pages::SourceHandl
                              Py_TYPE(source.ptr())->tp_name};
     }
     auto& pool = source.cast<Pool&>();
-    if (pool.closed()) throw Closed{pool.title() + " is closed and takes no more requests"};
+    require_open(pool);
     return threads::draw_on(pool, most_align);
 }
 

@@ -190,6 +190,13 @@ def test_trim_gives_the_pages_of_free_blocks_back(resident_bytes: Callable[[], i
     pool.check()
 
 
+def test_a_capacity_is_rounded_down_to_whole_smallest_blocks() -> None:
+    pool = numpool.BuddyPool(10_000)
+    assert pool.capacity == 8192
+    assert pool.free_blocks == {8192: 1}
+    assert numpool.BuddyPool(10_000, 16).capacity == 10_000
+
+
 def test_arrays_outlive_the_pool() -> None:
     pool = numpool.BuddyPool("1MiB", name="b")
     array = pool.acquire(5000).array()

@@ -106,6 +106,23 @@ def test_budgets_nest_and_the_refusal_names_the_source() -> None:
     source.check()
 
 
+def test_no_chain_of_sources_is_deep_since_each_has_half_of_the_one_before() -> None:
+    # A request passes through all of a chain, level by level on the C stack.
+    capacity = 1 << 40
+    last = numpool.BuddyPool(capacity, capacity // 4)
+    levels = 1
+    while capacity >= 1 << 16:
+        capacity //= 2
+        try:
+            last = numpool.BuddyPool(capacity, max(capacity // 4, 4096), source=last)
+        except numpool.PoolExhausted:
+            continue
+        levels += 1
+    assert 10 < levels <= 40
+    with pytest.raises(numpool.PoolExhausted, match="its source BuddyPool has"):
+        numpool.BuddyPool(last.capacity, source=last)
+
+
 def test_what_a_source_can_be_is_named() -> None:
     for pool in (numpool.FixedPool(4096, 1), numpool.Arena()):
         with pytest.raises(ValueError, match="can't be a source of other pools: a SlabPool or"):

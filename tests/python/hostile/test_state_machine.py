@@ -10,9 +10,11 @@ import copy
 import gc
 import itertools
 import pickle
+import sys
 import threading
 import weakref
 from collections.abc import Callable
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,8 @@ from hypothesis.stateful import (
 
 import numpool
 
+# A profile other than the default says itself how much is to be done.
+LONG = settings.get_current_profile_name() != "default"
 REFUSALS = (numpool.PoolExhausted, numpool.PoolClosed)
 SIZES = st.sampled_from([0, 1, 16, 100, 4096, 5000, 70_000, 300_000])
 PLACES = st.integers(0, 1000)
@@ -88,6 +92,9 @@ def in_thread(act: Callable[[], Any]) -> Any:
 class Pools(RuleBasedStateMachine):
     """Pools of every kind, and what is out of them."""
 
+    operations = 0
+    runs = 0
+
     @initialize()
     def begin(self) -> None:
         self.pools: list[Any] = []
@@ -123,6 +130,7 @@ class Pools(RuleBasedStateMachine):
             lambda: numpool.HandlePool({64: 3, 4096: 2}),
             lambda: numpool.ReservePool(numpool.FixedPool(4096, 4), 4096, 2),
             lambda: numpool.ObjectPool(list, list.clear, size=2),
+            lambda: numpool.SharedPool("4MiB"),
         ]
 
     def pool_at(self, place: int) -> Any:
@@ -295,6 +303,16 @@ class Pools(RuleBasedStateMachine):
         restored = pickle.loads(pickle.dumps(block.shown, protocol=5))
         assert bytes(memoryview(restored).cast("B")) == bytes(block.bytes())
 
+    @precondition(lambda self: self.blocks)
+    @rule(place=PLACES)
+    def send_block(self, place: int) -> None:
+        block = self.block_at(place)
+        shares = isinstance(block.owner, numpool.SharedPool) and not block.owner.closed
+        if shares and isinstance(block.shown, np.ndarray) and block.shown.size:
+            received = ForkingPickler.loads(ForkingPickler.dumps(block.shown))
+            assert numpool.owner(received) is block.owner
+            block.views.append(memoryview(received))
+
     @precondition(lambda self: len(self.pools) > 1)
     @rule(place=PLACES, closes=st.booleans())
     def leave_pool(self, place: int, closes: bool) -> None:
@@ -306,6 +324,7 @@ class Pools(RuleBasedStateMachine):
 
     @invariant()
     def no_block_has_two_owners(self) -> None:
+        Pools.operations += 1
         if not hasattr(self, "blocks"):
             return
         for block in self.blocks:
@@ -318,6 +337,9 @@ class Pools(RuleBasedStateMachine):
         assert numpool.current() is None
 
     def teardown(self) -> None:
+        Pools.runs += 1
+        if LONG and Pools.runs % 100 == 0:
+            print(f"{Pools.operations} operations in {Pools.runs} runs", file=sys.__stderr__)
         pools = {id(pool): pool for pool in self.pools}
         pools |= {id(block.owner): block.owner for block in self.blocks}
         for table, handle, _ in self.handles:
@@ -334,7 +356,6 @@ class Pools(RuleBasedStateMachine):
                 assert pool.stats().blocks == 0
 
 
-# A profile other than the default says itself how much is to be done.
-if settings.get_current_profile_name() == "default":
+if not LONG:
     Pools.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
 TestPools = Pools.TestCase

@@ -1,4 +1,4 @@
-"""What Sphinx shows of the extension's classes: signatures of the stubs, tables of parameters."""
+"""Gives Sphinx the signatures of the stubs, and turns tables in docstrings into parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sphinx.environment import BuildEnvironment
 
 import numpool
 
-# What the stubs call by names of their own.
+# Names that only the stubs use, and what the site shows instead.
 PLAIN = {
     "_Size": "int | str",
     "_Shape": "int | Sequence[int]",
@@ -25,7 +25,7 @@ PLAIN = {
     "Self": "{owner}",
     "DTypeLike | None": "DTypeLike",
 }
-# These come from other calls; nobody builds them by hand.
+# Users get these from other calls, so the site shows no constructor.
 MADE_ELSEWHERE = {"ClassStats", "Loan", "ObjectStats", "PoolStats"}
 PARAMETER = re.compile(r"(\w+) {2,}(\S.*)")
 
@@ -33,13 +33,17 @@ _Functions = dict[str, ast.FunctionDef]
 
 
 def read_stub() -> _Functions:
-    """The functions and methods of ``_core.pyi``; of overloads the last, which is the widest."""
+    """The functions and methods of ``_core.pyi``. Of overloads it has the last, the widest one."""
     tree = ast.parse(Path(numpool.__file__).with_name("_core.pyi").read_text())
     functions: _Functions = {}
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
             functions[node.name] = node
         elif isinstance(node, ast.ClassDef):
+            for base in map(ast.unparse, node.bases):
+                inherited = [name for name in functions if name.startswith(f"{base}.")]
+                for name in inherited:
+                    functions[f"{node.name}.{name.partition('.')[2]}"] = functions[name]
             for member in node.body:
                 if isinstance(member, ast.FunctionDef):
                     functions[f"{node.name}.{member.name}"] = member
@@ -50,15 +54,19 @@ STUB = read_stub()
 
 
 def plain(node: ast.expr | None, owner: str) -> str:
-    """An annotation in words that readers know."""
-    text = "" if node is None else ast.unparse(node)
+    """An annotation in names that users know."""
+    return plain_text("" if node is None else ast.unparse(node), owner)
+
+
+def plain_text(text: str, owner: str) -> str:
+    """The text with names that users know."""
     for word, meaning in PLAIN.items():
         text = re.sub(rf"\b{re.escape(word)}(?!\w)", meaning.format(owner=owner), text)
     return text.replace("int | int", "int")
 
 
 def defaults_of(function: object) -> dict[str, str]:
-    """The defaults that a compiled function tells of itself, as text."""
+    """The defaults in the signature of a compiled function, as text."""
     try:
         parameters = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
     except (TypeError, ValueError):
@@ -68,7 +76,7 @@ def defaults_of(function: object) -> dict[str, str]:
 
 
 def signature(function: ast.FunctionDef, owner: str, compiled: object) -> tuple[str, str]:
-    """The arguments with their types and defaults, and what is returned."""
+    """The arguments with their types and defaults, and the return type."""
     arguments = function.args
     defaults = defaults_of(compiled)
     own = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
@@ -103,8 +111,8 @@ def signature(function: ast.FunctionDef, owner: str, compiled: object) -> tuple[
 def set_signature(
     app: Sphinx, what: str, name: str, documented: Any, options: Any, found: str, result: str
 ) -> tuple[str, str] | None:
-    """The signature that the stub gives, for what is compiled."""
-    if found is None:  # Sphinx has no place for one.
+    """The signature from the stub, or Sphinx's own for code in Python, in names that users know."""
+    if found is None:  # Sphinx shows no signature here.
         return None
     name = name.removeprefix("numpool.")
     if name in MADE_ELSEWHERE:
@@ -112,7 +120,7 @@ def set_signature(
     owner = name.partition(".")[0]
     function = STUB.get(f"{name}.__init__" if what in ("class", "exception") else name)
     if function is None:
-        return None
+        return plain_text(found, owner), plain_text(result or "", owner)
     arguments, returned = signature(function, owner, documented)
     if what == "class":
         return ("", "") if returned == "NoReturn" else (arguments, "")
@@ -120,7 +128,7 @@ def set_signature(
 
 
 def escaped(line: str) -> str:
-    """Docstrings emphasise nothing: an asterisk outside of a literal is one."""
+    """Docstrings have no emphasis, so an asterisk outside a literal is only an asterisk."""
     parts = line.split("``")
     parts[::2] = [part.replace("*", r"\*") for part in parts[::2]]
     return "``".join(parts)
@@ -154,7 +162,7 @@ def set_parameters(
 def find_public(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: nodes.Element
 ) -> nodes.Element | None:
-    """An annotation has the private module that a class lives in; the page has its public name."""
+    """An annotation names a class by its private module. The page shows its public name."""
     target = node.get("reftarget", "")
     if node.get("refdomain") != "py" or not target.startswith("numpool._"):
         return None

@@ -1,6 +1,6 @@
 """Builds the site in ``docs/_build/html``; ``--open`` shows it in a browser.
 
-What it needs: ``pip install --group docs`` beside an installed numpool.
+It needs an installed numpool and ``pip install --group docs``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HTML = SOURCE / "_build" / "html"
 
 
 def main() -> int:
-    """Any warning is an error; all of them are shown."""
+    """Build, show all warnings, and fail if there is one."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("--open", action="store_true", help="show the site in a browser")
     given = parser.parse_args()

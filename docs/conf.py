@@ -19,7 +19,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 nitpicky = True
-# No other project's names are looked up: the build needs no network.
+# References to names of other projects are not resolved, so the build needs no network.
 nitpick_ignore_regex = [("py:.*", r"(?!numpool\.).*"), ("py:.*", r"numpool\._objects\._Object")]
 
 autodoc_member_order = "bysource"

@@ -15,7 +15,7 @@ with pool.acquire() as buffer:
         buffer.release()
     except BufferError as error:
         print("too early:", error)
-    del frame  # else the block would go back with it, not at the end of this
+    del frame  # otherwise the block would go back with this array, and not at the end of with
 
 frames = pool.acquire_many(4)
 try:

@@ -1,4 +1,4 @@
-"""A camera's ring of frames: three arrays go round between the camera and a viewer."""
+"""A camera's ring of frames: a camera and a viewer share three arrays."""
 
 import queue
 import threading
@@ -33,6 +33,6 @@ print(f"arrays built: {ring.stats().built}, {ring}")
 
 with ring.take() as frame:
     thumbnail = frame[::8, ::8]  # A view that outlives the loan.
-print(f"kept: {ring.stats().kept}. The array belongs to its view now, and is not lent again")
+print(f"kept: {ring.stats().kept}. The array has a view, so it is not lent again")
 with ring.take() as frame:
     print("shares memory with the next one:", np.shares_memory(frame, thumbnail))

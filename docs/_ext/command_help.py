@@ -17,12 +17,12 @@ from numpool.cli import COMMANDS
 
 
 class CommandHelp(SphinxDirective):
-    """The help of one command, or of all of them where none is named."""
+    """The help of one command, or the list of commands."""
 
     optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """Ask the command itself."""
+        """Run ``numpool help``, and show its output."""
         command = ["numpool", "help", *self.arguments]
         done = subprocess.run(
             [sys.executable, "-m", *command],
@@ -36,7 +36,7 @@ class CommandHelp(SphinxDirective):
 
 
 class CommandVariables(SphinxDirective):
-    """A row for each option that an environment variable may give, from the parsers themselves."""
+    """A row for each option that an environment variable can set, from the parsers of commands."""
 
     def run(self) -> list[nodes.Node]:
         """Write the table in Markdown."""

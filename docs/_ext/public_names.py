@@ -1,4 +1,4 @@
-"""A public name that the reference does not show is a warning, and so an error of the build."""
+"""Warns of public names that the reference does not show. The build fails on a warning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def public_names() -> Iterator[str]:
-    """What a user may name: the package's names, and the attributes of its classes."""
+    """The public names: names of the package, and attributes of its classes."""
     for name in numpool.__all__:
         if name == "__version__":
             continue

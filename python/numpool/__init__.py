@@ -30,22 +30,22 @@ numpool.PoolExhausted: SlabPool 'small': 8000000 bytes (7.63 MiB) requested, 0 b
 
 Which pool:
 
-FixedPool     equal blocks, a bounded number of them; callers may wait for one
-SlabPool      blocks and arrays of any size, within a limit or without
-Arena         what lives and dies together: a request, a frame, a parse
+FixedPool     a bounded number of equal blocks; callers can wait for one
+SlabPool      blocks and arrays of any size, with or without a limit
+Arena         blocks that end together: of a request, a frame, a parse
 BuddyPool     a bounded region, cut into powers of two that merge again
-HandlePool    blocks behind integers that know when they are stale
-ReservePool   some blocks of another pool, kept for when it refuses
+HandlePool    blocks with integers as handles; the pool detects stale ones
+ReservePool   blocks of another pool, with some kept for when it refuses
 SharedPool    arrays that other processes get as the same memory
-ObjectPool    Python objects that are built once; ArrayPool, arrays
+ObjectPool    Python objects that are built once
+ArrayPool     arrays of one shape that are built once
 
-``use`` has NumPy allocate from a pool in a block of code, ``install`` in the process; ``owner``
-tells the pool of an array; each pool has ``stats()`` and, to print, ``summary()``.
+``use`` makes NumPy allocate from a pool in a block of code, and ``install`` in the whole process.
+``owner`` returns the pool of an array. Each pool has ``stats()``, and ``summary()`` to print.
 
-tracemalloc finds pooled memory like any other: a snapshot and ``get_traced_memory()`` include it.
-Arrays that NumPy allocates from a pool are in NumPy's domain, ``numpy.lib.tracemalloc_domain``;
-buffers, and the arrays on them, are in ``numpool.tracemalloc_domain``. Buffers of an Arena are in
-neither, since their end is not reported to tracemalloc.
+Snapshots of tracemalloc and ``get_traced_memory()`` include the memory of pools. Arrays that NumPy
+allocates from a pool are in NumPy's domain, ``numpy.lib.tracemalloc_domain``. Buffers, and arrays
+on them, are in ``numpool.tracemalloc_domain``. tracemalloc does not see the buffers of an Arena.
 """
 
 import typing as _typing
@@ -136,8 +136,8 @@ __all__ = [
     "use",
 ]
 
-# What a program that only installs a pool has no use for is imported when it is first asked for:
-# with the modules that it needs itself, it would be a hundredth of a small program's memory.
+# A program that only installs a pool does not need these names, so they are imported at their first
+# use. With their own imports they take a hundredth of a small program's memory.
 _LATE = {
     "ArrayPool": "_arrays",
     "ClassStats": "_stats",
@@ -153,7 +153,7 @@ _LATE = {
 }
 
 
-if not _typing.TYPE_CHECKING:  # There every name would be one of numpool's.
+if not _typing.TYPE_CHECKING:  # A type checker would accept any name otherwise.
 
     def __getattr__(name: str) -> object:
         if name not in _LATE:

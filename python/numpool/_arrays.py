@@ -1,4 +1,4 @@
-"""Arrays that are built once and used again and again."""
+"""Arrays that are built once and lent many times."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ if TYPE_CHECKING:
 
 
 class ArrayPool(ObjectPool["NDArray[Any]"]):
-    """A bounded number of arrays of one shape and dtype, each built once and lent again and again.
+    """A bounded number of arrays of one shape and dtype, each built once and lent many times.
 
-    It lends as ObjectPool does: ``with pool.take() as x``. An array that still has views when it is
-    returned, or whose shape, dtype, strides or flags were changed, is not lent again. With ``fill``
-    each array holds that value when it is lent; otherwise it holds whatever its last user left.
+    It lends as ObjectPool does: ``with pool.take() as x``. The pool does not lend an array again if
+    it still has views when it is returned, or if its shape, dtype, strides or flags were changed.
+    With ``fill``, each array has that value when it is lent. Otherwise it has what its last user
+    wrote.
 
-    Use it for frames, batches and work arrays that are passed around and given back. An array that
-    need not be given back by hand comes from SlabPool.
+    Use it for frames, batches and work arrays that are passed around and given back. If you do not
+    want to give arrays back by hand, use SlabPool.
 
-    shape       of each array
-    dtype       of each array
-    fill        what each array is filled with before it is lent: a value, or an array that
-                broadcasts to the shape
-    size        how many arrays may be out at once
+    shape       the shape of each array
+    dtype       the dtype of each array
+    fill        the content of each array when it is lent: a value, or an array that broadcasts to
+                the shape
+    size        how many arrays can be lent at once
     name        shown in errors and reprs
     """
 
@@ -42,7 +43,7 @@ class ArrayPool(ObjectPool["NDArray[Any]"]):
         import numpy as np
 
         self._empty = np.empty
-        # It takes no memory, and says what is wrong with the arguments.
+        # It takes no memory, and raises NumPy's errors for bad arguments.
         like = np.broadcast_to(np.zeros((), dtype), shape)
         self._shape = like.shape
         self._dtype = like.dtype
@@ -68,7 +69,7 @@ class ArrayPool(ObjectPool["NDArray[Any]"]):
         return array
 
     def _restored(self, one: NDArray[Any]) -> bool:
-        # As Python attributes they may have been set; then the array is another one now.
+        # A user may have set these attributes of the array.
         if one.shape != self._shape or one.dtype != self._dtype or not one.flags.carray:
             return False
         if self._fill is not None:

@@ -1,4 +1,4 @@
-"""Whether somebody still refers to a pool's object."""
+"""Whether something still refers to an object of a pool."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def namespace_of(frame: FrameType) -> int:
 
 
 class Item(Generic[_Object]):
-    """An object of a pool, and how many may refer to it.
+    """An object of a pool, and how many references to it are tolerated.
 
-    A ``with`` block leaves its name behind, in a namespace that may wait for another object by now.
-    So only references that appear during a loan are held against it: what was there before is the
-    names of earlier blocks.
+    The name in ``with ... as x`` stays after the block, so it still refers to the object.
+    So only references that appear during a loan mean that the object was kept. References from
+    before the loan are the names of earlier blocks.
     """
 
     __slots__ = ("holder", "last_in", "namespace", "own", "tolerated")
@@ -34,22 +34,22 @@ class Item(Generic[_Object]):
 
     def __init__(self, factory: Callable[[], _Object], last_in: dict[int, int]) -> None:
         self.holder = (factory(),)
-        # Which item of the pool a namespace's last block was for; forgotten now and then.
+        # For each namespace, the item of its last block. It is cleared when it has many entries.
         self.last_in = last_in
-        # What refers to a new object is its own affair: a cycle, or a list of all of its kind.
+        # References that a new object has from its own class or factory, such as a cycle.
         self.own = _references(self.holder)
         self.tolerated = 0
-        # That which the last block was in.
+        # The namespace of the last block.
         self.namespace = 0
 
     def begin(self, namespace: int) -> bool:
-        """Whether it can be lent: nobody refers to it that did not when it was returned."""
+        """Whether it can be lent: no reference was added since it was returned."""
         references = _references(self.holder) - self.own
         if references > self.tolerated:
             return False
-        # A block in the same namespace, in a loop as a rule, gives the same name again. Where a
-        # name has gone since the item's last block, it may be this one: the namespace had another
-        # item.
+        # A block in the same namespace, usually in a loop, binds the same name again. If a
+        # reference has gone since the item's last block, it may be this name: it was bound to
+        # another item.
         again = (
             references > 0
             and namespace == self.namespace
@@ -59,7 +59,7 @@ class Item(Generic[_Object]):
         return True
 
     def end(self, namespace: int | None) -> bool:
-        """Whether nobody refers to it that did not when it was lent, but the name in a block."""
+        """Whether no reference was added since it was lent, except the name of its block."""
         references = _references(self.holder) - self.own
         name_left = namespace is not None
         if references > self.tolerated + name_left:

@@ -18,29 +18,31 @@ _Fallback: TypeAlias = Pool | Literal["default"] | None
 class use(_core._Context):
     """NumPy allocates the data of new arrays from this pool: in a ``with`` block or a function.
 
-    It is a context manager and a decorator of functions, coroutine functions, generator functions
-    and asynchronous generator functions; one object can be used often, nested, and by several
-    threads. Arrays stay good after its end, and whatever becomes of the pool.
+    It is a context manager, and a decorator of functions, coroutine functions, generator functions
+    and asynchronous generator functions. One object can be used many times, nested, and by several
+    threads. Arrays stay valid after its end, and when the pool is closed or gone.
 
-    What the pool can't serve comes from ``fallback``. "default" is the default pool, for what the
-    pool can't serve by its kind: its blocks are too small, all of them are in use, or it is closed.
-    What a limit or the system refuses is a MemoryError then. A pool serves all that the first one
-    refuses; with None nothing does.
+    ``fallback`` serves requests that the pool refuses. "default" is the default pool, and serves
+    only requests that the pool cannot serve by its kind: its blocks are too small, all of them are
+    in use, or it is closed. A request beyond a limit, or beyond the system's memory, then raises
+    MemoryError. A pool that you name as fallback serves all requests that the first one refuses.
+    With None, every refused request raises MemoryError.
 
-    It holds for a context: for this thread and what it calls, or for this asyncio task and tasks
-    that it starts meanwhile. Threads begin with the process's allocator (on CPython built without
-    the GIL, from 3.14 on, they inherit their starter's). See ``install`` for the whole process.
+    It holds for a context: for this thread and the functions that it calls, or for this asyncio
+    task and the tasks that it starts meanwhile. A new thread begins with the process's allocator
+    (on free-threaded CPython from 3.14 on, it inherits the pool of the thread that started it).
+    ``install`` is for the whole process.
 
-    A generator runs in the context of whoever advances it. So a ``with`` block in one that is left
-    by ``yield`` holds for the caller, too, until the generator goes on: what a
-    ``contextlib.contextmanager`` wants, and few others do. As a decorator it holds while the
-    generator runs, and not in between. Blocks that end in another order than they began restore
-    what they must, with a RuntimeWarning; one that ends in another thread or task raises
+    A generator runs in the context of its caller. So if a generator yields inside a ``with`` block,
+    the block holds for the caller, too, until the generator continues. A
+    ``contextlib.contextmanager`` needs this, but few other generators do. As a decorator, it holds
+    only while the generator runs. Blocks that end in another order than they began restore the
+    right pool, and give a RuntimeWarning. A block that ends in another thread or task raises
     RuntimeError.
     """
 
     def __init__(self, pool: Pool, *, fallback: _Fallback = "default") -> None:
-        self._fallback = fallback  # Its object lives as long as it may be asked.
+        self._fallback = fallback  # This keeps the fallback's Python object alive.
         super().__init__(pool, fallback)
 
     def __call__(self, function: _Function) -> _Function:
@@ -90,7 +92,7 @@ class use(_core._Context):
                         resume = generator.send
                     except GeneratorExit:
                         raise
-                    except BaseException as error:  # noqa: BLE001 - thrown on into the generator
+                    except BaseException as error:  # noqa: BLE001 - passed on to the generator
                         argument, resume = error, generator.throw
             finally:
                 with self:
@@ -118,7 +120,7 @@ class use(_core._Context):
                         resume = generator.asend
                     except GeneratorExit:
                         raise
-                    except BaseException as error:  # noqa: BLE001 - thrown on into the generator
+                    except BaseException as error:  # noqa: BLE001 - passed on to the generator
                         argument, resume = error, generator.athrow
             finally:
                 with self:
@@ -136,23 +138,23 @@ def install(
     fallback: _Fallback = "default",
     tune_malloc: bool = False,
 ) -> Pool:
-    """Let NumPy allocate from this pool in the whole process, and return the pool.
+    """Make NumPy allocate from this pool in the whole process, and return the pool.
 
-    Threads that already run are included, and executors, tasks, and arrays that libraries make.
-    Without a pool it is the default one. For a limit, install a pool that has one:
-    ``install(SlabPool(limit="2GiB"))``. What the pool can't serve comes from ``fallback``, as with
-    ``use``: what a limit refuses is a MemoryError, unless a pool is named. ``use`` goes on to
-    decide for its context. The pool lives as long as the process from now on.
+    This includes threads that already run, executors, tasks, and arrays that libraries make.
+    Without an argument it installs the default pool. For a limit, install a pool that has one:
+    ``install(SlabPool(limit="2GiB"))``. ``fallback`` serves requests that the pool refuses, as with
+    ``use``: a request beyond a limit raises MemoryError, unless you name a pool. A ``use`` still
+    decides for its context. From now on the pool lives as long as the process.
 
-    Of several calls the last one decides. Arrays from before, of any pool or none, are freed by
-    those who made them. Another package that took the same place earlier serves again after
-    ``uninstall``.
+    The last call decides. The allocator that made an array also frees it. If another package
+    replaced NumPy's allocator before, that allocator serves again after ``uninstall``.
 
-    Where the pool has a limit, ``sys.excepthook`` and ``threading.excepthook`` are wrapped, so that
-    an uncaught MemoryError names the pool and its limit, in threads as well.
+    If the pool has a limit, ``install`` wraps ``sys.excepthook`` and ``threading.excepthook``, so
+    that an uncaught MemoryError names the pool and its limit, in threads as well.
 
-    ``tune_malloc`` also tells glibc's malloc, process-wide, to keep freed memory for what does not
-    pass through NumPy's allocator, like LAPACK's workspaces; ValueError where malloc is another.
+    ``tune_malloc`` also makes glibc's malloc keep freed memory, in the whole process. This helps
+    memory that does not pass through NumPy's allocator, like LAPACK's workspaces. It raises
+    ValueError if malloc is not glibc's.
     """
     if tune_malloc not in (True, False):
         raise TypeError(f"tune_malloc must be True or False, not {tune_malloc!r}")
@@ -178,10 +180,9 @@ def _naming_limit(hook: Callable[..., Any], error_in: Callable[[Any], Any]) -> C
 
 
 def uninstall() -> None:
-    """Let NumPy allocate as before ``install``; nothing happens where no pool is installed.
+    """Make NumPy allocate as before ``install``. Without an installed pool it does nothing.
 
-    Only new arrays are concerned: those of the pool stay good, and are freed to it. What
-    ``tune_malloc`` told glibc is taken back, as far as glibc can: its thresholds stay where they
-    stop adapting by themselves.
+    It affects only new arrays: arrays of the pool stay valid, and go back to the pool. It also
+    undoes ``tune_malloc``, except that glibc no longer adapts its thresholds.
     """
     _core._uninstall()

@@ -1,4 +1,4 @@
-"""Objects that are built once and used again and again."""
+"""Objects that are built once and lent many times."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _Object = TypeVar("_Object")
 class ObjectStats:
     """The figures of a pool of objects at one moment.
 
-    size      how many objects may be out at once
-    taken     how many are
-    idle      objects that wait to be taken again
-    peak      the most that ``taken`` has been
+    size      how many objects can be lent at once
+    taken     how many objects are lent now
+    idle      objects that wait to be lent again
+    peak      the largest ``taken`` so far
     takes     loans so far
     built     calls of the factory that returned an object
     waits     requests that had to wait
     failures  requests that were refused
-    kept      objects that were not used again since somebody else still referred to them
-    dropped   objects that were not used again since their reset failed or could not restore them
+    kept      objects that are not lent again because something else still referred to them
+    dropped   objects that are not lent again because their reset failed or could not restore them
     """
 
     size: int
@@ -60,10 +60,10 @@ class ObjectStats:
 
 
 class Loan(Generic[_Object]):
-    """An object that was taken from a pool, until it is returned.
+    """An object that a pool has lent, until it is returned.
 
-    As a context manager it gives the object itself, and returns it at the end of the block. A loan
-    that is dropped gives its place back, too; its object is then not used again.
+    A ``with`` block on a loan gives the object, and returns it at the end. A loan that is dropped
+    gives its place back, too, but its object is not lent again.
     """
 
     __slots__ = ("_item", "_permits", "_pool")
@@ -71,12 +71,12 @@ class Loan(Generic[_Object]):
     def __init__(self, pool: ObjectPool[_Object], item: Item[_Object], permit: _Permit) -> None:
         self._pool = pool
         self._item: Item[_Object] | None = item
-        # Of threads that return one loan, whoever pops it does.
+        # If several threads return one loan, only the thread that pops the permit does so.
         self._permits = [permit]
 
     @property
     def object(self) -> _Object:
-        """The object; ValueError once it was returned."""
+        """The object. After its return this raises ValueError."""
         item = self._item
         if item is None:
             raise ValueError("this loan was returned: take another one from its pool")
@@ -88,9 +88,9 @@ class Loan(Generic[_Object]):
         return not self._permits
 
     def release(self) -> None:
-        """Return the object: it is reset, and may be taken again if nobody refers to it any more.
+        """Return the object: reset it, and lend it again if nothing else refers to it.
 
-        What the reset raises passes. Releasing again does nothing.
+        An error of the reset reaches the caller. A second release does nothing.
         """
         self._release(None)
 
@@ -113,7 +113,7 @@ class Loan(Generic[_Object]):
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        """Return the object; the name that the ``with`` block gave it may still be there."""
+        """Return the object. The name that the ``with`` block bound may still refer to it."""
         self._release(namespace_of(sys._getframe(1)))
 
     def __reduce__(self) -> NoReturn:
@@ -128,28 +128,29 @@ class Loan(Generic[_Object]):
 
 
 class ObjectPool(Generic[_Object]):
-    """A bounded number of Python objects, each built once and lent again and again.
+    """A bounded number of Python objects, each built once and lent many times.
 
-    ``with pool.take() as x`` lends an object and takes it back, in constant time; ``take`` returns
-    a Loan, which can also be passed on and released elsewhere. When all are out, ``take`` raises
-    PoolExhausted or waits; those who wait, threads and tasks alike, are served in their order.
-    Any thread may return what another took.
+    ``with pool.take() as x`` lends an object and takes it back, in constant time. ``take`` returns
+    a Loan, which can also be passed on and released elsewhere. When all objects are lent, ``take``
+    raises PoolExhausted or waits. The pool serves waiting threads and tasks in order. A thread may
+    return an object that another thread took.
 
-    Use it for what is slow to build or limited in number: connections, parsers, compiled plans,
-    buffers with structure. For bytes and arrays that views may outlive, use FixedPool.
+    Use it for objects that are slow to build or limited in number: connections, parsers, compiled
+    plans, buffers with structure. If views may outlive the loan, use FixedPool.
 
-    An object that somebody else refers to when it is returned is not lent again: it is left to
-    them, and another is built when it is needed; ``stats().kept`` counts them. Only the name that
-    ``with ... as x`` leaves behind is let pass: don't use it after its block, any more than a
-    file's. References are what CPython counts, so some go unseen: addresses taken through ctypes;
-    one that appears just when the name of an earlier block, in another thread, goes; one that
-    appears in a block whose name is a global or an attribute, which a block of another function
-    gave before; and, from CPython 3.14 on, that of a ``return x`` from inside the block.
+    If something else refers to an object when it is returned, the pool does not lend it again, and
+    builds another one when it needs one. ``stats().kept`` counts these objects. Only the name in
+    ``with ... as x`` may still refer to the object. Do not use this name after its block, as you do
+    not use a file after it is closed. The pool counts references as CPython does, so it misses some
+    of them: addresses taken through ctypes; a reference that appears just when the name of an
+    earlier block in another thread goes; a reference that appears in a block whose name is a global
+    or an attribute, if a block of another function bound that name before; and, from CPython 3.14
+    on, a ``return x`` inside the block.
 
     factory     called without arguments when an object is needed and none is idle
-    reset       called with each object that comes back; where it raises the object is dropped and
-                the error passes
-    size        how many objects may be out at once
+    reset       called with each object that comes back. If it raises, the object is dropped and
+                the error reaches the caller
+    size        how many objects can be lent at once
     name        shown in errors and reprs
     """
 
@@ -172,8 +173,8 @@ class ObjectPool(Generic[_Object]):
             raise ValueError(f"size is {size}: a pool needs at least 1 object")
         self._factory = factory
         self._reset = reset
-        # A block stands for the right to have an object out. It is released after its object became
-        # idle, so whoever has a block finds an object if one is idle.
+        # A block is the permit to have one object. It is released after its object became idle, so
+        # a caller with a permit finds the idle object.
         self._places = FixedPool(8, size, name=name)
         self._idle: deque[Item[_Object]] = deque()
         self._last_in: dict[int, int] = {}
@@ -183,17 +184,17 @@ class ObjectPool(Generic[_Object]):
 
     @property
     def name(self) -> str:
-        """The name that errors and reprs show; may be empty."""
+        """The name that errors and reprs show. It may be empty."""
         return self._places.name
 
     @property
     def title(self) -> str:
-        """What errors call the pool: its kind, and its name if it has one."""
+        """The pool's title in errors: its kind, and its name if it has one."""
         return f"{type(self).__name__} {self.name!r}" if self.name else type(self).__name__
 
     @property
     def size(self) -> int:
-        """How many objects may be out at once."""
+        """How many objects can be lent at once."""
         return self._size
 
     @property
@@ -202,9 +203,9 @@ class ObjectPool(Generic[_Object]):
         return self._places.closed
 
     def take(self, *, timeout: float | None = 0) -> Loan[_Object]:
-        """Lend an object, waiting for so many seconds if all are out; None waits for ever.
+        """Lend an object. If all are lent, wait up to ``timeout`` seconds; None waits for ever.
 
-        If none is returned meanwhile, raise PoolExhausted.
+        Raises PoolExhausted if no object comes back in this time.
         """
         try:
             permit = self._places.acquire(timeout=timeout)
@@ -215,7 +216,7 @@ class ObjectPool(Generic[_Object]):
         return self._lend(permit, namespace_of(sys._getframe(1)))
 
     def try_take(self) -> Loan[_Object] | None:
-        """Lend an object, or return None if all are out."""
+        """Lend an object, or return None if all are lent."""
         try:
             permit = self._places.try_acquire()
         except PoolClosed:
@@ -223,10 +224,10 @@ class ObjectPool(Generic[_Object]):
         return None if permit is None else self._lend(permit, namespace_of(sys._getframe(1)))
 
     async def take_async(self, *, timeout: float | None = None) -> Loan[_Object]:
-        """Lend an object, waiting in the event loop: ``with await pool.take_async() as x``.
+        """Lend an object, and wait in the event loop: ``with await pool.take_async() as x``.
 
-        It waits for ever, or raises PoolExhausted after so many seconds, stands in the same queue
-        as threads do, and loses nothing where it is cancelled.
+        It waits for ever, or raises PoolExhausted after ``timeout`` seconds. Tasks and threads wait
+        in the same queue. A cancelled task loses no object.
         """
         try:
             permit = await self._places.acquire_async(timeout=timeout)
@@ -251,7 +252,7 @@ class ObjectPool(Generic[_Object]):
             raise
 
     def _pop_idle(self) -> Item[_Object] | None:
-        """The object returned last."""
+        """The idle object that was returned last, or None."""
         try:
             return self._idle.pop()
         except IndexError:
@@ -274,7 +275,7 @@ class ObjectPool(Generic[_Object]):
             permit.release()
 
     def _restored(self, one: _Object) -> bool:
-        """Bring the object to the state in which it is lent; whether that could be done."""
+        """Bring the object back to the state in which it is lent, and say whether this worked."""
         if self._reset is not None:
             self._reset(one)
         return True
@@ -294,7 +295,7 @@ class ObjectPool(Generic[_Object]):
         return PoolClosed(f"{self.title} is closed and takes no more requests")
 
     def trim(self) -> int:
-        """Let go of the idle objects, and return how many there were."""
+        """Drop the idle objects, and return their number."""
         count = 0
         while self._pop_idle() is not None:
             count += 1
@@ -317,7 +318,7 @@ class ObjectPool(Generic[_Object]):
         )
 
     def summary(self) -> str:
-        """The pool's figures as a table to print. For programs there is ``stats()``."""
+        """The pool's figures as a table to print. Programs use ``stats()``."""
         from numpool import _summary
 
         return _summary.text_of(self)
@@ -329,20 +330,20 @@ class ObjectPool(Generic[_Object]):
         return _summary.html_of(self)
 
     def check(self) -> None:
-        """Walk everything the pool knows; raise PoolError that says what is broken, if anything."""
+        """Check the whole pool, and raise a PoolError that says what is broken, if anything is."""
         self._places.check()
 
     def close(self) -> None:
-        """Take no more requests: they raise PoolClosed, and so do those that wait.
+        """Take no more requests: new and waiting requests raise PoolClosed.
 
-        Idle objects are let go, and those that are out when they come back. Closing again does
+        Idle objects are dropped now, and lent objects when they come back. A second close does
         nothing.
         """
         self._places.close()
         self._idle.clear()
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{self.title} cannot be pickled or copied: a pool is its process's own")
+        raise TypeError(f"{self.title} cannot be pickled or copied: a pool belongs to its process")
 
     def __enter__(self) -> ObjectPool[_Object]:
         """The pool itself."""

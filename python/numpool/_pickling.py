@@ -1,4 +1,4 @@
-"""What pickled buffers name, so that their pickles outlast changes to the extension."""
+"""The function that pickled buffers name, so that pickles survive changes to the extension."""
 
 from __future__ import annotations
 

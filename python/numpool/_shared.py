@@ -1,6 +1,6 @@
 """Arrays of a SharedPool on their way to other processes.
 
-Importing this has multiprocessing send such arrays as messages that lead to the same memory. All
+After this import, multiprocessing sends such arrays as messages that lead to the same memory. All
 other arrays, and ordinary pickling, stay as they are.
 """
 
@@ -31,11 +31,11 @@ _pools_lock = threading.RLock()
 
 @dataclass(frozen=True)
 class ProcessShare:
-    """What one process holds of a SharedPool.
+    """The blocks of a SharedPool that one process holds.
 
     pid      the process
-    alive    False where it has ended, and its blocks have not gone back yet
-    blocks   the blocks that it holds; several processes may hold the same one
+    alive    False if it has ended, but its blocks have not gone back yet
+    blocks   the number of its blocks; several processes can hold the same block
     bytes    the bytes of these blocks, as rounded
     """
 
@@ -62,7 +62,7 @@ def _reference(pool: SharedPool) -> _Reference:
 
 
 def _attach(reference: _Reference) -> SharedPool:
-    """The pool in this process: the one that it has, or one on the sender's memory."""
+    """The pool in this process: the one that it has already, or a new one on the same memory."""
     with _pools_lock:
         known = _pools.get(reference.id)
         if known is not None and not known.closed:
@@ -133,7 +133,7 @@ ForkingPickler.register(SharedPool, _reduce_pool)
 
 
 def share(pool: SharedPool, array: Any) -> np.ndarray[Any, Any]:
-    """Copy an array, or what NumPy makes one of, into the pool."""
+    """Copy an array, or an object that NumPy can make an array of, into the pool."""
     source = np.asarray(array)
     if source.dtype.hasobject:
         raise TypeError(
@@ -146,12 +146,12 @@ def share(pool: SharedPool, array: Any) -> np.ndarray[Any, Any]:
 
 
 def processes(pool: SharedPool) -> list[ProcessShare]:
-    """What each process holds of the pool."""
+    """The blocks that each process holds."""
     return [ProcessShare(*one) for one in pool._members()]
 
 
 def listen(pool: SharedPool, path: str | os.PathLike[str]) -> PoolListener:
-    """Let processes of the same user that open this UNIX socket join the pool."""
+    """Listen at this UNIX socket, so that processes of the same user can join the pool."""
     return PoolListener(pool, path)
 
 
@@ -181,9 +181,9 @@ def connect(path: str | os.PathLike[str], *, name: str = "") -> SharedPool:
 
 
 class PoolListener:
-    """Passes a pool's memory to processes that open its socket, until it is closed.
+    """Lets processes that open its socket join a pool, until it is closed.
 
-    Only processes of the same user get it. It is a context manager; its end removes the socket.
+    It accepts only processes of the same user. It is a context manager. Its end removes the socket.
     """
 
     def __init__(self, pool: SharedPool, path: str | os.PathLike[str]) -> None:
@@ -217,23 +217,23 @@ class PoolListener:
                         continue
                     said = self._pool.name.encode()[:64] or b"SharedPool"
                     socket.send_fds(caller, [said], [self._pool._fd])
-                except OSError:  # It went away.
+                except OSError:  # The caller has ended.
                     continue
 
     def close(self) -> None:
-        """Stop listening, and remove the socket. Processes that joined stay."""
+        """Stop listening, and remove the socket. Processes that joined keep the pool."""
         if self._socket.fileno() < 0:
             return
         self._path.unlink(missing_ok=True)
-        # accept() in the other thread goes on after a close alone.
+        # close() alone would not end accept() in the other thread.
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join()
 
     def __enter__(self) -> Self:
-        """Begin, and return the listener, which listens already."""
+        """Return the listener, which listens already."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the listener."""
         self.close()

@@ -1,4 +1,4 @@
-"""What a pool tells of itself."""
+"""The figures of a pool."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from operator import attrgetter
 
 
 def _older_name(field: str) -> property:
-    """The name that a field had before, which was easily taken for another."""
+    """An older name of a field, which still works. It is easily mistaken for another."""
     return property(attrgetter(field), doc=f"An older name of ``{field}``.")
 
 
 @dataclass(frozen=True)
 class ClassStats:
-    """The figures of one size class, or of all blocks in spans: too large for any, or grown.
+    """The figures of one size class, or of all blocks in spans.
+
+    A block is in a span if it is too large for a size class, or has grown.
 
     block_size      bytes in a block; 0 for blocks in spans
-    live_bytes      bytes of live blocks, as they were asked for
+    live_bytes      bytes of live blocks, as requested
     in_use          bytes of live blocks, as the pool rounds them
-    cached          bytes that hold pages and are in no live block
-    committed       bytes that hold pages, as far as the pool knows
+    cached          bytes with pages that are in no live block
+    committed       bytes with pages, as far as the pool knows
     mapped          bytes of addresses that the class takes
     blocks          live blocks
     total_blocks    blocks handed out so far
-    total_bytes     their bytes, as they were asked for
-    reused          of those blocks, how many were at hand; of blocks in spans, how many needed no
-                    new pages
+    total_bytes     bytes of these blocks, as requested
+    reused          how many of these blocks came from a cache; for spans, how many needed no new
+                    pages
 
-    Older names of ``live_bytes``, ``total_blocks``, ``total_bytes`` and ``reused`` go on working:
+    Older names of ``live_bytes``, ``total_blocks``, ``total_bytes`` and ``reused`` still work:
     ``requested``, ``requests``, ``asked`` and ``hits``.
     """
 
@@ -52,36 +54,36 @@ class ClassStats:
 class PoolStats:
     """A pool's figures at one moment.
 
-    Live, bytes first:
+    Live blocks:
 
-    live_bytes      bytes of live blocks, as they were asked for
-    in_use          bytes of live blocks, as the pool rounds them: what ``limit`` bounds
-    peak            the most that ``in_use`` has been, since the start or ``reset_peak()``
-    limit           what ``in_use`` may reach; None if nothing bounds it
+    live_bytes      bytes of live blocks, as requested
+    in_use          bytes of live blocks, as the pool rounds them; ``limit`` bounds these
+    peak            the largest ``in_use`` since the start or ``reset_peak()``
+    limit           the most that ``in_use`` can reach; None if nothing bounds it
     blocks          live blocks
 
     Memory that the pool holds:
 
-    cached          bytes that hold pages and are in no live block
-    committed       bytes that hold pages, as far as the pool knows
-    peak_committed  the most that was ever committed; a slab pool counts its slabs whole
-    mapped          bytes of addresses that it has taken; they cost nothing until they are used
+    cached          bytes with pages that are in no live block
+    committed       bytes with pages, as far as the pool knows
+    peak_committed  the largest ``committed`` so far; a SlabPool counts whole slabs
+    mapped          bytes of addresses that it has taken; unused addresses take no memory
 
-    So far, in all:
+    Totals since the start:
 
     total_blocks    blocks handed out
-    total_bytes     their bytes, as they were asked for
-    reused          of those blocks, how many had been used before
-    growths         how often the pool took more address space
+    total_bytes     bytes of these blocks, as requested
+    reused          how many of these blocks were used before
+    growths         how often the pool took more addresses
     waits           requests that had to wait
     failures        requests that were refused
 
-    By size, for the pools that have sizes:
+    By size, for pools that have several sizes:
 
-    classes         the same for each size class that was ever used, as ClassStats
-    spans           the same for blocks in spans, too large for a class or grown; a SlabPool's
+    classes         the figures of each size class that was ever used, as ClassStats
+    spans           the figures of blocks in spans, for a SlabPool
 
-    Older names of ``live_bytes``, ``total_blocks``, ``total_bytes`` and ``reused`` go on working:
+    Older names of ``live_bytes``, ``total_blocks``, ``total_bytes`` and ``reused`` still work:
     ``requested``, ``requests``, ``asked`` and ``hits``.
     """
 

@@ -72,7 +72,7 @@ def _title(pool: Pool | ObjectPool[Any]) -> str:
 
 
 def _pairs(stats: PoolStats) -> Iterator[tuple[str, str]]:
-    """What each figure is called, and the figure."""
+    """The name and the text of each figure."""
     limit = "" if stats.limit is None else f" of a limit of {format_size(stats.limit)}"
     yield "in use", f"{format_size(stats.in_use)}{limit}, in {_count(stats.blocks, 'block')}"
     yield "asked for", f"{format_size(stats.live_bytes)} of that; the rest is rounding"
@@ -86,18 +86,18 @@ def _pairs(stats: PoolStats) -> Iterator[tuple[str, str]]:
 
 
 def _object_pairs(stats: ObjectStats) -> Iterator[tuple[str, str]]:
-    """The same of a pool of objects."""
+    """The name and the text of each figure of a pool of objects."""
     yield "lent", f"{stats.taken} of at most {_count(stats.size, 'object')}"
     yield "peak lent", str(stats.peak)
     yield "idle", str(stats.idle)
     yield "loans so far", f"{stats.takes:,}"
     yield "built", f"{stats.built:,}"
-    yield "not lent again", f"{stats.kept:,} that somebody kept, {stats.dropped:,} not restored"
+    yield "not lent again", f"{stats.kept:,} still in use, {stats.dropped:,} not restored"
     yield "waited, refused", f"{stats.waits:,}, {stats.failures:,}"
 
 
 def _by_size(stats: PoolStats) -> _Sizes:
-    """The figures of sizes that were used."""
+    """A row for each size that was used."""
     spans = (stats.spans,) if stats.spans is not None and stats.spans.total_blocks else ()
     return _Sizes(
         ("block size", "live blocks", "in use", "unused", "blocks so far", "reused"),

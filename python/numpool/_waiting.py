@@ -13,22 +13,22 @@ _NOT_AWAITED = "acquire_async() was not awaited: this is no buffer yet"
 _AWAIT = "write `await pool.acquire_async()` or `async with pool.acquire_async() as buffer`"
 
 LOOK_EVERY = 0.1
-"""Seconds between looks for blocks that come without a word."""
+"""Seconds between looks for blocks that come back without a notice."""
 
 
 def run_nothing() -> None:
-    """Python code for a waiting thread to run, so that it notices what others did for it."""
+    """Does nothing. Without a GIL, a thread that runs it drops references that others queued."""
 
 
 class _Wake:
-    """Wakes a coroutine from any thread; called once its request has an answer."""
+    """Wakes a coroutine from any thread. The pool calls it when the request has an answer."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.woken = loop.create_future()
 
     def __call__(self) -> bool:
-        """Whether the coroutine can still be woken: not once its loop is closed."""
+        """Wake the coroutine, and return whether this was possible: its loop may be closed."""
         try:
             self.loop.call_soon_threadsafe(self._wake)
         except RuntimeError:
@@ -67,12 +67,12 @@ class Acquisition(Coroutine[Any, Any, Buffer]):
         """As a coroutine does."""
         self._coroutine.close()
 
-    if not TYPE_CHECKING:  # There all of this is an error already.
+    if not TYPE_CHECKING:  # For a type checker, such a use is an error already.
 
         def __getattr__(self, name: str) -> NoReturn:
             raise AttributeError(f"{_NOT_AWAITED} and has no {name!r}: {_AWAIT}")
 
-        def __buffer__(self, flags: int) -> NoReturn:  # Asked for from Python 3.12 on.
+        def __buffer__(self, flags: int) -> NoReturn:  # Python 3.12 and newer call it.
             raise TypeError(f"{_NOT_AWAITED}: {_AWAIT}")
 
         def __array__(self, *_: object, **__: object) -> NoReturn:
@@ -95,7 +95,7 @@ class Acquisition(Coroutine[Any, Any, Buffer]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Give the buffer up, as its own ``with`` block does."""
+        """Release the buffer, as its own ``with`` block does."""
         cast(Buffer, self._buffer).__exit__(kind, error, traceback)
 
 
@@ -123,7 +123,7 @@ async def _acquire(pool: FixedPool | ReservePool, timeout: float | None) -> Buff
             request.cancel()
 
 
-# The warning about one that nobody awaited names it.
+# The warning about a request that was never awaited shows this name.
 _acquire.__qualname__ = "acquire_async"
 
 

@@ -1,4 +1,4 @@
-"""Where numpool cannot work, its build and its import say so in one sentence."""
+"""On systems where numpool cannot work, its build and its import say so in one sentence."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def cmake(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def checked(**other: str) -> subprocess.CompletedProcess[str]:
-    """The check of the build alone, for a system that differs from this one."""
+    """Run only the check of the build, for a system that differs from this one."""
     definitions = [f"-D{name}={value}" for name, value in {**HERE, **other}.items()]
     return cmake(*definitions, "-P", CHECK)
 
@@ -34,7 +34,7 @@ def checked(**other: str) -> subprocess.CompletedProcess[str]:
         ({"CMAKE_SYSTEM_NAME": "Darwin"}, "numpool needs Linux: this build is for Darwin."),
         (
             {"CMAKE_SIZEOF_VOID_P": "4"},
-            "numpool needs a system of 64 bits: this build is for 32.",
+            "numpool needs a 64-bit system: this build is for 32 bits.",
         ),
         ({"Python_INTERPRETER_ID": "PyPy"}, "numpool needs CPython: this build is for PyPy."),
     ],
@@ -72,7 +72,7 @@ except ImportError as error:
 
 
 def without_extension(folder: Path) -> Path:
-    """A copy of the installed package, but for its extension."""
+    """A copy of the installed package, without its extension."""
     package = Path(numpool.__file__).parent
     ignored = shutil.ignore_patterns("_core*.so")
     return Path(shutil.copytree(package, folder / "numpool", ignore=ignored))
@@ -90,7 +90,7 @@ def refusal_of(package: Path, pretence: str = "") -> str:
     ("pretence", "reason"),
     [
         ("sys.platform = 'darwin'", "numpool needs Linux: this is darwin"),
-        ("sys.maxsize = 2**31 - 1", "numpool needs a Python of 64 bits: this one has 32"),
+        ("sys.maxsize = 2**31 - 1", "numpool needs a 64-bit Python: this one has 32 bits"),
         ("sys.implementation.name = 'pypy'", "numpool needs CPython: this is pypy"),
         (
             "",

@@ -1,7 +1,8 @@
 """The command line: ``numpool run``, ``numpool bench`` and ``numpool info``.
 
-A command is a module that parses and gathers. Its figures are a dataclass, which a renderer shows,
-so that a report can be tested with made-up figures. A command imports what it needs when it runs.
+A command is a module that parses options and gathers figures. The figures are a dataclass, and a
+renderer shows it. So tests can check a report with made-up figures. A command imports its modules
+when it runs.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def usage() -> str:
 
 
 def no_such_command(command: str, rest: Sequence[str]) -> str:
-    """The error for an unknown command, with the command that was probably meant."""
+    """The error for an unknown command, with the command that the user probably meant."""
     there_is_none = f"there is no command {command!r}"
     if command in ("-m", "-c") or command.endswith(".py") or Path(command).exists():
         meant = shlex.join(["numpool", "run", command, *rest])
@@ -49,7 +50,7 @@ def no_such_command(command: str, rest: Sequence[str]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command that the arguments name, by default the process's own, and exit."""
+    """Run the command that the arguments name, and exit. By default they are the process's own."""
     command, *rest = [*(sys.argv[1:] if arguments is None else arguments)] or ["help"]
     if command == "--version":
         print(f"numpool {numpool.__version__}")

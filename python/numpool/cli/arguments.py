@@ -1,4 +1,4 @@
-"""What the commands share: types of options, and defaults from the environment."""
+"""Shared by all commands: types of options, and defaults from the environment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _Value = TypeVar("_Value")
 
 PREFIX = "NUMPOOL_"
-"""What the names of environment variables that give options begin with."""
+"""The start of the names of environment variables that set options."""
 
 STANDARD_OUTPUT = Path("-")
 
@@ -54,12 +54,12 @@ class Parser(argparse.ArgumentParser):
             **kwargs,
         )
         self.words: list[str] = []
-        """What the names of these variables end with."""
+        """The ends of the names of these variables."""
 
     def add_value(
         self, option: str, kind: Callable[[str], _Value], default: _Value | None, **kwargs: Any
     ) -> None:
-        """Add an option whose value ``kind`` makes from the text, or refuses with ValueError."""
+        """Add an option with a value. ``kind`` makes it from the text, or raises ValueError."""
 
         def to_value(text: str) -> _Value:
             try:
@@ -118,7 +118,7 @@ class Parser(argparse.ArgumentParser):
         return [one for one in self._option_string_actions if one.startswith("--")]
 
     def error(self, message: str) -> NoReturn:
-        """Print in one line what is wrong and what was probably meant, and exit with 2."""
+        """Print one line with the error and a probable correction, and exit with 2."""
         if message.startswith("unrecognized arguments: "):
             word = message.split()[2].partition("=")[0]
             close = difflib.get_close_matches(word, self.names(), 1)
@@ -127,7 +127,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def warn_of_variables(parser: Parser) -> None:
-    """Name variables of the environment that are probably misspelt options."""
+    """Warn of environment variables that are probably misspelt options."""
     for variable in sorted(os.environ):
         word = variable.removeprefix(PREFIX)
         # NUMPOOL_RUN is numpool's own.
@@ -176,7 +176,7 @@ def to_seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not seconds >= 0:
-        raise ValueError(f"{text!r} are no seconds: give a number from 0 on, like 0.5")
+        raise ValueError(f"{text!r} is not a number of seconds: give a number from 0 on, like 0.5")
     return seconds
 
 

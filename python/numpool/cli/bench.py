@@ -17,16 +17,17 @@ from numpool.cli.arguments import (
 
 DESCRIPTION = """\
 Time NumPy's operations with its own allocator, with glibc set to keep memory (mallopt), and with
-the pool. Each runs in a process of its own, and they take turns. np.add(a, b, out=c), which
-allocates nothing, is the limit for a + b. Shows medians, with half the width of the middle half of
-all rounds. Takes about half a minute."""
+the pool. Each allocator runs in a process of its own, and they take turns. np.add(a, b, out=c)
+allocates nothing, so it is the limit for a + b. The tables show medians. The spread behind ± is
+half the width of the middle half of all rounds. This takes about half a minute."""
 
 
 def parser() -> Parser:
     """The options of ``numpool bench``."""
     parser = Parser("bench", description=DESCRIPTION)
     parser.add_switch(
-        "--full", help="all operations, all sizes that fit in memory, more rounds: six minutes"
+        "--full",
+        help="measure all operations and all sizes that fit in memory, in more rounds: six minutes",
     )
     add_json(parser)
     parser.add_value(
@@ -34,7 +35,7 @@ def parser() -> Parser:
         Path,
         None,
         metavar="FILE",
-        help="draw a picture; FILE's ending is its kind (.png)",
+        help="draw a picture into this file; its ending gives the format, like .png",
     )
     return parser
 

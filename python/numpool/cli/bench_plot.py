@@ -1,6 +1,6 @@
 """The timings as a picture.
 
-matplotlib is an extra, so its types are Any: the type checker needs to pass without it.
+matplotlib is an extra, so its types are Any: the type checker must pass without it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STYLES: dict[str, dict[str, Any]] = {
     "numpool": {"color": "#0072B2", "marker": "D", "linewidth": 2.2},
     "limit": {"color": "#000000", "marker": "^", "linestyle": "--"},
 }
-"""Okabe and Ito's colours, for colour-blind readers, too; shapes need no colour."""
+"""The colours of Okabe and Ito, which colour-blind readers can tell apart, and a shape for each."""
 
 
 def check(file: Path) -> None:
@@ -36,18 +36,18 @@ def check(file: Path) -> None:
 
 
 def draw(timings: Timings, file: Path) -> None:
-    """Draw the timings into a file, whose ending gives the kind of picture."""
+    """Draw the timings into a file. Its ending gives the format."""
     save(figure_of(timings), file)
 
 
 def save(figure: Any, file: Path) -> None:
-    """Write the figure; text in an SVG stays text, a tenth of the size of its outlines."""
+    """Write the figure. Text in an SVG stays text, which takes a tenth of the size of outlines."""
     with import_module("matplotlib").rc_context({"svg.fonttype": "none"}):
         figure.savefig(file, dpi=120)
 
 
 def figure_of(timings: Timings) -> Any:
-    """A panel for each work, and one legend below all panels."""
+    """A panel for each operation, and one legend below all panels."""
     columns = min(2, len(timings.tables))
     rows = -(-len(timings.tables) // columns)
     figure = import_module("matplotlib.figure").Figure(
@@ -76,7 +76,7 @@ def figure_of(timings: Timings) -> Any:
 
 
 def draw_table(panel: Any, table: Table) -> None:
-    """Each contender's speed to NumPy's own, with the middle half of all rounds shaded."""
+    """Each contender's speed relative to NumPy's own, with the middle half of rounds shaded."""
     places = range(len(table.rows))
     for name in (name for name in NAMES if name in table.rows[0].timings):
         pairs = [(row.timings["default"], row.timings[name]) for row in table.rows]
@@ -98,8 +98,8 @@ def draw_table(panel: Any, table: Table) -> None:
         )
     panel.set_yscale("log", base=2)
     panel.yaxis.set_major_formatter("{x:g}x")
-    # If the axis fitted all data, noise of some percent would look like a difference, and one slow
-    # round would hide the others. So the shades may be cut off.
+    # The axis does not fit all data, so it may cut shades off. Otherwise a few percent of noise
+    # would look like a difference, and one slow round would hide the others.
     medians = [value for line in panel.get_lines() for value in line.get_ydata()]
     panel.set_ylim(min(0.5, *medians) / 1.2, max(2, *medians) * 1.2)
     panel.set(
@@ -107,7 +107,7 @@ def draw_table(panel: Any, table: Table) -> None:
         xlabel="size of each array",
         ylabel="times NumPy's own speed",
     )
-    # Sizes are drawn at equal distances, so that their names have equal room.
+    # Equal distances between sizes give their names equal room.
     panel.set_xticks(places, [format_size(row.size) for row in table.rows], rotation=45, ha="right")
     panel.tick_params(labelsize=8)
     panel.grid(alpha=0.3)

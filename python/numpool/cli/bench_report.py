@@ -19,13 +19,13 @@ NAMES = {
     "limit": "np.add(out=)",
 }
 SAME = 0.03
-"""A smaller share than this is no difference."""
+"""A smaller relative difference counts as none."""
 NOISE = 0.3
-"""A spread above this share of the median is noise: half the middle half's width."""
+"""A row is noise if a spread is above this share of the median."""
 
 
 def report(timings: Timings) -> RenderableType:
-    """The machine, a table for each work, and a summary."""
+    """The machine, a table for each operation, and a summary."""
     machine, versions = timings.machine, timings.machine.versions
     where = (
         f"{machine.processor}, {machine.cores} cores, {format_size(machine.memory.total)}; "
@@ -41,7 +41,7 @@ def report(timings: Timings) -> RenderableType:
 
 
 def heading(table: Table) -> str:
-    """The work, with its statement."""
+    """The name of the operation, with its statement."""
     if table.work == table.statement:
         return table.statement
     return f"{table.work}: {table.statement}"
@@ -73,7 +73,7 @@ def time(timing: Timing) -> str:
 
 
 def gain(times: float) -> Text:
-    """A gain, coloured if it is a difference."""
+    """A gain, coloured if it counts as a difference."""
     style = "green" if times > 1 + SAME else "red" if times < 1 - SAME else ""
     return Text(f"{times:.2f}x", style=style)
 
@@ -84,7 +84,7 @@ def sentences(table: Table) -> Iterator[str]:
     noise = [format_size(row.size) for row in table.rows if noisy(row)]
     if noise:
         yield (
-            f"Not averaged, since times vary by more than {100 * NOISE:.0f} % there: "
+            f"Left out of the average, because times vary by more than {100 * NOISE:.0f} %: "
             f"{', '.join(noise)}. The machine was busy, or is small: measure again."
         )
     if not rows:
@@ -94,8 +94,8 @@ def sentences(table: Table) -> Iterator[str]:
         for name in ("default", "mallopt")
     }
     yield (
-        f"On (geometric) average {over['default']:.2f} times as fast as NumPy's own allocator, "
-        f"{over['mallopt']:.2f} times as with mallopt."
+        f"Geometric mean: {over['default']:.2f} times as fast as NumPy's own allocator, and "
+        f"{over['mallopt']:.2f} times as fast as glibc with mallopt."
     )
     slower = [format_size(row.size) for row in rows if loses(row)]
     if slower:
@@ -103,7 +103,7 @@ def sentences(table: Table) -> Iterator[str]:
 
 
 def noisy(row: Row) -> bool:
-    """Whether the times of a contender vary so much that their ratio says nothing."""
+    """Whether the times of a contender vary so much that their ratio means nothing."""
     return any(timing.spread > NOISE for timing in row.timings.values())
 
 

@@ -1,8 +1,7 @@
 """One contender of ``numpool bench``, in a process of its own.
 
-A line of JSON on standard input is an order. {"work": …, "size": bytes} prepares a work, and the
-answer is the seconds of one operation. {"loops": n} runs it n times, and the answer is the seconds
-of one.
+A line of JSON on standard input is an order. {"work": …, "size": bytes} prepares an operation and
+runs it once. {"loops": n} runs it n times. The answer is the seconds of one operation.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ import numpool
 from numpool import _core
 
 CONTENDERS = ("default", "mallopt", "numpool", "limit")
-"""The last one allocates nothing; it exists for `a + b` only."""
+"""The last one allocates nothing, and only `a + b` has it."""
 
 BURST = 32 << 20
-"""Bytes of all arrays of a burst, which has at least four arrays."""
+"""Bytes of all arrays of a burst. A burst has at least four arrays."""
 
 LIMIT = "np.add(a, b, out=c)"
 WORKS = {
@@ -50,10 +49,10 @@ def prepare(contender: str) -> None:
 
 
 def loop_of(work: str, size: int) -> Callable[[int], None]:
-    """A bare loop around the work's statement, on arrays of this size in bytes."""
+    """A bare loop around the statement, on arrays of this size in bytes."""
     count = max(size // 8, 1)
     names: dict[str, Any] = {"np": np, "count": count, "burst": range(burst_of(size))}
-    # Only the arrays that it needs: others would take memory and caches.
+    # Make only the arrays that it needs: others would take memory and caches.
     for name in re.findall(r"\b[abc]\b", WORKS[work]):
         names[name] = np.ones(count)
     exec(f"def loop(loops):\n    for _ in range(loops):\n        {WORKS[work]}", names)
@@ -82,7 +81,7 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if "work" in order:
-            # Free the last work's arrays first, as both may not fit in memory.
+            # Free the arrays of the last operation first, because both may not fit in memory.
             loop = None
             loop = loop_of(order["work"], order["size"])
             loop(1)

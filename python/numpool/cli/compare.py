@@ -1,6 +1,6 @@
 """``numpool run --compare``: a program with NumPy's own allocator and on the pool, in turns.
 
-Each run is a ``numpool run`` of its own, which writes its figures to a file.
+Each run is a separate ``numpool run``, which writes its figures to a file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONTENDERS = {
     "the pool, --tune-malloc": ("--tune-malloc",),
 }
 SAME = 0.03
-"""A smaller share than this is no difference."""
+"""A smaller relative difference counts as none."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class ProgramFailed(Exception):
 def measure(
     program: Sequence[str], flags: Sequence[str], options: Sequence[str], *, rounds: int, tune: bool
 ) -> Comparison:
-    """Run the program this many times each way, in turns, after a run that only warms up."""
+    """Run the program this many times each way, in turns, after one run as a warm-up."""
     ways = {name: way for name, way in CONTENDERS.items() if tune or "--tune-malloc" not in way}
     figures: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     names = list(ways)
@@ -121,7 +121,7 @@ def figures_of(
 
 
 def contender(name: str, options: tuple[str, ...], runs: list[dict[str, Any]]) -> Contender:
-    """The figures of all its runs, summed up."""
+    """The quartiles of all its runs."""
     return Contender(
         name,
         options,
@@ -148,9 +148,10 @@ def advice(contenders: Sequence[Contender]) -> str:
     command = " ".join(("numpool run", *chosen.options))
     if faster > 1 + SAME and chosen.seconds.high < own.seconds.low:
         return (
-            f"Use {command}: {faster:.2f} times as fast as NumPy's own allocator, with "
-            f"{memory:.2f} of its peak memory ({format_size(int(chosen.peak_resident.median))})."
+            f"Use {command}: it is {faster:.2f} times as fast as NumPy's own allocator, with "
+            f"{memory:.2f} times its peak memory "
+            f"({format_size(int(chosen.peak_resident.median))})."
         )
     if faster < 1 - SAME and chosen.seconds.low > own.seconds.high:
         return "Use NumPy's own allocator: the pool makes this program slower."
-    return "No difference beyond chance: NumPy's allocator is not what this program waits for."
+    return "No difference beyond chance: this program spends little time in NumPy's allocator."

@@ -35,12 +35,12 @@ def report(comparison: Comparison) -> RenderableType:
 
 
 def with_spread(text: str, spread: Spread) -> str:
-    """A median with half the width of the middle half of all rounds."""
+    """A median with its spread: half the width of the middle half of all rounds."""
     return f"{text} ±{100 * spread.share:.0f}%"
 
 
 def faster(own: Contender, one: Contender) -> str:
-    """The speed to NumPy's own allocator, in brackets if that may be chance."""
+    """The speed relative to NumPy's own allocator, in brackets if it may be chance."""
     times = own.seconds.median / one.seconds.median
     apart = one.seconds.high < own.seconds.low or one.seconds.low > own.seconds.high
     text = f"{times:.2f}x"

@@ -15,7 +15,7 @@ TRIED = 8 << 20
 
 @dataclass(frozen=True)
 class ReservedPages:
-    """Huge pages of one size that are reserved for programs that ask for them by name."""
+    """Reserved huge pages of one size. A program must request them explicitly."""
 
     size: int
     total: int
@@ -24,10 +24,10 @@ class ReservedPages:
 
 @dataclass(frozen=True)
 class HugePages:
-    """The system's settings, and what it does."""
+    """The system's settings, and the result of a trial."""
 
     mode: str
-    """always, madvise or never: which memory gets transparent huge pages."""
+    """Which memory gets transparent huge pages: always, madvise or never."""
     defrag: str
     """How hard the kernel tries to make them."""
     size: int
@@ -51,7 +51,7 @@ def look_at_huge_pages() -> HugePages:
 
 
 def offered() -> bool:
-    """Whether this system gives huge pages to programs that ask."""
+    """Whether this system gives huge pages to programs that request them."""
     return chosen(TRANSPARENT / "enabled") != "never"
 
 
@@ -74,7 +74,7 @@ def reserved_pages() -> list[ReservedPages]:
 
 
 def try_for_huge_pages() -> bool:
-    """Ask for huge pages, touch the memory, and see which pages it has."""
+    """Request huge pages, touch the memory, and look which pages it has."""
     with mmap.mmap(-1, TRIED, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         try:
             memory.madvise(mmap.MADV_HUGEPAGE)

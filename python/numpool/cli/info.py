@@ -8,8 +8,8 @@ from numpool.cli.arguments import Parser, add_json, json_file, warn_of_variables
 
 DESCRIPTION = """\
 Show what this machine offers to pools: versions, processor, page sizes, whether the system really
-gives huge pages, memory limits, NumPy's allocator, and hints on what could be better. To see it as
-a program under numpool run does: numpool run -m numpool info"""
+gives huge pages, memory limits, and NumPy's allocator. Hints say what could be better. To see the
+same inside a program under numpool run: numpool run -m numpool info"""
 
 
 def parser() -> Parser:

@@ -24,7 +24,7 @@ ALLOCATORS = ("mimalloc", "jemalloc", "tcmalloc", "hoard", "rpmalloc", "snmalloc
 
 @dataclass(frozen=True)
 class Versions:
-    """The versions of what runs here."""
+    """The versions of numpool and the software that it runs on."""
 
     numpool: str
     compiler: str
@@ -43,7 +43,7 @@ class Memory:
     total: int
     available: int
     usable: int
-    """What this process may use: "50%" is half of it."""
+    """The memory that this process may use. "50%" means half of it."""
     address_limit: int | None
     data_limit: int | None
     locked_limit: int | None
@@ -92,7 +92,7 @@ def gather() -> Machine:
 
 
 def look_at_versions() -> Versions:
-    """The versions of what runs here."""
+    """The versions of numpool and the software that it runs on."""
     return Versions(
         numpool=numpool.__version__,
         compiler=_core._compiler,
@@ -142,7 +142,7 @@ def limit(which: int) -> int | None:
 
 
 def preloaded_allocators(maps: str) -> list[str]:
-    """The mapped files that are allocators in place of glibc's."""
+    """The mapped files that are other allocators than glibc's."""
     files = {line.split(maxsplit=5)[-1] for line in maps.splitlines() if line.count("/")}
     return sorted(file for file in files if any(name in Path(file).name for name in ALLOCATORS))
 
@@ -154,32 +154,30 @@ def hints(
     found = []
     if huge_pages.mode == "never":
         found.append(
-            "Huge pages are off, and large arrays pay for many small page faults: as root, "
-            "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"
+            "Huge pages are off, so large arrays cause many small page faults. To switch them on, "
+            "as root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"
         )
     elif huge_pages.given is False:
         found.append(
-            "The kernel offers huge pages, but gave none when asked just now: memory is probably "
-            "fragmented, and a restart or echo 1 > /proc/sys/vm/compact_memory may help."
+            "The kernel offers huge pages, but gave none in a trial. Memory is probably "
+            "fragmented. A restart or echo 1 > /proc/sys/vm/compact_memory may help."
         )
     release = re.search(r"(\d+)\.(\d+)", versions.kernel)
     if release and (int(release[1]), int(release[2])) < (5, 7):
         found.append(
-            f"{versions.kernel} can't move pages between addresses, so pools hold more of them: "
-            "Linux 5.7 can."
+            f"{versions.kernel} can't move pages between addresses, so pools hold more pages. "
+            "Linux 5.7 and newer can."
         )
     if preloaded:
         found.append(
             f"malloc comes from {', '.join(Path(file).name for file in preloaded)}: --tune-malloc "
-            "needs glibc's."
+            "needs glibc's malloc."
         )
     if memory.address_limit is not None:
         found.append(
-            "RLIMIT_AS bounds addresses, and pools take many more of them than memory: "
-            "a cgroup's memory.max bounds memory itself."
+            "RLIMIT_AS bounds addresses, and pools reserve many more addresses than memory. To "
+            "bound memory itself, use a cgroup's memory.max."
         )
     if versions.gil.endswith("is on"):
-        found.append(
-            "An extension that was imported has switched the GIL on: -X gil=0 keeps it off."
-        )
+        found.append("An imported extension has switched the GIL on. python -X gil=0 keeps it off.")
     return found

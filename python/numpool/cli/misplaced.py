@@ -1,7 +1,7 @@
-"""Options of numpool's that stand behind the program, and which the program does not know.
+"""Finds options of numpool that come after the program, and that the program does not know.
 
-Surely not the program's own is only what neither its script nor any module that it imports has in
-its text, besides Python's and NumPy's modules.
+An option is surely not the program's own if its word is neither in the script nor in a module that
+the program imports. Modules of Python and NumPy do not count.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from numpool.cli.python_arguments import Program
 
 
 def suspects(program: Program, options: Sequence[str]) -> list[str]:
-    """Those of numpool's options in the program's arguments that its own text does not mention."""
+    """Numpool's options in the program's arguments that its own text does not mention."""
     given = {one.partition("=")[0] for one in program.arguments}
     found = [one for one in options if one in given]
     if not found or program.kind not in ("", "-c"):
         return []
     try:
         text = program.name if program.kind == "-c" else Path(program.name).read_text()
-    except (OSError, UnicodeDecodeError):  # A folder or a zip file, for one.
+    except (OSError, UnicodeDecodeError):  # It may be a folder or a zip file.
         return []
     return unmentioned(found, text)
 
 
 def misplaced(suspects: list[str]) -> list[str]:
-    """Those that the program's modules do not mention, either; it has ended."""
+    """The suspects that no module of the program mentions. The program has ended."""
     for text in sources() if suspects else ():
         suspects = unmentioned(suspects, text)
     return suspects

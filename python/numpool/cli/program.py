@@ -1,7 +1,7 @@
-"""``numpool run`` inside the program: installs the pool, and sums up at the end.
+"""``numpool run`` inside the program: installs the pool, and shows a summary at the end.
 
-`startup/sitecustomize.py` calls it. Before the program has ended, it imports only modules that
-NumPy has imported already.
+`startup/sitecustomize.py` calls it. Until the program has ended, it imports only modules that NumPy
+has imported already.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def install(settings: str) -> None:
 
 
 def finish(settings: str, outputs: dict[int, os.stat_result | None], forks: int) -> None:
-    """Sum up, after the program has ended.
+    """Gather and show the summary, after the program has ended.
 
-    `outputs` is what standard output and standard error were at its start.
+    `outputs` has the status of standard output and standard error at the program's start.
     """
     ended = time.monotonic()
     interrupted = getattr(sys, "last_type", None) is KeyboardInterrupt
@@ -73,15 +73,15 @@ def finish(settings: str, outputs: dict[int, os.stat_result | None], forks: int)
 def end_by_interrupt() -> None:
     """Make Python end by SIGINT, as it does after an uncaught KeyboardInterrupt.
 
-    Python clears its note of that interrupt at each `exec`, which dataclasses call. An `exec` that
-    ends with a KeyboardInterrupt sets the note again.
+    Python has a flag for that, and each `exec` clears it; dataclasses call `exec`. An `exec` that
+    ends with a KeyboardInterrupt sets the flag again.
     """
     with suppress(KeyboardInterrupt):
         exec("raise KeyboardInterrupt")
 
 
 def flush_output() -> None:
-    """Flush the program's output before the summary. Python reports a failure itself later."""
+    """Flush the program's output before the summary. Python later reports a failure itself."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):
             stream.flush()

@@ -1,4 +1,4 @@
-"""What ``numpool run`` leaves to Python: Python's own options, the program, and its arguments."""
+"""The arguments of ``numpool run`` for Python: Python's own options, the program, its arguments."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Program(NamedTuple):
     """-m, -c, - for standard input, or empty for a script, a folder or a zip file."""
     name: str
     arguments: list[str]
-    """Those that the program gets."""
+    """The arguments that the program gets."""
 
 
 def python_options(arguments: Sequence[str]) -> list[str]:
@@ -61,7 +61,7 @@ def program_in(arguments: Sequence[str]) -> Program:
 
 
 def is_missing(program: Program) -> bool:
-    """Whether Python can't begin with the program: it says so itself."""
+    """Whether Python cannot start the program. Python itself then reports it."""
     if program.kind == "-m":
         top = program.name.partition(".")[0]
         with suppress(ImportError, ValueError):
@@ -78,6 +78,6 @@ def flag_against_startup(options: Sequence[str]) -> str | None:
 
 
 def names_python(program: str) -> bool:
-    """Whether this is Python itself and not a program for it."""
+    """Whether this names Python itself, and not a program for it."""
     is_python = re.fullmatch(r"python[0-9.]*t?", Path(program).name) is not None
     return is_python and (os.sep in program or not Path(program).exists())

@@ -1,9 +1,9 @@
 """``numpool run``: a Python program with the pool as NumPy's allocator.
 
-Python itself runs the program: this process becomes ``python program…`` by exec, so everything from
-``__main__`` to the exit code is as without numpool. `startup/sitecustomize.py`, which Python's
-`site` imports before any program, installs the pool there; the way
-to it is one entry in PYTHONPATH, which is gone again before the program begins.
+Python itself runs the program: this process becomes ``python program…`` by exec. So everything from
+``__main__`` to the exit code is as without numpool. An entry in PYTHONPATH makes Python's `site`
+import `startup/sitecustomize.py` before the program. This module installs the pool, and removes the
+entry before the program begins.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ DESCRIPTION = """\
 Run a Python program with the pool as NumPy's allocator, and show a summary at its end.
 
 PROGRAM is what you would write after 'python': a script and its arguments, -m MODULE, -c CODE, a
-folder or a zip file, or - for standard input, with Python's own options before it (-u, -W, -X ...).
-Everything else is as without numpool: output, exit code, signals, tracebacks, and what the program
-sees of itself. The pool replaces NumPy's allocator when the program imports NumPy."""
+folder or a zip file, or - for standard input. Python's own options (-u, -W, -X ...) may precede it.
+The rest is as without numpool: output, exit code, signals, tracebacks, and the program's view of
+its own process. The pool replaces NumPy's allocator when the program imports NumPy."""
 
 EPILOG = """\
-Environment variables may give options, too: NUMPOOL_LIMIT=2GiB, NUMPOOL_HUGE_PAGES=off,
-NUMPOOL_WIPE=1 and so on. A program that ends by os._exit() or a signal ends without a summary.
+Environment variables can set options, too: NUMPOOL_LIMIT=2GiB, NUMPOOL_HUGE_PAGES=off,
+NUMPOOL_WIPE=1 and so on. There is no summary if the program ends by os._exit() or a signal.
 
 examples:
   numpool run simulation.py --steps 100
@@ -62,7 +62,7 @@ examples:
 
 
 def parser() -> Parser:
-    """The options of ``numpool run``; Python gets all that follows them."""
+    """The options of ``numpool run``. The arguments after them go to Python."""
     parser = Parser(
         "run",
         usage="numpool run [options] PROGRAM [arguments]",
@@ -74,41 +74,43 @@ def parser() -> Parser:
         one_of("slab", "none"),
         "slab",
         metavar="KIND",
-        help="the kind of pool: slab, or none for the figures of NumPy's own allocator",
+        help="the kind of pool: slab, or none to measure NumPy's own allocator",
     )
     parser.add_value(
         "--limit",
         to_limit,
         None,
         metavar="SIZE",
-        help="the most that NumPy's arrays may take, like 2GiB or 50%% of the memory that this "
-        "process may use; beyond it NumPy raises MemoryError",
+        help="the most memory that NumPy's arrays may take, like 2GiB, or 50%% of the memory that "
+        "this process may use; beyond it NumPy raises MemoryError",
     )
     parser.add_value(
         "--huge-pages",
         one_of("on", "off", "auto"),
         "auto",
         metavar="on|off|auto",
-        help="huge pages for large arrays: auto uses them if the system offers them, on refuses to "
-        "start if it does not",
+        help="huge pages for large arrays: auto uses them if the system offers them; on does not "
+        "start if the system offers none",
     )
     parser.add_value(
         "--decay",
         to_seconds,
         1.0,
         metavar="SECONDS",
-        help="unused memory goes back to the system after this time (1)",
+        help="give memory back to the system when it was unused for this time (1)",
     )
-    parser.add_switch("--background", help="a thread does that in an idle program, too")
-    parser.add_switch("--wipe", help="zero memory when an array gives it back")
+    parser.add_switch(
+        "--background", help="use a thread to give memory back, so that an idle program does, too"
+    )
+    parser.add_switch("--wipe", help="zero the memory of an array when it is freed")
     parser.add_switch(
         "--tune-malloc",
-        help="make glibc keep freed memory, for what does not pass through NumPy's allocator",
+        help="make glibc keep freed memory that does not pass through NumPy's allocator",
     )
     parser.add_switch(
         "--children",
-        help="install the pool in Python processes that the program starts, too (forked ones "
-        "always have it); they see it in PYTHONPATH",
+        help="also install the pool in Python processes that the program starts (forked processes "
+        "always have it); PYTHONPATH then shows it",
     )
     parser.add_optional_value(
         "--checks",
@@ -125,10 +127,10 @@ def parser() -> Parser:
     parser.add_switch(
         "--compare",
         help="run the program several times, without its output: with NumPy's own allocator and on "
-        "the pool, with and without --tune-malloc, in turns; show what each took",
+        "the pool, with and without --tune-malloc, in turns; show the time and memory of each",
     )
     parser.add_value(
-        "--rounds", to_rounds, 5, metavar="N", help="how many times --compare runs it each way (5)"
+        "--rounds", to_rounds, 5, metavar="N", help="the number of runs of each in --compare (5)"
     )
     parser.add_switch("--quiet", help="show no summary")
     add_json(parser)
@@ -136,7 +138,7 @@ def parser() -> Parser:
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split into numpool's options, which are long ones, and the rest, which is Python's."""
+    """Split into numpool's options, which are all long ones, and the arguments for Python."""
     with_value = {"--pool", "--limit", "--huge-pages", "--decay", "--json", "--rounds"}
     end = 0
     while end < len(arguments) and arguments[end].startswith("--"):
@@ -158,18 +160,18 @@ def main(arguments: Sequence[str]) -> NoReturn:
         options.error("name a program: a script, -m MODULE, -c CODE or - for standard input")
     if names_python(program[0]):
         meant = shlex.join(["numpool", "run", *ours, *program[1:]])
-        options.error(f"PROGRAM is what you would write behind 'python': did you mean {meant!r}?")
+        options.error(f"PROGRAM is what you would write after 'python': did you mean {meant!r}?")
     flags = python_options(sys.orig_argv[1:])
     if flag := flag_against_startup([*flags, *python_options(program)]):
         options.error(
-            f"Python's {flag} keeps numpool from getting into the program: leave it out, or call "
+            f"with Python's {flag}, numpool cannot install its pool: leave {flag} out, or call "
             "numpool.install() in the program itself"
         )
     for name in ("limit", "wipe", "background", "checks", "leaks"):
         if given.pool == "none" and getattr(given, name):
             options.error(
-                f"--pool none leaves NumPy its own allocator, where --{name} has no effect: leave "
-                "one of the two out"
+                f"--{name} has no effect with --pool none, which keeps NumPy's own allocator: "
+                "leave one of the two out"
             )
     if given.huge_pages == "on":
         check_huge_pages(options)
@@ -207,9 +209,9 @@ def compare(
     program: Sequence[str],
     file: Path | None,
 ) -> int:
-    """Run the program in all ways, and show or write what each took."""
+    """Run the program in all ways, and show or write the time and memory of each."""
     if given.pool == "none" or given.tune_malloc:
-        options.error("--compare tries --pool and --tune-malloc by itself: leave them out")
+        options.error("--compare tries --pool none and --tune-malloc itself: leave them out")
     from numpool.cli import compare, compare_report, console
 
     try:
@@ -256,8 +258,8 @@ def check_huge_pages(options: Parser) -> None:
 
     if not huge_pages.offered():
         options.error(
-            f"--huge-pages on, but this system offers none: {huge_pages.TRANSPARENT}/enabled "
-            "must be always or madvise; or give auto"
+            f"--huge-pages on: this system offers none. Set {huge_pages.TRANSPARENT}/enabled to "
+            "always or madvise, or use --huge-pages auto"
         )
 
 
@@ -271,7 +273,7 @@ def check_malloc(options: Parser) -> None:
 
 
 def become(arguments: Sequence[str], settings: dict[str, object], *, children: bool) -> NoReturn:
-    """Replace this process by Python with these arguments, and settings in the environment."""
+    """Replace this process by Python with these arguments. The environment has the settings."""
     environment = dict(os.environ)
     # For the pools that the program makes itself.
     environment.pop("NUMPOOL_CHECKS", None)

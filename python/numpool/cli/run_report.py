@@ -21,7 +21,7 @@ BAR = 20
 MOST_LINES = 20
 """The number of lines that the table of leaks shows."""
 BOUNDS = [64, 512, 4 << 10, 32 << 10, 64 << 10]
-"""The upper ends of the chart's rows; larger blocks have a row of their own."""
+"""The upper bounds of the chart's rows. Larger blocks have one more row."""
 
 
 def render(summary: RunSummary, *, terminal: bool) -> str:
@@ -83,7 +83,7 @@ def figures(summary: RunSummary) -> Table:
 
 
 def work(summary: RunSummary) -> Iterator[tuple[str, str]]:
-    """The figures of the work, each with its name."""
+    """The figures of time and requests, each with its name."""
     yield "run time", seconds(summary.seconds)
     if summary.installed:
         blocks = "1 block" if summary.total_blocks == 1 else f"{count(summary.total_blocks)} blocks"
@@ -126,7 +126,7 @@ def chart(sizes: list[SizeFigures]) -> Table:
 
 
 def in_rows(sizes: list[SizeFigures]) -> dict[str, SizeFigures]:
-    """The classes added up to the chart's rows, small ones first."""
+    """The figures of the size classes, added up for each row of the chart, small sizes first."""
     rows: dict[str, SizeFigures] = {}
     for bound in [*BOUNDS, 0]:
         below = max([one for one in BOUNDS if one < bound or bound == 0], default=0)
@@ -156,7 +156,7 @@ def count(number: int) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A share in per cent; only the whole is 100 %."""
+    """A share in per cent. It is 100 % only if the part is the whole."""
     if part == whole:
         return "100 %" if whole else "none"
     return f"{min(99.9, 100 * part / whole):.1f} %"

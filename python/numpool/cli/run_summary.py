@@ -16,7 +16,7 @@ from numpool import _core
 from numpool.cli.misplaced import misplaced
 
 BESIDE_ARRAYS = 128 << 20
-"""What Python with the usual libraries may hold besides NumPy's arrays."""
+"""The memory that Python with the usual libraries may need besides NumPy's arrays."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class RunSummary:
     """The figures of one run, in bytes unless stated otherwise."""
 
     program: list[str]
-    """As given to Python."""
+    """The program and its arguments, as given to Python."""
     seconds: float
     """From before Python's start to after the program's end."""
     pool: str
@@ -57,39 +57,39 @@ class RunSummary:
     total_blocks: int
     """The number of blocks that NumPy asked for."""
     reused: int
-    """The number of these that reused memory."""
+    """The number of these blocks that reused memory."""
     failures: int
     """The number of requests that were refused."""
     limit: int | None
     live: int
-    """What is in use at the end, as the pool rounds it."""
+    """The memory in use at the end, as the pool rounds it."""
     peak_live: int
-    """The most that was in use at once, as the pool rounds it."""
+    """The most memory in use at once, as the pool rounds it."""
     peak_held: int
-    """The most that the pool held at once, unused memory included."""
+    """The most memory that the pool held at once, used or not."""
     rounded: int
-    """What small blocks took in addition to what was asked for."""
+    """The difference between the sizes of all small blocks and the requested bytes."""
     cached: int
-    """What the pool held unused at the end."""
+    """The unused memory that the pool held at the end."""
     peak_resident: int
-    """The most that the whole process had in memory at once."""
+    """The most memory that the whole process had at once."""
     page_faults: int
     major_page_faults: int
     """The number of these that waited for a disk."""
     tune_malloc: bool
     forked: int
-    """How many times the program forked; these figures do not include its children."""
+    """How many times the program forked. The figures do not include its children."""
     children_peak_resident: int
-    """The most that any process had in memory that the program started or forked and waited for."""
+    """The largest peak of a process that the program started or forked, and waited for."""
     own_pool: str
-    """The pool that NumPy allocates from at the end, where that is another one than this run's."""
+    """The pool that NumPy allocates from at the end, if it is not the pool of this run."""
     sizes: list[SizeFigures]
     misplaced: list[str] = field(default_factory=list)
-    """Options of numpool's that stand behind the program, and which it does not mention."""
+    """Options of numpool that come after the program, and that the program does not mention."""
     checks: bool = False
     """Whether blocks were checked, which takes time and memory."""
     leaks: list[LeakFigures] | None = None
-    """What was in use at the end, the most bytes first; None where that was not asked for."""
+    """The blocks in use at the end, the most bytes first; None without --leaks."""
 
 
 def gather(
@@ -147,13 +147,13 @@ def leaks() -> list[LeakFigures]:
 
 
 def peak_resident() -> int:
-    """The program's peak; getrusage would include the process before its exec."""
+    """The program's peak. That of getrusage would include the process before its exec."""
     found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 
 def own_pool(pool: numpool.SlabPool | None) -> str:
-    """The pool that the program installed in place of the run's; empty if none."""
+    """The pool that the program installed instead of this run's pool; empty if none."""
     if pool is None:
         return ""
     now = numpool.current()
@@ -172,7 +172,7 @@ def write(summary: RunSummary, file: str) -> None:
 
 
 def advice(summary: RunSummary) -> str | None:
-    """Advice, and what the figures do not cover; None if there is neither."""
+    """Advice, and a note on processes that the figures leave out; None if there is neither."""
     return " ".join(sentences(summary)) or None
 
 
@@ -192,7 +192,7 @@ def sentences(summary: RunSummary) -> Iterator[str]:
         yield (
             f"This process did not import NumPy. {others}"
             if others
-            else "The program did not import NumPy, so there was nothing to do for the pool."
+            else "The program did not import NumPy, so it did not use the pool."
         )
         return
     if summary.failures and summary.limit is not None:
@@ -200,13 +200,13 @@ def sentences(summary: RunSummary) -> Iterator[str]:
     asked_nothing = summary.total_bytes == 0 and summary.failures == 0
     if asked_nothing and not others and not summary.own_pool:
         yield (
-            "NumPy asked this pool for nothing: the program makes no arrays, or makes them in "
-            "pools of its own."
+            "NumPy did not use this pool: the program makes no arrays, or makes them in pools of "
+            "its own."
         )
     if summary.own_pool:
         yield (
             f"At the end NumPy allocated from {summary.own_pool}, which the program installed: "
-            "what that served is not in these figures."
+            "these figures do not include that pool."
         )
     if others:
         yield others
@@ -214,18 +214,18 @@ def sentences(summary: RunSummary) -> Iterator[str]:
     if summary.limit is not None and summary.peak_resident > summary.limit + BESIDE_ARRAYS:
         yield (
             f"The process held {size(summary.peak_resident)} at its peak: --limit bounds NumPy's "
-            "arrays, not Python, its libraries and what these allocate by themselves."
+            "arrays, but not the memory of Python and its libraries."
         )
     brought_in = summary.page_faults * os.sysconf("SC_PAGESIZE")
     if brought_in > max(4 * summary.peak_resident, 256 << 20) and not summary.tune_malloc:
         yield (
             f"Page faults brought in {size(brought_in)}, {brought_in / summary.peak_resident:.0f} "
-            "times what the program ever held: try --tune-malloc, for memory beside NumPy's arrays."
+            "times the program's peak: try --tune-malloc, for memory outside NumPy's arrays."
         )
 
 
 def misplaced_options(summary: RunSummary) -> str:
-    """The options that the program got in place of numpool."""
+    """A sentence on options that the program got instead of numpool."""
     names = " and ".join(summary.misplaced)
     return (
         f"{names} went to the program, which does not mention "
@@ -235,7 +235,7 @@ def misplaced_options(summary: RunSummary) -> str:
 
 
 def limit_refused(summary: RunSummary) -> str:
-    """The limit that raised MemoryError."""
+    """A sentence on the limit that raised MemoryError."""
     return (
         f"The limit of {numpool.format_size(summary.limit or 0)} refused {summary.failures:,} "
         f"request{'s' * (summary.failures != 1)}: raise --limit, or expect MemoryError."
@@ -243,16 +243,16 @@ def limit_refused(summary: RunSummary) -> str:
 
 
 def other_processes(summary: RunSummary) -> str:
-    """The processes that the figures do not cover; empty if there were none."""
+    """A sentence on processes that the figures leave out; empty if there were none."""
     size = numpool.format_size
     peak = summary.children_peak_resident
     if summary.forked:
         forks = f"{summary.forked:,} process{'es' * (summary.forked != 1)}"
         held = f", of which one held {size(peak)}" if peak else ""
-        return f"The program forked {forks}{held}: what they did is not in these figures."
+        return f"The program forked {forks}{held}: these figures do not include its children."
     if peak:
         return (
-            f"The program started other processes, of which one held {size(peak)}: what they did "
-            "is not in these figures."
+            f"The program started other processes, of which one held {size(peak)}: these figures "
+            "do not include them."
         )
     return ""

@@ -1,4 +1,4 @@
-"""The figures of ``numpool bench``: contenders that take turns, each in its own process."""
+"""The figures of ``numpool bench``. The contenders take turns, each in its own process."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SIZES = [64, KIB, 16 * KIB, 128 * KIB, MIB, 4 * MIB, 16 * MIB, 64 * MIB, 256 * MIB, GIB, 4 * GIB]
 
 ARRAYS = 16
-"""Arrays of one size that live at once in all contenders together."""
+"""The number of arrays of one size that live at once in all contenders together."""
 SAMPLE = 0.02
-"""Seconds of a contender's round, which has at least one operation."""
+"""The seconds of a contender's round. A round has at least one operation."""
 FEWEST, MOST = 3, 50
-"""Rounds."""
+"""The bounds on the number of rounds."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, and for how long."""
+    """The operations to measure, and the time for them."""
 
     works: tuple[str, ...]
     largest: int
     seconds: float
-    """Seconds for everything, in equal shares; the fewest rounds may take longer."""
+    """Seconds for all rows, in equal shares. The fewest rounds may take longer."""
 
 
 QUICK = Plan(("a + b", "burst, then all freed"), 64 * MIB, 30.0)
@@ -70,13 +70,13 @@ class Row:
     timings: dict[str, Timing]
 
     def faster(self, over: str = "default") -> float:
-        """How many times faster than another the pool is."""
+        """How many times faster the pool is than another contender."""
         return self.timings[over].median / self.timings["numpool"].median
 
 
 @dataclass(frozen=True)
 class Table:
-    """One work, with its statement in Python."""
+    """One operation, with its statement in Python."""
 
     work: str
     statement: str
@@ -93,7 +93,7 @@ class Timings:
 
 
 class WorkerEnded(Exception):
-    """A process that measures has ended; the message is its standard error or its signal."""
+    """A process that measures has ended. The message has its exit status."""
 
 
 class Worker:
@@ -108,10 +108,10 @@ class Worker:
         )
 
     def order(self, **order: object) -> float:
-        """The answer to an order. Raises WorkerEnded if there is none."""
+        """Send an order, and return the answer. Raises WorkerEnded if there is none."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        # A process that has ended takes no order, and gives no answer.
+        # A process that has ended breaks the pipe, and readline() then returns nothing.
         with suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(order) + "\n")
             self.process.stdin.flush()
@@ -135,7 +135,7 @@ class Worker:
 
 
 def measure(plan: Plan) -> Timings:
-    """Measure everything, with a progress bar on a terminal."""
+    """Measure all rows of a plan, with a progress bar on a terminal."""
     start = time.perf_counter()
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -171,7 +171,7 @@ def fitting(plan: Plan, available: int) -> list[int]:
 def take_turns(
     workers: dict[str, Worker], work: str, size: int, deadline: float
 ) -> dict[str, Timing]:
-    """One size of one work: rounds of all contenders until the deadline, in turns."""
+    """One size of one operation: rounds of all contenders in turns, until the deadline."""
     names = [name for name in workers if name != "limit" or work == "a + b"]
     loops = {}
     for name in names:

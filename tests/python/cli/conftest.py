@@ -17,7 +17,7 @@ Run: TypeAlias = Callable[..., Done]
 
 
 def execute(*command: str, **kwargs: Any) -> Done:
-    """Run the command to its end; `environment` is added to this one's."""
+    """Run the command to its end, with `environment` added to this process's environment."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("NUMPOOL_")
     }
@@ -35,7 +35,7 @@ def execute(*command: str, **kwargs: Any) -> Done:
 
 
 def without_addresses(text: str) -> str:
-    """The text, with all addresses in it the same."""
+    """The text, with the same address in place of all addresses."""
     return re.sub(r"0x[0-9a-f]+", "0x", text)
 
 
@@ -52,7 +52,7 @@ def numpool_run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def same(tmp_path: Path, numpool_run: Run) -> Run:
-    """Runs Python with these arguments, and ``numpool run`` too, which must do just the same."""
+    """Runs Python and ``numpool run`` with the same arguments; both must have the same result."""
 
     def run_both(*arguments: str, **kwargs: Any) -> Done:
         kwargs.setdefault("cwd", tmp_path)
@@ -68,7 +68,7 @@ def same(tmp_path: Path, numpool_run: Run) -> Run:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str, str], str]:
-    """Writes a file, and returns its name as it is from the working folder."""
+    """Writes a file, and returns its name relative to the working folder."""
 
     def write_file(name: str, text: str) -> str:
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""``numpool bench``: that it measures, and how made-up timings are shown."""
+"""``numpool bench`` measures, and shows made-up timings."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_all_rows_share_the_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(timings, "take_turns", take_turns)
     timings.measure(Plan(("a + b", "np.empty"), 1024, 12))
-    # Nothing took any time but the processes' start, so what one leaves is the others'.
+    # Only the start of the processes took time, so each row leaves its share to the next rows.
     assert shares == pytest.approx([3, 4, 6, 12], rel=0.5)
     assert shares == sorted(shares)
 
@@ -81,8 +81,8 @@ def test_timings_are_shown_in_80_columns() -> None:
         "   bytes        NumPy  glibc, mallopt       numpool  np.add(out=)  faster",
         "64 bytes   400 ns ±2%      400 ns ±2%    500 ns ±2%    300 ns ±2%   0.80x",
         "  64 MiB  16.0 ms ±2%     12.0 ms ±2%  8.00 ms ±10%   7.50 ms ±2%   2.00x",
-        "On (geometric) average 1.26 times as fast as NumPy's own allocator, 1.10 times",
-        "as with mallopt.",
+        "Geometric mean: 1.26 times as fast as NumPy's own allocator, and 1.10 times as",
+        "fast as glibc with mallopt.",
         "The pool is slower than NumPy's own allocator at 64 bytes.",
     ]
     assert "copies: a.copy()" in lines
@@ -105,26 +105,26 @@ def test_a_time_has_three_digits_and_its_spread(timing: Timing, text: str) -> No
     assert time(timing) == text
 
 
-def test_colour_marks_what_is_a_difference() -> None:
+def test_colour_marks_a_difference() -> None:
     assert [str(gain(times).style) for times in (1.1, 1.02, 0.98, 0.9)] == ["green", "", "", "red"]
 
 
-def test_a_loss_within_the_spread_is_none() -> None:
+def test_a_loss_within_the_spread_does_not_count() -> None:
     slower = Row(64, {"default": took(1.0, 0.2), "numpool": took(1.1, 0.2)})
     assert not loses(slower)
     assert loses(Row(64, {"default": took(1.0), "numpool": took(1.1)}))
     assert not loses(Row(64, {"default": took(1.0, 0), "numpool": took(1.01, 0)}))
 
 
-def test_a_row_that_varies_is_noise_and_not_averaged() -> None:
+def test_a_row_that_varies_is_noise_and_is_left_out_of_the_average() -> None:
     wild = replace(ROWS[0], timings={**ROWS[0].timings, "numpool": took(900e-9, 2.52)})
     lines = render(report(replace(TIMINGS, tables=[Table("a + b", "a + b", [wild, ROWS[1]])])))
     assert "900 ns ±252%    300 ns ±2%   noise" in lines
-    assert "Not averaged, since times vary by more than 30 % there: 64 bytes." in lines
-    assert "average 2.00 times as fast as NumPy's own allocator" in " ".join(lines.split())
+    assert "Left out of the average, because times vary by more than 30 %: 64 bytes." in lines
+    assert "mean: 2.00 times as fast as NumPy's own allocator" in " ".join(lines.split())
     assert "slower" not in lines
     nothing = render(report(replace(TIMINGS, tables=[Table("a + b", "a + b", [wild])])))
-    assert "average" not in nothing.replace("averaged", "")
+    assert "Geometric mean" not in nothing
 
 
 def test_every_contender_is_measured_on_every_size() -> None:
@@ -143,7 +143,7 @@ def test_every_contender_is_measured_on_every_size() -> None:
 
 
 @pytest.mark.parametrize("work", bench_worker.WORKS)
-def test_every_work_can_be_done(work: str) -> None:
+def test_every_operation_can_be_measured(work: str) -> None:
     loop = bench_worker.loop_of(work, 1 << 20)
     assert bench_worker.seconds_of(loop, 3) > 0
 
@@ -152,7 +152,7 @@ def test_a_burst_is_many_small_arrays_or_four_large_ones() -> None:
     assert [bench_worker.burst_of(size) for size in (64, 1 << 20, 1 << 30)] == [1000, 32, 4]
 
 
-def test_sizes_are_measured_as_far_as_they_fit() -> None:
+def test_only_sizes_that_fit_in_memory_are_measured() -> None:
     assert timings.fitting(timings.FULL, 1 << 60)[-1] <= timings.SIZES[-1]
     assert timings.fitting(timings.FULL, 16 * timings.MIB)[-1] == timings.MIB
     assert timings.fitting(TINY, 1 << 30) == [64, 1024]
@@ -170,7 +170,7 @@ for contender in ("default", "limit", "mallopt", "numpool"):
     assert done.stdout == "default False\nlimit False\nmallopt False\nnumpool True\n"
 
 
-def test_a_process_that_ends_while_measuring_is_told(
+def test_a_process_that_ends_while_measuring_is_reported(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with timings.Worker("default") as worker:

@@ -36,7 +36,7 @@ def drawn(timings: Timings) -> Any:
 ROWS = row(64, 1.25), row(1 << 20, 0.25)
 
 
-def test_axes_say_what_they_are_and_in_what_unit() -> None:
+def test_axes_have_names_and_units() -> None:
     (panel,) = drawn(timings_of(*ROWS)).axes
     assert panel.get_title() == "a + b"
     assert panel.get_xlabel() == "size of each array"
@@ -45,7 +45,7 @@ def test_axes_say_what_they_are_and_in_what_unit() -> None:
     assert "2x" in [label.get_text() for label in panel.get_yticklabels()]
 
 
-def test_a_mark_is_how_many_times_numpys_own_speed_it_is() -> None:
+def test_a_mark_is_the_speed_relative_to_numpys_own() -> None:
     (panel,) = drawn(timings_of(*ROWS)).axes
     speeds = {line.get_label(): list(line.get_ydata()) for line in panel.get_lines()}
     assert speeds == {
@@ -74,7 +74,7 @@ def test_contenders_differ_in_colour_and_in_shape() -> None:
         assert len({style[kind] for style in bench_plot.STYLES.values()}) == 4
 
 
-def test_one_slow_round_does_not_flatten_what_differs() -> None:
+def test_one_slow_round_does_not_hide_differences() -> None:
     (panel,) = drawn(timings_of(row(64, 1.1, default=took(1.0, high=1000)))).axes
     low, high = panel.get_ylim()
     assert low > 0.4
@@ -88,7 +88,7 @@ def test_noise_is_not_drawn_as_high_as_a_panel() -> None:
     assert high > 2
 
 
-def test_letters_of_an_svg_stay_letters(tmp_path: Path) -> None:
+def test_text_in_an_svg_stays_text(tmp_path: Path) -> None:
     file = tmp_path / "bench.svg"
     bench_plot.draw(timings_of(*ROWS), file)
     assert ">numpool</text>" in file.read_text()

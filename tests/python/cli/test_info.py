@@ -1,4 +1,4 @@
-"""``numpool info``: what is gathered here, and how made-up machines are shown."""
+"""``numpool info`` gathers facts of this machine, and shows made-up machines."""
 
 from __future__ import annotations
 
@@ -80,13 +80,13 @@ def test_limits_and_reserved_pages_are_shown() -> None:
 def test_hints_follow_the_machine() -> None:
     assert machine.hints(VERSIONS, MEMORY, HUGE, []) == []
     [hint] = machine.hints(VERSIONS, MEMORY, replace(HUGE, mode="never", given=None), [])
-    assert "as root, echo madvise > /sys/kernel/mm/transparent_hugepage/enabled" in hint
+    assert "as root: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled" in hint
     [hint] = machine.hints(VERSIONS, MEMORY, replace(HUGE, given=False), [])
-    assert "gave none when asked just now" in hint
+    assert "gave none in a trial" in hint
     [hint] = machine.hints(replace(VERSIONS, kernel="Linux 5.4.0-100"), MEMORY, HUGE, [])
     assert "can't move pages between addresses" in hint
     [hint] = machine.hints(VERSIONS, MEMORY, HUGE, ["/lib/libmimalloc.so"])
-    assert hint == "malloc comes from libmimalloc.so: --tune-malloc needs glibc's."
+    assert hint == "malloc comes from libmimalloc.so: --tune-malloc needs glibc's malloc."
     [hint] = machine.hints(VERSIONS, replace(MEMORY, address_limit=GIB), HUGE, [])
     assert "RLIMIT_AS bounds addresses" in hint
     [hint] = machine.hints(
@@ -180,5 +180,5 @@ def test_the_command_shows_or_writes_it(tmp_path: Path) -> None:
     assert "unrecognized arguments: more" in info("more").stderr
 
 
-def test_it_tells_of_the_pool_that_a_run_installed(numpool_run: Run) -> None:
+def test_it_shows_the_pool_that_a_run_installed(numpool_run: Run) -> None:
     assert "NumPy's data from  <SlabPool 'run': " in numpool_run("-m", "numpool", "info").stdout

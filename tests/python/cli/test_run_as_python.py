@@ -1,4 +1,4 @@
-"""A program under ``numpool run`` is what it is under Python."""
+"""A program under ``numpool run`` behaves as it does under Python."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ print(depth)
 """
 
 
-def test_a_script_sees_what_it_sees_under_python(same: Run, write: Write) -> None:
+def test_a_script_sees_the_same_as_under_python(same: Run, write: Write) -> None:
     same(write("program.py", TELL), "one", "--two", "-3", "")
     same(write("folder/program.py", TELL), input="text\n")
     same("folder/../program.py")
 
 
-def test_so_does_code(same: Run) -> None:
+def test_code_sees_the_same_as_under_python(same: Run) -> None:
     same("-c", TELL, "one", "--help")
     same("-u", "-W", "ignore", "-Xutf8", "-c", TELL)
 
 
-def test_so_does_a_module(same: Run, write: Write) -> None:
+def test_a_module_sees_the_same_as_under_python(same: Run, write: Write) -> None:
     write("package/__init__.py", "print(__name__)")
     write("package/__main__.py", TELL)
     write("package/part.py", TELL)
@@ -57,14 +57,16 @@ def test_so_does_a_module(same: Run, write: Write) -> None:
     same("-bm", "package.part", input="text")
 
 
-def test_so_does_a_folder_and_an_archive(same: Run, write: Write, tmp_path: Path) -> None:
+def test_a_folder_and_an_archive_see_the_same_as_under_python(
+    same: Run, write: Write, tmp_path: Path
+) -> None:
     write("app/__main__.py", TELL)
     zipapp.create_archive(tmp_path / "app", tmp_path / "app.pyz")
     same("app", "one")
     same("app.pyz", "one")
 
 
-def test_so_does_standard_input(same: Run) -> None:
+def test_standard_input_sees_the_same_as_under_python(same: Run) -> None:
     same("-", "one", input=TELL.replace("sys.stdin.read()", "None"))
 
 
@@ -76,7 +78,7 @@ def test_a_safe_path_stays_safe(same: Run, write: Write) -> None:
 
 
 @pytest.mark.parametrize("path", [None, "", "other", f"other{os.pathsep}", "/nowhere:other"])
-def test_the_users_own_pythonpath_is_the_only_one(
+def test_the_program_sees_only_the_users_pythonpath(
     same: Run, write: Write, path: str | None
 ) -> None:
     write("other/module.py", "")
@@ -131,14 +133,14 @@ def test_a_program_ends_as_under_python(same: Run, write: Write, code: str) -> N
     same(write("program.py", code))
 
 
-def test_what_python_cant_run_it_says_in_its_own_words(same: Run, write: Write) -> None:
+def test_python_itself_reports_a_program_that_it_cannot_run(same: Run, write: Write) -> None:
     assert same("nowhere.py").returncode == 2
     assert same("-m", "nowhere").returncode == 1
     assert same("-m", "json.nowhere").returncode == 1
     assert same(".").returncode == 1
 
 
-def test_a_traceback_has_no_frames_of_ours(same: Run, write: Write) -> None:
+def test_a_traceback_has_no_frames_of_numpool(same: Run, write: Write) -> None:
     same(write("program.py", "import numpy\ndef f(): numpy.zeros(-1)\nf()"))
     write("broken/numpy/__init__.py", "def f(): raise ValueError('no')\nf()")
     same("-c", "import numpy", environment={"PYTHONPATH": "broken"})
@@ -146,7 +148,7 @@ def test_a_traceback_has_no_frames_of_ours(same: Run, write: Write) -> None:
     same("-c", "import numpy", environment={"PYTHONPATH": "broken"})
 
 
-def test_numpy_is_imported_as_without_us(same: Run, write: Write) -> None:
+def test_numpy_is_imported_as_without_numpool(same: Run, write: Write) -> None:
     program = """
 import importlib.util, sys
 spec = importlib.util.find_spec("numpy")
@@ -162,7 +164,7 @@ print(sorted(name for name in sys.modules if name.partition(".")[0] not in
     same(write("program.py", program))
 
 
-def test_numpy_reads_what_the_program_set_before(same: Run, write: Write) -> None:
+def test_numpy_reads_variables_that_the_program_set_before(same: Run, write: Write) -> None:
     program = "import os, sys; print('numpy' in sys.modules); os.environ['X'] = '1'; import numpy"
     assert same(write("program.py", program)).stdout == "False\n"
 
@@ -185,7 +187,7 @@ print(numpool.current())
     assert done.stdout.startswith("once\n<SlabPool 'run'")
 
 
-def test_stdout_that_nobody_reads_fails_as_under_python(write: Write, tmp_path: Path) -> None:
+def test_a_broken_pipe_fails_as_under_python(write: Write, tmp_path: Path) -> None:
     program = write("program.py", "print('x' * 10**6)")
     ends = []
     for command in (["-m", "numpool", "run", "--quiet"], []):
@@ -215,7 +217,7 @@ def test_ctrl_c_ends_it_as_it_ends_python(write: Write, tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Whoever started the tests may ignore it, and so all that they start.
+            # If the process that started the tests ignores SIGINT, all its children do.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         assert process.stdout is not None
@@ -241,7 +243,7 @@ print(data, pickle.loads(data) == Thing(), Thing.__module__)
     same(write("program.py", program))
 
 
-def test_pytest_runs_a_package_as_without_us(numpool_run: Run, write: Write) -> None:
+def test_pytest_runs_a_package_as_without_numpool(numpool_run: Run, write: Write) -> None:
     write("thing/__init__.py", "import numpy\ndef f(n): return numpy.ones(n).sum()")
     write(
         "tests/test_thing.py",
@@ -283,7 +285,7 @@ print(linalg.svdvals(image)[:5], linalg.solve(image, image[0])[:5])
 def test_the_example_of_the_readme_runs(numpool_run: Run) -> None:
     done = numpool_run(str(Path(__file__).parents[3] / "examples/gallery.py"))
     assert re.fullmatch(r"mean light 186\.0; \d+ megapixels a second\n", done.stdout)
-    # NumPy 1 makes fewer temporaries in it.
+    # NumPy 1 makes fewer temporaries in this program.
     asked = "24.7" if np.__version__.startswith("1.") else "34.1"
     assert f"NumPy asked for  {asked} GiB in " in done.stderr
 

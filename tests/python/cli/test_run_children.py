@@ -33,7 +33,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 @pytest.mark.parametrize("option", ["--children", "--no-children"])
-def test_workers_have_the_pool_where_asked(
+def test_workers_have_the_pool_with_children(
     numpool_run: Run, write: Write, method: str, option: str
 ) -> None:
     done = numpool_run(option, write("program.py", CHILD), method)
@@ -50,7 +50,7 @@ def test_workers_do_the_same_as_under_python(same: Run, write: Write, method: st
     same(write("program.py", program), method)
 
 
-def test_programs_that_it_starts_have_it_too(numpool_run: Run, write: Write) -> None:
+def test_started_programs_have_the_pool_with_children(numpool_run: Run, write: Write) -> None:
     write("child.py", "import numpy, numpool; print(numpool.current())")
     program = write(
         "program.py", "import subprocess, sys; subprocess.run([sys.executable, 'child.py'])"
@@ -59,15 +59,15 @@ def test_programs_that_it_starts_have_it_too(numpool_run: Run, write: Write) -> 
     assert numpool_run(program).stdout == "None\n"
 
 
-def test_the_environment_tells_children_only_where_asked(numpool_run: Run, write: Write) -> None:
+def test_the_environment_has_the_settings_only_with_children(
+    numpool_run: Run, write: Write
+) -> None:
     program = write("program.py", "import os; print('NUMPOOL_RUN' in os.environ)")
     assert numpool_run(program).stdout == "False\n"
     assert numpool_run("--children", program).stdout == "True\n"
 
 
-def test_a_forked_child_that_ends_by_itself_sums_nothing_up(
-    numpool_run: Run, write: Write, tmp_path: Path
-) -> None:
+def test_a_forked_child_shows_no_summary(numpool_run: Run, write: Write, tmp_path: Path) -> None:
     program = "import os, numpy\npid = os.fork()\nif pid: os.waitpid(pid, 0)\nnumpy.ones(pid > 0)"
     done = numpool_run("--json", "figures.json", write("program.py", program))
     assert done.stderr.count("run time") == 1
@@ -86,10 +86,10 @@ for _ in range(2):
 """
 
 
-def test_figures_do_not_pass_over_children(numpool_run: Run, write: Write) -> None:
+def test_the_summary_mentions_children(numpool_run: Run, write: Write) -> None:
     text = " ".join(numpool_run(write("program.py", FORKS)).stderr.split())
     assert "The program forked 2 processes, of which one held " in text
-    assert "what they did is not in these figures." in text
+    assert "these figures do not include its children." in text
     assert "makes no arrays" not in text
     program = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''])"
     text = " ".join(numpool_run(write("program.py", program)).stderr.split())

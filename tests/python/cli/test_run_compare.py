@@ -1,4 +1,4 @@
-"""``numpool run --compare``: that it measures, and how made-up figures are shown."""
+"""``numpool run --compare`` measures, and shows made-up figures."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ def test_all_ways_are_shown_side_by_side() -> None:
 
 def test_the_options_to_use_are_named() -> None:
     assert advice([OWN, POOL, TUNED]) == (
-        "Use numpool run --tune-malloc: 2.00 times as fast as NumPy's own allocator, with 1.00 of "
-        "its peak memory (300 MiB)."
+        "Use numpool run --tune-malloc: it is 2.00 times as fast as NumPy's own allocator, with "
+        "1.00 times its peak memory (300 MiB)."
     )
-    # As few options as make the same difference.
+    # The fewest options that make the same difference.
     same = replace(TUNED, seconds=about(1.24))
-    assert advice([OWN, POOL, same]).startswith("Use numpool run: 1.60 times as fast")
+    assert advice([OWN, POOL, same]).startswith("Use numpool run: it is 1.60 times as fast")
 
 
-def test_what_may_be_chance_is_no_advice() -> None:
+def test_a_difference_that_may_be_chance_gives_no_advice() -> None:
     wild = [replace(one, seconds=about(one.seconds.median, 0.9)) for one in (OWN, POOL, TUNED)]
     assert advice(wild).startswith("No difference beyond chance")
     assert "(1.60x)" in render(report(Comparison(("x.py",), 5, wild, "")))
@@ -128,8 +128,8 @@ def test_a_program_that_fails_is_not_compared(numpool_run: Run, code: str) -> No
 WRONG = {
     ("--rounds", "2"): "argument --rounds: 2 rounds are too few: give a number from 3 on",
     ("--rounds", "some"): "'some' is no number of rounds: give a number from 3 on",
-    ("--tune-malloc",): "--compare tries --pool and --tune-malloc by itself: leave them out",
-    ("--pool", "none"): "--compare tries --pool and --tune-malloc by itself: leave them out",
+    ("--tune-malloc",): "--compare tries --pool none and --tune-malloc itself: leave them out",
+    ("--pool", "none"): "--compare tries --pool none and --tune-malloc itself: leave them out",
 }
 
 
@@ -177,4 +177,4 @@ def test_an_option_of_the_pool_is_refused_without_a_pool(
         run.main(["--pool", "none", option, "-c", "pass"])
     said = " ".join(capsys.readouterr().err.split())
     name = option.partition("=")[0]
-    assert f"--pool none leaves NumPy its own allocator, where {name} has no effect" in said
+    assert f"{name} has no effect with --pool none" in said

@@ -30,11 +30,13 @@ def test_the_pool_is_numpys_allocator(numpool_run: Run) -> None:
     assert (done.stdout, done.returncode) == ("True\n", 0)
 
 
-def test_numpy_imported_before_the_program_is_no_exception(numpool_run: Run, write: Write) -> None:
+def test_the_pool_serves_numpy_that_was_imported_before_the_program(
+    numpool_run: Run, write: Write
+) -> None:
     write("other/sitecustomize.py", "import numpy")
     done = numpool_run("-c", POOL, environment={"PYTHONPATH": "other"})
     assert done.stdout.startswith("<SlabPool 'run'")
-    # As `site` does it at the start; some systems' Pythons have a module of that name themselves.
+    # `site` imports this module at the start. Some systems' Pythons have one of their own.
     code = f"""
 import importlib.util, os, sys, numpy
 sys.modules.pop("sitecustomize", None)
@@ -78,7 +80,7 @@ def test_a_limit_may_be_a_share_of_the_memory(numpool_run: Run) -> None:
     assert abs(int(numpool_run("--limit", "50%", "-c", code).stdout) - expected) <= 1
 
 
-def test_wiping_zeroes_what_arrays_leave(numpool_run: Run) -> None:
+def test_wiping_zeroes_freed_memory(numpool_run: Run) -> None:
     code = """
 import numpy as np
 a = np.full(1000, 7, "u1")
@@ -91,7 +93,7 @@ print(b.ctypes.data == address, b.any())
     assert numpool_run("-c", code).stdout == "True True\n"
 
 
-def test_a_background_thread_gives_back_what_an_idle_program_keeps(numpool_run: Run) -> None:
+def test_a_background_thread_gives_back_the_memory_of_an_idle_program(numpool_run: Run) -> None:
     code = """
 import numpy as np, numpool, time
 a = np.ones(10**7)
@@ -117,8 +119,8 @@ def test_options_may_come_from_the_environment(numpool_run: Run) -> None:
 WRONG = {
     ("--limit", "many"): "argument --limit: size: 'many' is not a size: write a number of bytes",
     ("--limit", "0"): "argument --limit: '0' is no limit: a pool needs at least a byte",
-    ("--decay", "-1"): "'-1' are no seconds: give a number from 0 on, like 0.5",
-    ("--decay", "nan"): "'nan' are no seconds: give a number from 0 on, like 0.5",
+    ("--decay", "-1"): "'-1' is not a number of seconds: give a number from 0 on, like 0.5",
+    ("--decay", "nan"): "'nan' is not a number of seconds: give a number from 0 on, like 0.5",
     (
         "--compare",
         "--rounds",
@@ -133,22 +135,22 @@ WRONG = {
     ("--lmit", "1MiB"): "unrecognized arguments: --lmit: did you mean --limit?",
     ("--jsn=x",): "unrecognized arguments: --jsn=x: did you mean --json?",
     ("--lim", "1MiB"): "unrecognized arguments: --lim: did you mean --limit?",
-    ("--quiet", "python"): "PROGRAM is what you would write behind 'python': did you mean "
+    ("--quiet", "python"): "PROGRAM is what you would write after 'python': did you mean "
     "'numpool run --quiet program.py'?",
     ("/usr/bin/python3.11",): "did you mean 'numpool run program.py'?",
     ("--limit",): "argument --limit: expected one argument",
     ("--json", "."): "is a folder: name a file in it",
     ("--json", "nowhere/x"): "there is no folder ",
     ("--json", "there"): "there is already there: name another file, or overwrite it with --force",
-    ("-I",): "Python's -I keeps numpool from getting into the program: leave it out, or call "
+    ("-I",): "with Python's -I, numpool cannot install its pool: leave -I out, or call "
     "numpool.install() in the program itself",
-    ("-uEB",): "Python's -E keeps",
-    ("-W", "error", "-S"): "Python's -S keeps",
+    ("-uEB",): "with Python's -E, numpool",
+    ("-W", "error", "-S"): "with Python's -S, numpool",
 }
 
 
 @pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
-def test_what_is_wrong_is_named_before_the_program_runs(
+def test_a_wrong_option_is_named_before_the_program_runs(
     numpool_run: Run, write: Write, arguments: tuple[str, ...]
 ) -> None:
     write("there", "kept")
@@ -247,7 +249,7 @@ def test_huge_pages_that_the_system_does_not_have_are_refused(
     with pytest.raises(SystemExit):
         run.main(["--huge-pages", "on", "-c", ""])
     assert (
-        f"this system offers none: {tmp_path}/enabled must be always or madvise"
+        f"this system offers none. Set {tmp_path}/enabled to always or madvise"
         in capsys.readouterr().err
     )
 
@@ -274,7 +276,7 @@ def test_figures_are_written_as_json(numpool_run: Run, write: Write, tmp_path: P
     assert figures["numpool"] == numpool.__version__
     [one] = [size for size in figures["sizes"] if size["block_size"] == 8192]
     assert one["total_blocks"] == 10
-    # With NumPy 1, no array ends with its block.
+    # With NumPy 1, no array reaches the end of its block.
     assert one["total_bytes"] == 80000 + 10 * np.__version__.startswith("1.")
     assert figures["total_bytes"] >= 80000
     assert figures["peak_held"] >= figures["peak_live"] > 8000
@@ -282,7 +284,7 @@ def test_figures_are_written_as_json(numpool_run: Run, write: Write, tmp_path: P
     assert numpool_run("--force", *arguments).returncode == 0
 
 
-def test_a_summary_that_cant_be_written_says_so(
+def test_a_summary_that_cannot_be_written_is_reported(
     numpool_run: Run, write: Write, tmp_path: Path
 ) -> None:
     program = write("program.py", "import shutil, os; shutil.rmtree('folder')")
@@ -300,7 +302,7 @@ SILENT = {
 
 
 @pytest.mark.parametrize("code", SILENT.values(), ids=SILENT)
-def test_a_standard_error_that_is_no_more_gets_no_summary(
+def test_a_closed_standard_error_gets_no_summary(
     numpool_run: Run, write: Write, tmp_path: Path, code: str
 ) -> None:
     done = numpool_run("--json", "figures.json", write("program.py", code))
@@ -310,7 +312,7 @@ def test_a_standard_error_that_is_no_more_gets_no_summary(
     assert not own.exists() or own.read_text() == ""
 
 
-def test_the_summary_comes_after_the_programs_last_words(numpool_run: Run, write: Write) -> None:
+def test_the_summary_comes_after_the_programs_last_output(numpool_run: Run, write: Write) -> None:
     program = """
 import atexit, logging, sys, threading, time
 def work():
@@ -324,7 +326,9 @@ print("end", file=sys.stderr)
     assert done.stderr.startswith("end\nthread\nat exit\n───")
 
 
-def test_modules_of_the_programs_own_are_not_taken_for_ours(numpool_run: Run, write: Write) -> None:
+def test_the_programs_modules_do_not_hide_modules_of_the_summary(
+    numpool_run: Run, write: Write
+) -> None:
     for name in ("rich", "json", "dataclasses", "shlex"):
         write(f"folder/{name}.py", f"print('{name} of the program')")
     done = numpool_run(write("folder/program.py", "print('done')"))
@@ -333,7 +337,7 @@ def test_modules_of_the_programs_own_are_not_taken_for_ours(numpool_run: Run, wr
 
 
 def on_terminal(*command: str, **environment: str) -> str:
-    """What the command shows on a terminal."""
+    """The output of the command on a terminal."""
     master, slave = pty.openpty()
     process = subprocess.Popen(
         command,
@@ -355,11 +359,11 @@ def on_terminal(*command: str, **environment: str) -> str:
     return shown.decode()
 
 
-def test_colours_are_for_terminals_and_for_those_who_like_them(numpool_run: Run) -> None:
+def test_colours_need_a_terminal_and_no_color_switches_them_off(numpool_run: Run) -> None:
     command = [sys.executable, "-m", "numpool", "run", "-c", "pass"]
     assert "\x1b[" not in numpool_run("-c", "pass").stderr
     assert "\x1b[" in on_terminal(*command)
-    # Bold is no colour.
+    # Bold is not a colour.
     assert "\x1b[3" not in on_terminal(*command, NO_COLOR="1")
 
 
@@ -407,12 +411,12 @@ def test_a_command_that_does_not_exist_is_named(
     assert capsys.readouterr().err == f"numpool: {NO_COMMANDS[arguments]}\n"
 
 
-def test_a_program_of_pythons_name_is_one(numpool_run: Run, write: Write) -> None:
+def test_a_program_named_python_is_run(numpool_run: Run, write: Write) -> None:
     write("python", "print('it ran')")
     assert numpool_run("--quiet", "python").stdout == "it ran\n"
 
 
-def test_figures_go_to_standard_output_where_asked(numpool_run: Run, write: Write) -> None:
+def test_json_figures_can_go_to_standard_output(numpool_run: Run, write: Write) -> None:
     program = write("program.py", "print('before', flush=True); import numpy; numpy.ones(1000)")
     done = numpool_run("--quiet", "--json", "-", program)
     assert done.stderr == ""
@@ -421,7 +425,7 @@ def test_figures_go_to_standard_output_where_asked(numpool_run: Run, write: Writ
     assert json.loads(rest)["program"] == ["program.py"]
 
 
-def test_a_limit_is_told_of_even_quietly(numpool_run: Run, write: Write) -> None:
+def test_a_limit_that_refused_is_reported_with_quiet_too(numpool_run: Run, write: Write) -> None:
     program = write("program.py", "import numpy; numpy.ones(1_000_000)")
     done = numpool_run("--quiet", "--limit", "2MiB", program)
     assert done.returncode == 1
@@ -452,5 +456,5 @@ def test_help_fits_the_terminal(
     monkeypatch.setenv("COLUMNS", columns)
     text = importlib.import_module(f"numpool.cli.{command}").parser().format_help()
     assert max(map(len, text.splitlines())) <= int(columns)
-    # Paragraphs are filled: some line comes near the width.
+    # Paragraphs are filled, so some line comes near the width.
     assert max(map(len, text.splitlines())) > int(columns) - 15

@@ -1,4 +1,4 @@
-"""The summary of a run, of made-up figures."""
+"""The summary of a run, with made-up figures."""
 
 from __future__ import annotations
 
@@ -100,13 +100,13 @@ def test_it_fits_80_columns_and_cuts_no_figure(summary: RunSummary) -> None:
 
 def test_a_program_without_numpy_has_no_figures_of_it() -> None:
     text = shown(replace(SUMMARY, installed=False, total_blocks=0, sizes=[]))
-    assert "The program did not import NumPy, so there was nothing to do for the pool." in text
+    assert "The program did not import NumPy, so it did not use the pool." in text
     assert "NumPy asked for" not in text
 
 
-def test_a_program_that_asked_for_nothing_is_told() -> None:
+def test_the_summary_says_that_numpy_did_not_use_the_pool() -> None:
     text = shown(replace(SUMMARY, total_bytes=0, total_blocks=0, reused=0, sizes=[]))
-    assert "NumPy asked this pool for nothing: the program makes no arrays" in text
+    assert "NumPy did not use this pool: the program makes no arrays" in text
     assert "none of the blocks" in text
 
 
@@ -117,21 +117,21 @@ def test_a_program_whose_only_request_was_refused_asked_for_something() -> None:
     assert "NumPy asked this pool for nothing" not in text
 
 
-def test_nothing_is_advised_where_there_is_nothing_to_do() -> None:
+def test_a_good_run_gets_no_advice() -> None:
     assert advice(SUMMARY) is None
 
 
-def test_a_limit_that_refused_should_be_raised() -> None:
+def test_a_limit_that_refused_gives_advice_to_raise_it() -> None:
     assert advice(replace(SUMMARY, limit=2 * GIB, failures=3)) == (
         "The limit of 2 GiB refused 3 requests: raise --limit, or expect MemoryError."
     )
 
 
-def test_memory_beside_numpys_arrays_that_comes_and_goes_should_be_kept() -> None:
+def test_many_page_faults_outside_numpys_arrays_give_advice_on_malloc() -> None:
     churning = replace(SUMMARY, page_faults=1_000_000)
     assert advice(churning) == (
-        "Page faults brought in 3.81 GiB, 13 times what the program ever held: try --tune-malloc, "
-        "for memory beside NumPy's arrays."
+        "Page faults brought in 3.81 GiB, 13 times the program's peak: try --tune-malloc, for "
+        "memory outside NumPy's arrays."
     )
     assert advice(replace(churning, tune_malloc=True)) is None
 
@@ -139,7 +139,7 @@ def test_memory_beside_numpys_arrays_that_comes_and_goes_should_be_kept() -> Non
 @pytest.mark.parametrize(
     ("reused", "text"), [(0, "0.0 %"), (1, "0.1 %"), (999, "99.9 %"), (1000, "100 %")]
 )
-def test_all_is_said_of_nothing_less(reused: int, text: str) -> None:
+def test_only_the_whole_is_a_hundred_per_cent(reused: int, text: str) -> None:
     assert f"{text} of the blocks" in shown(replace(SUMMARY, total_blocks=1000, reused=reused))
     assert "99.9 %" in shown(replace(SUMMARY, total_blocks=10**6, reused=10**6 - 1))
 
@@ -151,23 +151,23 @@ def test_a_duration_is_readable(seconds: float, text: str) -> None:
     assert f"run time         {text}" in shown(replace(SUMMARY, seconds=seconds))
 
 
-def test_what_other_processes_did_is_not_taken_for_nothing() -> None:
+def test_the_summary_says_that_it_leaves_out_other_processes() -> None:
     nothing = replace(SUMMARY, total_bytes=0, total_blocks=0, reused=0, sizes=[])
     assert advice(replace(nothing, forked=1)) == (
-        "The program forked 1 process: what they did is not in these figures."
+        "The program forked 1 process: these figures do not include its children."
     )
     forked = replace(nothing, forked=1200, children_peak_resident=70 * MIB)
     assert advice(forked) == (
-        "The program forked 1,200 processes, of which one held 70 MiB: what they did is not in "
-        "these figures."
+        "The program forked 1,200 processes, of which one held 70 MiB: these figures do "
+        "not include its children."
     )
     assert advice(replace(SUMMARY, children_peak_resident=70 * MIB)) == (
-        "The program started other processes, of which one held 70 MiB: what they did is not in "
-        "these figures."
+        "The program started other processes, of which one held 70 MiB: these figures do "
+        "not include them."
     )
     assert advice(replace(forked, installed=False)) == (
         "This process did not import NumPy. The program forked 1,200 processes, of which one held "
-        "70 MiB: what they did is not in these figures."
+        "70 MiB: these figures do not include its children."
     )
 
 
@@ -176,15 +176,15 @@ def test_a_pool_of_the_programs_own_is_named() -> None:
         SUMMARY, total_bytes=0, total_blocks=0, reused=0, sizes=[], own_pool="<SlabPool 'x'>"
     )
     assert advice(nothing) == (
-        "At the end NumPy allocated from <SlabPool 'x'>, which the program installed: what that "
-        "served is not in these figures."
+        "At the end NumPy allocated from <SlabPool 'x'>, which the program installed: these "
+        "figures do not include that pool."
     )
 
 
 def test_memory_far_beyond_the_limit_is_explained() -> None:
     assert advice(replace(SUMMARY, limit=20 * MIB)) == (
-        "The process held 300 MiB at its peak: --limit bounds NumPy's arrays, not Python, its "
-        "libraries and what these allocate by themselves."
+        "The process held 300 MiB at its peak: --limit bounds NumPy's arrays, but not the "
+        "memory of Python and its libraries."
     )
     assert advice(replace(SUMMARY, limit=250 * MIB)) is None
     refused = replace(SUMMARY, limit=20 * MIB, failures=1)

@@ -1,4 +1,4 @@
-"""ArrayPool: arrays of one shape and dtype, lent again and again."""
+"""ArrayPool: arrays of one shape and dtype, lent many times."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def make_read_only(array: Any) -> None:
     "change", [change_shape, change_dtype, make_read_only], ids=lambda change: change.__name__
 )
 @pytest.mark.filterwarnings("ignore:Setting the :DeprecationWarning")
-def test_an_array_that_became_another_is_dropped(change: Callable[[Any], None]) -> None:
+def test_an_array_whose_attributes_changed_is_dropped(change: Callable[[Any], None]) -> None:
     pool = numpool.ArrayPool((4, 4), "f8", 0, size=1)
     with pool.take() as array:
         change(array)
@@ -101,7 +101,7 @@ def test_an_array_that_became_another_is_dropped(change: Callable[[Any], None]) 
         (("ab", "f4"), TypeError),
     ],
 )
-def test_an_array_that_cannot_be_is_refused_at_once(arguments: Any, error: type[Exception]) -> None:
+def test_an_impossible_array_is_refused_at_once(arguments: Any, error: type[Exception]) -> None:
     with pytest.raises(error):
         numpool.ArrayPool(*arguments, size=1)
 
@@ -114,7 +114,7 @@ def test_an_array_too_large_for_the_machine_takes_no_place() -> None:
         assert pool.stats().taken == 0
 
 
-def test_a_with_block_does_not_throw_its_result_away() -> None:
+def test_a_with_block_can_return_its_result() -> None:
     arrays = numpool.ArrayPool(4, size=1)
 
     def total() -> float:

@@ -1,4 +1,4 @@
-"""ObjectPool: built once, lent again and again."""
+"""ObjectPool: objects that are built once and lent many times."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_object_is_built_when_it_is_first_needed_and_never_again(
     assert things.stats().takes == 100
 
 
-def test_what_comes_back_is_reset(things: numpool.ObjectPool[Any]) -> None:
+def test_an_object_that_comes_back_is_reset(things: numpool.ObjectPool[Any]) -> None:
     with things.take() as thing:
         thing.marks.append(1)
     assert thing.marks == []
@@ -40,7 +40,7 @@ def test_what_comes_back_is_reset(things: numpool.ObjectPool[Any]) -> None:
         assert again.marks == []
 
 
-def test_no_more_objects_are_out_than_the_size(things: numpool.ObjectPool[Any]) -> None:
+def test_at_most_size_objects_are_lent(things: numpool.ObjectPool[Any]) -> None:
     loans = [things.take() for _ in range(3)]
     assert len({id(loan.object) for loan in loans}) == 3
     assert things.try_take() is None
@@ -69,7 +69,7 @@ def test_a_summary_is_a_table_to_print(things: numpool.ObjectPool[Any]) -> None:
             "  idle             0",
             "  loans so far     1",
             "  built            1",
-            "  not lent again   0 that somebody kept, 0 not restored",
+            "  not lent again   0 still in use, 0 not restored",
             "  waited, refused  0, 0",
         ]
     html = things._repr_html_()
@@ -90,7 +90,7 @@ def test_one_object_is_not_counted_in_an_error() -> None:
 
 
 @pytest.mark.parametrize("copying", [pickle.dumps, copy.copy, copy.deepcopy])
-def test_a_pool_of_objects_cannot_be_pickled_and_says_whose_that_is(
+def test_a_pool_of_objects_cannot_be_pickled_and_the_error_names_it(
     things: numpool.ObjectPool[Any], copying: Callable[[object], object]
 ) -> None:
     with pytest.raises(TypeError, match="ObjectPool 'things' cannot be pickled or copied: a pool"):
@@ -157,7 +157,7 @@ def test_an_error_in_the_factory_passes_and_takes_no_place() -> None:
     for attempt in (1, 2):
         with pytest.raises(LookupError, match=f"attempt {attempt}") as raised:
             pool.take()
-        errors.append(raised.value)  # Its frames live on.
+        errors.append(raised.value)  # The error keeps its frames alive.
         assert pool.stats().taken == 0
     with pool.take() as built:
         assert built == [3]
@@ -271,7 +271,7 @@ def test_trim_lets_idle_objects_go(things: numpool.ObjectPool[Any]) -> None:
     assert things.stats().built == 3
 
 
-def test_stats_tell_the_history(things: numpool.ObjectPool[Any]) -> None:
+def test_stats_show_the_history(things: numpool.ObjectPool[Any]) -> None:
     loans = [things.take() for _ in range(2)]
     loans[0].release()
     assert things.stats() == numpool.ObjectStats(

@@ -1,4 +1,4 @@
-"""ObjectPool: what somebody kept is not lent again, what only left its name is."""
+"""ObjectPool does not lend an object again that is still in use. The name of a block is no use."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_an_object_released_by_hand_may_have_no_name_left(
     assert things.stats().idle == 1
 
 
-def test_a_second_name_given_after_the_block_is_seen_when_the_object_is_wanted(
+def test_a_second_name_given_after_the_block_is_seen_at_the_next_take(
     things: numpool.ObjectPool[Any],
 ) -> None:
     with things.take() as thing:
@@ -72,7 +72,7 @@ def test_a_second_name_given_after_the_block_is_seen_when_the_object_is_wanted(
     assert things.stats().kept == 1
 
 
-def test_what_is_kept_in_a_later_round_of_a_loop_is_seen(
+def test_an_object_kept_in_a_later_round_of_a_loop_is_seen(
     things: numpool.ObjectPool[Any],
 ) -> None:
     kept: list[Any] = []
@@ -86,7 +86,7 @@ def test_what_is_kept_in_a_later_round_of_a_loop_is_seen(
 
 
 def elsewhere(things: numpool.ObjectPool[Any]) -> Generator[None]:
-    """A frame that a block has left its name in."""
+    """A frame in which a block has left its name."""
     with things.take() as thing:
         pass
     yield
@@ -112,7 +112,7 @@ def test_a_name_that_moved_on_is_not_confused_with_one_in_another_frame(
     other_frame.close()
 
 
-def test_what_is_kept_after_a_name_in_another_frame_went_is_seen(
+def test_an_object_kept_after_a_name_in_another_frame_went_is_seen(
     things: numpool.ObjectPool[Any],
 ) -> None:
     other_frame = elsewhere(things)

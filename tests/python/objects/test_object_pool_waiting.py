@@ -15,7 +15,7 @@ import pytest
 import numpool
 
 
-def test_of_threads_that_release_one_loan_exactly_one_does(
+def test_only_one_of_the_threads_that_release_a_loan_does_it(
     things: numpool.ObjectPool[Any],
 ) -> None:
     for _ in range(100):
@@ -54,7 +54,7 @@ def test_threads_wait_and_are_served_in_their_order(things: numpool.ObjectPool[A
 
 def test_many_threads_share_few_objects(things: numpool.ObjectPool[Any]) -> None:
     bad = []
-    # All live until the last is done: a frame that has ended may come again as another thread's.
+    # All threads live until the last is done: another thread may reuse the frame of an ended one.
     together = threading.Barrier(8)
 
     def work(number: int) -> None:
@@ -168,7 +168,7 @@ def test_ctrl_c_anywhere_loses_no_place() -> None:
     assert pool.stats().taken == 0
 
 
-def test_those_who_wait_are_told_of_the_end(things: numpool.ObjectPool[Any]) -> None:
+def test_close_ends_the_waits(things: numpool.ObjectPool[Any]) -> None:
     loans = [things.take() for _ in range(3)]
     errors: list[Exception] = []
 

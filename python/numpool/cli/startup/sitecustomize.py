@@ -1,9 +1,10 @@
 """The start of a program under ``numpool run``: Python's `site` imports this before the program.
 
-The program must not notice. So this imports only what Python has loaded already, removes its own
-traces, lets the user's own `sitecustomize` take its place, and waits: numpool is
-imported once the program has imported NumPy (which reads settings of its own at that moment, that
-the program may have made), and again at the end, after the program's own last words, to sum up.
+The program must not notice this module. So it imports only modules that Python has loaded already,
+removes its own traces, and lets the user's own `sitecustomize` take its place. It imports numpool
+only after the program has imported NumPy, because the program may set variables that NumPy reads
+during its import. At the program's end, after the program's own exit functions, it shows the
+summary.
 """
 
 import atexit
@@ -23,7 +24,7 @@ PYTHONPATH_BEFORE = "NUMPOOL_RUN_PYTHONPATH"
 
 
 class WhenNumpyIsImported:
-    """A finder that finds what others find, and calls a function after NumPy is imported.
+    """A finder that asks the other finders, and calls a function after NumPy is imported.
 
     It stays in `sys.meta_path`: if it removed itself while another thread iterates over that list,
     that thread would miss the next finder.
@@ -53,7 +54,7 @@ class WhenNumpyIsImported:
         return None
 
     def extend(self, loader: "Loader") -> None:
-        """Make this loader call the function; only this object changes, not its class."""
+        """Make this loader call the function. It changes only this object, not its class."""
 
         def exec_module(module: "ModuleType") -> None:
             del loader.exec_module
@@ -62,8 +63,8 @@ class WhenNumpyIsImported:
             if then is not None:
                 then()
 
-        # The import system removes frames with these names from tracebacks, so this frame is
-        # removed, too.
+        # The import system removes frames with these names from tracebacks, so it removes this
+        # frame, too.
         exec_module.__code__ = exec_module.__code__.replace(
             co_filename="<frozen importlib._bootstrap>", co_name="_call_with_frames_removed"
         )
@@ -71,7 +72,7 @@ class WhenNumpyIsImported:
 
 
 def begin(pid: int, settings: str) -> None:
-    """Install the pool with NumPy; in the program's own process, also sum up at its end."""
+    """Install the pool with NumPy. In the program's process, also show the summary at its end."""
 
     def install() -> None:
         from numpool.cli import program
@@ -107,7 +108,7 @@ def status(number: int) -> "os.stat_result | None":
 
 
 def vanish(*, keep_environment: bool) -> None:
-    """Remove all traces of this module, and make room for the user's own."""
+    """Remove all traces of this module, so that the user's own can be imported."""
     sys.path[:] = [path for path in sys.path if path != HERE]
     sys.path_importer_cache.pop(HERE, None)
     del sys.modules["sitecustomize"]
@@ -126,7 +127,7 @@ def start() -> None:
     pid, whom, settings = os.environ[SETTINGS].split(" ", 2)
     vanish(keep_environment=whom == "children")
     begin(int(pid), settings)
-    # If there is none, `site` expects this very error.
+    # If there is none, `site` expects the ImportError of this line.
     import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
 
 

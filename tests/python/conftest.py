@@ -1,4 +1,4 @@
-"""What several test files use."""
+"""Fixtures and functions that several test files use."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def ctrl_c() -> Iterator[None]:
-    """Ctrl-C interrupts: a shell has the jobs that it starts in the background ignore it."""
+    """Ctrl-C interrupts. A shell makes its background jobs ignore it, so the tests undo that."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -60,7 +60,7 @@ def ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def allocator_put_back() -> Iterator[None]:
-    """NumPy's allocator is its own again after each test, which must see to that itself."""
+    """Checks that NumPy has its own allocator again after each test. The test must restore it."""
     yield
     numpool.uninstall()
     left = numpool.current()
@@ -69,21 +69,21 @@ def allocator_put_back() -> Iterator[None]:
 
 
 class Run(Protocol):
-    """What a program prints in a process of its own, which must end well and say nothing else."""
+    """The output of a program in its own process. It must succeed and print no error."""
 
     def __call__(self, code: str, *, seconds: float = 120) -> str: ...
 
 
 @pytest.fixture
 def printed_by(tmp_path: Path) -> Run:
-    """Runs programs; each is a file, as processes that are spawned read it again."""
+    """Runs programs. Each program is a file, because spawned processes read it again."""
     numbers = itertools.count()
 
     def run(code: str, *, seconds: float = 120) -> str:
         program = tmp_path / f"program{next(numbers)}.py"
         program.write_text(code)
         done = subprocess.run(
-            # CPython warns of a fork amid threads; that is what some tests are about.
+            # CPython warns of a fork in a process with threads. Some tests do exactly that.
             [sys.executable, "-X", "faulthandler", "-W", "ignore:This process", str(program)],
             capture_output=True,
             text=True,
@@ -98,7 +98,7 @@ def printed_by(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def ends_cleanly(printed_by: Run) -> Callable[[str], None]:
-    """Runs a program in a process of its own, which must come to its end and say nothing else."""
+    """Runs a program in its own process. It must reach its end and print no error."""
 
     def run(code: str) -> None:
         assert printed_by(f"{code}\nprint('end')") == "end\n"
@@ -107,7 +107,7 @@ def ends_cleanly(printed_by: Run) -> Callable[[str], None]:
 
 
 class ForkAmid(Protocol):
-    """Forks amid two threads that do their work again and again; each child acts, and exits."""
+    """Forks while two threads repeat their work. Each child runs its act, and exits."""
 
     def __call__(
         self, work: Callable[[], object], act: Callable[[], object], *, children: int
@@ -116,7 +116,7 @@ class ForkAmid(Protocol):
 
 @pytest.fixture
 def fork_amid() -> ForkAmid:
-    """Forks so many children, each of which must come to the end of its act."""
+    """Forks this number of children. Each must reach the end of its act."""
 
     def fork(work: Callable[[], object], act: Callable[[], object], *, children: int) -> None:
         stop = threading.Event()
@@ -152,7 +152,7 @@ def fork_amid() -> ForkAmid:
 
 @pytest.fixture
 def pool() -> Iterator[numpool.FixedPool]:
-    """A strict pool of four 4 KiB blocks; it must be whole at the test's end."""
+    """A strict pool of four 4 KiB blocks. Its check must succeed at the test's end."""
     pool = numpool.FixedPool(4096, 4, name="test")
     yield pool
     pool.check()
@@ -160,7 +160,7 @@ def pool() -> Iterator[numpool.FixedPool]:
 
 @pytest.fixture
 def arena() -> Iterator[numpool.Arena]:
-    """An arena; it must be whole at the test's end."""
+    """An arena. Its check must succeed at the test's end."""
     arena = numpool.Arena(name="test")
     yield arena
     arena.check()
@@ -168,7 +168,7 @@ def arena() -> Iterator[numpool.Arena]:
 
 @pytest.fixture
 def other() -> Iterator[numpool.FixedPool]:
-    """A pool as large under another name, whole at the test's end, too."""
+    """A pool of the same size with another name. Its check must succeed at the test's end."""
     pool = numpool.FixedPool(4096, 4, name="other")
     yield pool
     pool.check()
@@ -176,14 +176,14 @@ def other() -> Iterator[numpool.FixedPool]:
 
 @pytest.fixture
 def table() -> Iterator[numpool.HandlePool]:
-    """Handles of two sizes; it must be whole at the test's end."""
+    """Handles of two sizes. The pool's check must succeed at the test's end."""
     table = numpool.HandlePool({64: 4, "4KiB": 2}, name="test")
     yield table
     table.check()
 
 
 class Thing:
-    """An object that counts how many of it were built."""
+    """An object whose class counts how many were built."""
 
     built = 0
 
@@ -194,7 +194,7 @@ class Thing:
 
 @pytest.fixture
 def things() -> Iterator[numpool.ObjectPool[Thing]]:
-    """Three things at most, reset by emptying their marks; whole at the test's end."""
+    """A pool of at most three things, whose reset clears their marks. It is checked at the end."""
     Thing.built = 0
     pool = numpool.ObjectPool(Thing, lambda thing: thing.marks.clear(), size=3, name="things")
     yield pool
@@ -204,7 +204,7 @@ def things() -> Iterator[numpool.ObjectPool[Thing]]:
 
 @pytest.fixture
 def wait_until_waiting() -> Callable[[numpool.FixedPool, int], None]:
-    """Returns once so many requests have had to wait."""
+    """Returns when this number of requests has had to wait."""
 
     def wait(pool: numpool.FixedPool, waits: int) -> None:
         deadline = time.monotonic() + 20
@@ -217,7 +217,7 @@ def wait_until_waiting() -> Callable[[numpool.FixedPool, int], None]:
 
 @pytest.fixture
 def slabs() -> Iterator[numpool.SlabPool]:
-    """A slab pool; it must be whole at the test's end."""
+    """A slab pool. Its check must succeed at the test's end."""
     slabs = numpool.SlabPool(name="test")
     yield slabs
     slabs.check()
@@ -225,7 +225,7 @@ def slabs() -> Iterator[numpool.SlabPool]:
 
 @pytest.fixture
 def resident_bytes() -> Callable[[], int]:
-    """Tells how much memory of this process is resident."""
+    """Returns the resident memory of this process."""
 
     def measure() -> int:
         gc.collect()

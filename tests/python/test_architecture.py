@@ -1,4 +1,4 @@
-"""The tree is the architecture: what src/README.md promises of the rooms and of public names."""
+"""The tree is the architecture: these tests check the rooms of src/README.md, and public names."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import numpool
 SRC = Path(__file__).parents[2] / "src"
 TESTS = Path(__file__).parents[1] / "cpp"
 
-# Every room with its sub-rooms, each list in its order: a file includes only its own sub-room and
-# those before it. A room's files outside of its sub-rooms come before them ("" stands for them).
+# Every room with its sub-rooms, in their order: a file includes only its own sub-room and those
+# before it. Files of a room outside its sub-rooms come before them ("" stands for these files).
 ROOMS = {
     "base": ["", "gate"],
     "pages": ["system", "source", "range"],
@@ -30,7 +30,7 @@ ROOMS = {
     "numpool": [""],
     "bindings": ["python", "buffer", "sources", "pools", "processes", "numpy", ""],
 }  # fmt: skip
-# Pools that do not know each other, though they stand in one list.
+# Sub-rooms of one list that must not include each other.
 APART = {
     "pools": {"fixed", "arena", "buddy", "handle"},
     "threads": {"slab", "fixed", "arena", "buddy", "handle", "reserve"},
@@ -47,7 +47,7 @@ def place(path: Path) -> tuple[str, str]:
 
 
 def goes_up(here: tuple[str, str], there: tuple[str, str]) -> bool:
-    """Whether an include from one place to the other crosses a wall that it may not cross."""
+    """Whether an include from one place to the other is forbidden."""
     (room, sub), (other, other_sub) = here, there
     if room != other:
         order = list(ROOMS)
@@ -61,7 +61,7 @@ def goes_up(here: tuple[str, str], there: tuple[str, str]) -> bool:
 
 
 def offences(src: Path) -> Iterator[str]:
-    """The includes that no room, or not this one, may have."""
+    """The includes that are forbidden in every room, or in this one."""
     for file in sorted(src.rglob("*.[chi]*")):
         here = file.relative_to(src)
         for mark, included in INCLUDE.findall(file.read_text()):
@@ -140,7 +140,7 @@ def test_an_include_that_goes_up_is_found(tmp_path: Path, file: str, line: str) 
 
 
 def documented(name: str, thing: object) -> bool:
-    """Whether the text says more than the signature that pybind11 puts before it."""
+    """Whether the text has more than the signature that pybind11 puts before it."""
     text = thing.__doc__ or ""
     return bool(re.sub(rf"^{name}\(.*(\n|$)", "", text).strip())
 
@@ -151,10 +151,10 @@ def documented_fields(cls: type) -> set[str]:
 
 
 def undocumented(name: str) -> Iterator[str]:
-    """The public name, and those of its attributes, that come without a text."""
+    """The public name and its attributes, if they have no text."""
     thing = getattr(numpool, name)
     if not isinstance(thing, type):
-        # A constant can't carry a text: the module's tells of it.
+        # A constant cannot have a docstring: that of the module describes it.
         if not (documented(name, thing) if callable(thing) else name in (numpool.__doc__ or "")):
             yield name
         return

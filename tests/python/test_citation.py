@@ -1,4 +1,4 @@
-"""What the project says of itself agrees wherever it says it."""
+"""All files that name the version and the license of the project agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The C++ tests, one item for each of their files: they need no Python, and run without it too."""
+"""The C++ tests, one item for each of their files. They also run without Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MINUTES = 60
 
 
 def run(*command: str | Path) -> None:
-    """Run a tool, those of this environment first; where it fails, show what it said."""
+    """Run a tool, preferably of this environment. If it fails, show its output."""
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
     done = subprocess.run(
         command,
@@ -35,7 +35,7 @@ def run(*command: str | Path) -> None:
 
 @pytest.fixture(scope="session")
 def program() -> Path:
-    """All C++ tests in one program, whose pools check themselves after each operation."""
+    """A program with all C++ tests. Its pools check themselves after each operation."""
     BUILD.mkdir(parents=True, exist_ok=True)
     with (BUILD / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

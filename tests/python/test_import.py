@@ -1,4 +1,4 @@
-"""What an import brings in: little, for every program has it in memory as long as it lives."""
+"""An import of numpool brings little in, because a program keeps it in memory to its end."""
 
 from __future__ import annotations
 
@@ -39,10 +39,12 @@ print("all")
 """
 
 
-def test_what_comes_late_is_there_for_everyone(printed_by: Callable[[str], str]) -> None:
+def test_names_that_are_imported_late_can_be_used_and_listed(
+    printed_by: Callable[[str], str],
+) -> None:
     assert printed_by(LATE) == "all\n"
 
 
-def test_what_there_is_not_is_an_error() -> None:
+def test_an_unknown_name_is_an_error() -> None:
     with pytest.raises(AttributeError, match="module 'numpool' has no attribute 'Pond'"):
         numpool.Pond  # type: ignore[attr-defined]  # noqa: B018

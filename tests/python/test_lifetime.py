@@ -1,4 +1,4 @@
-"""Fork, exit and whatever order things end in."""
+"""Forks, exits, and objects that end in any order."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ HOLDERS: list[Callable[[numpool.Buffer], Any]] = [
 
 
 def test_random_use_never_shares_or_loses_a_block() -> None:
-    """Buffers, views and arrays come and go in any order; contents tell of any sharing."""
+    """Buffers, views and arrays come and go in any order. Their contents show any sharing."""
     rng = random.Random(20260101)
     for round_number in range(20):
         options: dict[str, Any] = {"max_blocks": 24} if round_number % 2 else {}
@@ -169,8 +169,8 @@ def test_random_use_never_shares_or_loses_a_block() -> None:
 def test_a_process_that_may_not_map_more_gets_a_memory_error(
     printed_by: Callable[..., str],
 ) -> None:
-    # Not a gibibyte: where pages happen to come aligned the pool would fit into that to the last
-    # byte, and leave none for Python's own objects.
+    # The limit is not exactly 1 GiB: with aligned pages the pool would fit exactly, and leave no
+    # memory for Python's own objects.
     out = printed_by(
         "import resource, numpool\n"
         "used = int(open('/proc/self/statm').read().split()[0]) * 4096\n"

@@ -1,4 +1,4 @@
-"""What the package says of itself: its page of help, and what tracemalloc finds."""
+"""The help of the package, and the memory that tracemalloc finds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_packages_help_begins_with_three_examples_that_run() -> None:
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     done = doctest.DocTestRunner(optionflags=options).run(examples)
     assert (done.failed, done.attempted) == (0, len(texts))
-    # They come before any list.
+    # They come before the first list.
     assert numpool.__doc__.rindex(">>>") < numpool.__doc__.index("Which pool:")
 
 
@@ -80,7 +80,7 @@ def test_tracemalloc_finds_pooled_memory_where_people_look(
     [found] = [trace for trace in snapshot.traces if trace.size == NBYTES]
     assert found.domain == domain
     assert found.traceback[-1].filename == __file__
-    # The line is in the usual table, without any filter.
+    # The line appears in the usual table, without a filter.
     [largest, *_] = snapshot.statistics("lineno")
     assert largest.size >= NBYTES
     assert largest.traceback[0].filename == __file__

@@ -1,4 +1,4 @@
-"""What pages of one's own promise: no page fault later, and an error that says what is missing."""
+"""Pages give memory without later page faults, or an error that says what is missing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCKS = 16
 
 
 def faults_of_first_use(source: numpool.Pages | None) -> int:
-    """Page faults while all blocks of a new pool are written to for the first time."""
+    """The page faults during the first writes to all blocks of a new pool."""
     pool = numpool.FixedPool(MIB, BLOCKS, source=source)
     views = [memoryview(buffer) for buffer in pool.acquire_many(BLOCKS)]
     once = bytes(MIB // 4096)
@@ -34,9 +34,9 @@ def locked_bytes() -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if "VmLck" in line) * 1024
 
 
-def test_populated_pages_fault_no_more() -> None:
+def test_populated_pages_cause_no_page_faults() -> None:
     assert faults_of_first_use(numpool.Pages(populated=True)) < 32
-    # The check can fail: ordinary pages come one by one, or a huge page at a time.
+    # Ordinary pages do cause page faults: one for each page, or for each huge page.
     assert faults_of_first_use(None) >= BLOCKS // 2
 
 
@@ -102,7 +102,7 @@ def test_locking_beyond_the_limit_is_an_error_that_names_it() -> None:
 @pytest.mark.skipif(
     any(pages.total for pages in reserved_pages()), reason="huge pages are set aside here"
 )
-def test_where_no_huge_pages_are_set_aside_the_error_says_so() -> None:
+def test_the_error_says_that_no_huge_pages_are_reserved() -> None:
     with pytest.raises(numpool.PoolExhausted, match=r"are set aside: raise vm\.nr_hugepages"):
         numpool.FixedPool("2MiB", 2, source=numpool.Pages(huge=True)).acquire()
 
@@ -116,7 +116,7 @@ def test_where_no_huge_pages_are_set_aside_the_error_says_so() -> None:
         ("0", TypeError, "node must be an int"),
     ],
 )
-def test_nodes_that_there_are_not_are_named(node: Any, error: type[Exception], text: str) -> None:
+def test_unknown_nodes_are_named(node: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         numpool.Pages(node=node)
 
@@ -129,7 +129,7 @@ def test_memory_comes_from_a_node() -> None:
     assert memoryview(pool.acquire())[0] == 0
 
 
-def test_a_repr_says_what_they_are() -> None:
+def test_the_repr_shows_the_options() -> None:
     assert repr(numpool.Pages()) == "<numpool.Pages: as they come>"
     everything = numpool.Pages(populated=True, locked=True, huge=True, node=0)
     assert repr(everything) == "<numpool.Pages: populated locked huge of node 0>"
@@ -143,7 +143,7 @@ def test_they_serve_several_pools_and_outlive_their_name() -> None:
         buffer.array()[:] = 1
 
 
-def test_what_is_neither_a_pool_nor_pages_is_no_source() -> None:
+def test_other_objects_are_refused_as_a_source() -> None:
     with pytest.raises(TypeError, match="source must be a pool, Pages or None, not int"):
         numpool.FixedPool(4096, 4, source=7)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""The table in docs/explanation/promises.md: every test that it names exists."""
+"""Every test exists that the table in docs/explanation/promises.md names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_table_is_there() -> None:
 
 
 @pytest.mark.parametrize(("idea", "carrier", "shown"), ROWS, ids=[row[0] for row in ROWS])
-def test_what_shows_a_promise_is_a_test(idea: str, carrier: str, shown: str) -> None:
+def test_each_named_test_exists(idea: str, carrier: str, shown: str) -> None:
     if not hasattr(numpool, carrier):
         pytest.skip(f"{carrier} is yet to come")
     named = re.findall(r"`(\w+_test|test_\w+)`: (.*?)(?=, `|$)", shown)

@@ -13,7 +13,7 @@ LINK = re.compile(r"\[[^]]*\]\((?!https?:)([^)#]*)#?([^)]*)\)")
 
 
 def anchors(text: str) -> set[str]:
-    """The names that the headings of a page have in a link."""
+    """The anchors of a page's headings."""
     headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,4 +1,4 @@
-"""What inspect, help() and IPython show of classes and methods, and calls that are wrong."""
+"""The signatures that inspect, help() and IPython show, and the errors of wrong calls."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_each_function_has_a_signature(name: str) -> None:
         assert "Ellipsis" not in str(inspect.signature(function))
 
 
-def test_a_method_of_an_object_shows_what_is_left_to_give() -> None:
+def test_a_method_of_an_object_shows_its_remaining_parameters() -> None:
     pool = numpool.FixedPool(8, 2)
     assert str(inspect.signature(pool.owns)) == "(x, /)"
     assert str(inspect.signature(pool.acquire)) == "(*, timeout=0)"

@@ -25,13 +25,13 @@ def test_a_percentage_is_of_the_memory_this_process_may_use() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "a lot", "-1", "1e9", "1 2", "64KK", "K", "nan", "\0", "1\0"])
-def test_what_is_no_size_is_refused_with_what_is_allowed(text: str) -> None:
+def test_a_bad_size_is_refused_with_the_allowed_forms(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size: write a number of bytes"):
         numpool.parse_size(text)
 
 
 @pytest.mark.parametrize("text", ["4K", "4k", " 4 k "])
-def test_a_bare_prefix_is_refused_with_what_it_may_mean(text: str) -> None:
+def test_a_bare_prefix_is_refused_with_its_possible_meanings(text: str) -> None:
     with pytest.raises(
         ValueError,
         match=f"'{text}' may mean two sizes: write '4 ?KiB' .powers of 1024. or '4 ?kB' .powers of",
@@ -41,13 +41,13 @@ def test_a_bare_prefix_is_refused_with_what_it_may_mean(text: str) -> None:
         numpool.SlabPool(limit="1.5G")
 
 
-def test_a_percentage_beyond_all_is_refused_as_that() -> None:
+def test_a_percentage_above_100_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^limit: '200%' is more than 100 % of the memory this"):
         numpool.SlabPool(limit="200%")
 
 
 @pytest.mark.parametrize("size", [None, 1.5, b"64KiB", [1]])
-def test_what_is_no_number_and_no_text_is_refused(size: Any) -> None:
+def test_other_types_are_refused(size: Any) -> None:
     with pytest.raises(TypeError, match="size must be an int or a text like '64KiB', not"):
         numpool.parse_size(size)
 

@@ -1,4 +1,4 @@
-"""Every pool used by many threads at once, which hand each other what they took."""
+"""Many threads use each pool at once, and pass blocks to each other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def threads_take_turns_often() -> Iterator[None]:
 
 
 class Users:
-    """What the threads that use a pool do with it; a thing is what they take and hand on."""
+    """The operations of threads on a pool. A thing is an object that they take and pass on."""
 
     pool: Any
 
@@ -35,7 +35,7 @@ class Users:
         raise NotImplementedError
 
     def give_back(self, thing: Any, chance: random.Random) -> Any:
-        """The thing goes back; what is left of it, a view for example, may be handed on."""
+        """Give the thing back. The rest of it, for example a view, may be passed on."""
         raise NotImplementedError
 
     def look_after(self, chance: random.Random) -> None:
@@ -55,7 +55,7 @@ class Users:
         return count
 
     def take_all(self) -> None:
-        """Everything that the pool has can be had at once, where that is a fixed amount."""
+        """Check that all blocks can be taken at once, if their number is fixed."""
 
 
 def verify(array: np.ndarray) -> None:
@@ -63,7 +63,7 @@ def verify(array: np.ndarray) -> None:
 
 
 class BufferUsers(Users):
-    """Of a pool of buffers, with views and arrays that outlive them."""
+    """Operations on a pool of buffers, with views and arrays that outlive them."""
 
     def acquire(self, chance: random.Random) -> Any:
         raise NotImplementedError
@@ -159,7 +159,7 @@ class ReserveUsers(BufferUsers):
 
 
 class ArenaUsers(BufferUsers):
-    """A buffer without views may have ended: it says so, and never shows somebody else's bytes."""
+    """A buffer without views may have ended. Then it raises, and never shows bytes of others."""
 
     def __init__(self) -> None:
         self.pool = numpool.Arena()
@@ -178,7 +178,7 @@ class ArenaUsers(BufferUsers):
             return None
         with suppress(ValueError):  # It has ended.
             left = super().give_back(thing, chance)
-            # Few arrays are handed on: while one lives, nobody can reset.
+            # Pass on only few arrays: while one lives, no thread can reset.
             return left if chance.randrange(16) == 0 and not self.closing else None
         with pytest.raises(ValueError, match="its arena was reset, rewound or closed"):
             memoryview(thing)
@@ -193,14 +193,14 @@ class ArenaUsers(BufferUsers):
                 self.resets += 1
             elif action == 1:
                 child = numpool.Arena(parent=self.pool)
-                # Whoever resets the parent ends the child.
+                # A reset of the parent ends the child.
                 with suppress(numpool.PoolClosed):
                     child.acquire(100)
                     child.empty(100)
             elif action == 2:
                 mark = self.pool.mark()
                 self.pool.acquire(100)
-                # Others may have reset it, so that the mark is gone.
+                # Another thread may have reset the arena, so the mark is stale.
                 with suppress(ValueError):
                     self.pool.rewind(mark)
 
@@ -210,7 +210,7 @@ class ArenaUsers(BufferUsers):
         assert self.pool.stats().requested == 0
 
     def close(self) -> None:
-        self.closing = True  # Nobody hands on an array from here on.
+        self.closing = True  # From here on, no thread passes an array on.
         while not self.pool.closed:
             with suppress(BufferError):
                 self.pool.close()
@@ -233,7 +233,7 @@ class HandleUsers(Users):
         self.look_up(thing)
         assert thing in self.pool
         while thing in self.pool:
-            with suppress(BufferError):  # Somebody looks at it.
+            with suppress(BufferError):  # Another thread has a view of it.
                 self.pool.free(thing)
         assert not self.pool.try_free(thing)
         with pytest.raises(numpool.StaleHandle, match="is"):
@@ -266,7 +266,7 @@ class ObjectUsers(Users):
     def give_back(self, thing: Any, chance: random.Random) -> Any:
         if isinstance(thing, list):
             return None
-        # Nobody else had it meanwhile.
+        # No other thread had it meanwhile.
         assert len(thing.object) == 1
         one = thing.object if chance.randrange(4) == 0 else None
         if chance.randrange(8) != 0:
@@ -296,14 +296,14 @@ class ArrayUsers(ObjectUsers):
         if isinstance(thing, np.ndarray):
             return verify(thing)
         verify(thing.object)
-        # An array with a view is not lent again, so nobody writes to what the view shows.
+        # An array with a view is not lent again, so no other thread writes to it.
         view = thing.object[1:, 1:] if chance.randrange(4) == 0 else None
         thing.release()
         return view
 
 
 class Crowd:
-    """Threads of users of one pool, and what they leave for each other."""
+    """The threads that use one pool, and the things that they pass to each other."""
 
     def __init__(self, users: Users) -> None:
         self.users = users
@@ -334,7 +334,7 @@ class Crowd:
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:
-    """Runs work(0), work(1) … at once; what one raises, this raises."""
+    """Runs work(0), work(1) … at once, and raises the error of any of them."""
     with ThreadPoolExecutor(count) as executor:
         for future in [executor.submit(work, i) for i in range(count)]:
             future.result()
@@ -357,7 +357,7 @@ every_pool = pytest.mark.parametrize(
 
 
 @every_pool
-def test_threads_that_pass_on_what_they_took_lose_nothing_and_share_nothing(
+def test_threads_that_pass_blocks_on_lose_and_share_none(
     users: type[Users],
 ) -> None:
     crowd = Crowd(users())

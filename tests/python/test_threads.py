@@ -1,4 +1,4 @@
-"""Threads, forks and process ends: pools that many use at once."""
+"""Pools with many threads, forks and process ends."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ if __name__ == "__main__":
 def test_processes_end_with_threads_that_wait_and_blocks_in_cycles(
     printed_by: Callable[..., str],
 ) -> None:
-    # Without a GIL an interpreter with busy threads takes a second to end, whatever they do.
-    # Forked before there are threads, so that each child ends as an interpreter does.
+    # Without a GIL, an interpreter with busy threads always takes a second to end.
+    # Fork before there are threads, so that each child ends as an interpreter does.
     code = """
 import atexit, os, sys, sysconfig, threading, time
 import numpy as np

@@ -1,4 +1,4 @@
-"""What an arena promises to its user, beside how things end."""
+"""What an arena promises to its user. How things end is in test_arena_ending.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpool
 
 
 @pytest.mark.parametrize("size", [0, 1, 16, 100, 1024, 5000, 16384, 16385, 10**6, 10**8])
-def test_a_buffer_is_exactly_as_long_as_asked(arena: numpool.Arena, size: int) -> None:
+def test_a_buffer_is_exactly_as_long_as_requested(arena: numpool.Arena, size: int) -> None:
     buffer = arena.acquire(size)
     assert len(buffer) == buffer.nbytes == size
     view = memoryview(buffer)
@@ -28,7 +28,7 @@ def test_a_buffer_is_exactly_as_long_as_asked(arena: numpool.Arena, size: int) -
     assert arena.stats().blocks == 0
 
 
-arena_of: Any = numpool.Arena  # what types would not allow
+arena_of: Any = numpool.Arena  # a call that the types do not allow
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_bad_arguments_are_named(
 
 
 @pytest.mark.parametrize("size", [2**46, 2**47, 2**62, 2**64 - 1])
-def test_more_than_there_is_raises_a_memory_error(arena: numpool.Arena, size: int) -> None:
+def test_a_request_beyond_all_memory_raises_a_memory_error(arena: numpool.Arena, size: int) -> None:
     with pytest.raises(numpool.PoolExhausted, match=r"Arena 'test': .* requested, 0 bytes taken"):
         arena.acquire(size)
     assert arena.try_acquire(size) is None
@@ -121,7 +121,7 @@ def test_with_closes_the_arena() -> None:
         numpool.use(arena)
 
 
-def test_the_repr_and_stats_tell_the_state() -> None:
+def test_the_repr_and_stats_show_the_state() -> None:
     arena = numpool.Arena("16KiB", name="r")
     assert repr(arena) == "<Arena 'r': 0 blocks of 0 bytes in 0 bytes>"
     buffers = [arena.acquire(1000), arena.acquire(24)]

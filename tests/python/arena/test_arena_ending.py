@@ -1,4 +1,4 @@
-"""An arena ends everything at once, and nothing that is reachable."""
+"""An arena ends all blocks at once, but only if no array or view uses one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ USES: dict[str, Callable[[numpool.Arena], object]] = {
 
 @pytest.mark.parametrize("use", USES.values(), ids=USES)
 @pytest.mark.parametrize("verb", ["reset", "close"])
-def test_nothing_that_is_reachable_is_ended(
+def test_an_arena_does_not_end_while_an_array_or_view_lives(
     arena: numpool.Arena, use: Callable[[numpool.Arena], object], verb: str
 ) -> None:
     used = use(arena)
@@ -86,7 +86,7 @@ ENDED_USES: dict[str, Callable[[numpool.Buffer], object]] = {
 
 @pytest.mark.parametrize("use", ENDED_USES.values(), ids=ENDED_USES)
 @pytest.mark.parametrize("verb", ["reset", "rewind", "close"])
-def test_a_buffer_that_nobody_views_ends_and_says_so(
+def test_a_buffer_without_views_ends_and_its_use_raises(
     arena: numpool.Arena, use: Callable[[numpool.Buffer], object], verb: str
 ) -> None:
     mark = arena.mark()
@@ -99,7 +99,7 @@ def test_a_buffer_that_nobody_views_ends_and_says_so(
     assert repr(buffer) == "<numpool.Buffer, ended by its arena>"
 
 
-def test_an_ended_buffer_does_nothing_to_the_block_that_has_its_place(arena: numpool.Arena) -> None:
+def test_releasing_an_ended_buffer_keeps_the_new_block_at_its_address(arena: numpool.Arena) -> None:
     old = arena.acquire(100)
     address = old.address
     arena.reset()
@@ -146,7 +146,7 @@ def test_views_outlive_their_buffer_and_the_arena() -> None:
     assert pool.stats().blocks == 0
 
 
-def test_a_buffer_outlives_the_arena_that_nobody_can_reset_any_more() -> None:
+def test_a_buffer_outlives_its_dropped_arena() -> None:
     buffer = numpool.Arena(name="gone").acquire(100)
     gc.collect()
     memoryview(buffer)[:] = b"b" * 100
@@ -168,7 +168,7 @@ def test_a_pinned_buffer_is_in_use_until_it_is_dropped(arena: numpool.Arena) -> 
     arena.reset()
 
 
-def test_with_refuses_to_end_what_is_in_use_but_lets_an_exception_pass() -> None:
+def test_with_refuses_to_end_blocks_in_use_but_lets_an_exception_pass() -> None:
     events: list[str] = []
     with pytest.raises(BufferError, match=r"before close\(\)"), numpool.Arena() as arena:
         array = arena.empty(10)

@@ -1,4 +1,4 @@
-"""Arenas at exit, after fork, and in whatever order things end."""
+"""Arenas at exit and after fork, when things end in any order."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ ENDINGS = {
 
 
 if not getattr(sys, "_is_gil_enabled", lambda: True)() or sys.version_info < (3, 11):
-    # As Python ends, a lock of pybind11's may have been handed to a thread that hangs for ever. And
-    # CPython 3.10 itself, without numpool as well, crashes now and then: a thread that waits for
-    # the GIL looks at an interpreter that is gone.
+    # When Python ends, a lock of pybind11 may belong to a thread that hangs for ever. CPython 3.10
+    # also crashes sometimes, even without numpool: a thread that waits for the GIL reads an
+    # interpreter that is gone.
     del ENDINGS["daemon threads that work and reset"]
 
 

@@ -32,7 +32,7 @@ def test_rewinding_ends_what_began_since_the_mark() -> None:
     assert events[-1] == "before"
 
 
-def test_only_what_began_since_the_mark_forbids_to_rewind(arena: numpool.Arena) -> None:
+def test_only_arrays_from_after_the_mark_prevent_a_rewind(arena: numpool.Arena) -> None:
     before = arena.zeros(10)
     mark = arena.mark()
     since = arena.zeros(20)

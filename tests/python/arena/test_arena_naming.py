@@ -1,4 +1,4 @@
-"""What a refused end of an arena says of the arrays and views in its way."""
+"""The error of a refused end of an arena names the arrays and views that are in use."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ import numpool
 
 
 def refusal(arena: numpool.Arena) -> str:
-    """What the error names."""
+    """The arrays and views that the error names."""
     with pytest.raises(BufferError) as caught:
         arena.reset()
     return str(caught.value).partition("by arrays or views: ")[2].partition("; drop them")[0]
 
 
 class Thing:
-    """What a program keeps its arrays in."""
+    """An object in which a program keeps its arrays."""
 
     def __init__(self, **attributes: object) -> None:
         self.__dict__.update(attributes)
@@ -104,7 +104,7 @@ def test_an_array_is_named_wherever_python_can_reach_it(
         ((1000, 1000), "i2", "(1000, 1000) int16 of 1.91 MiB"),
     ],
 )
-def test_shape_and_type_are_said_as_numpy_says_them(
+def test_shape_and_type_have_numpys_text(
     arena: numpool.Arena, shape: Any, dtype: Any, text: str
 ) -> None:
     kept = arena.empty(shape, dtype)
@@ -112,7 +112,7 @@ def test_shape_and_type_are_said_as_numpy_says_them(
     del kept
 
 
-def test_what_numpy_makes_by_itself_is_named_by_its_size_and_address(arena: numpool.Arena) -> None:
+def test_an_array_that_numpy_makes_is_named_by_its_size_and_address(arena: numpool.Arena) -> None:
     with numpool.use(arena):
         kept = np.ones((4, 5)) + 1
     assert refusal(arena) == f"160 bytes at {kept.ctypes.data:#x}"
@@ -148,7 +148,7 @@ def test_the_view_of_a_buffer_that_was_dropped_is_named_by_its_size_and_address(
     assert refusal(arena) == f"64 bytes at {np.asarray(kept).ctypes.data:#x}"
 
 
-def test_only_the_last_few_are_known_but_one_that_lives_on_is_not_forgotten(
+def test_the_arena_knows_the_last_few_arrays_and_those_that_live_on(
     arena: numpool.Arena,
 ) -> None:
     kept = arena.empty((2, 3))
@@ -163,7 +163,7 @@ def test_only_the_last_few_are_known_but_one_that_lives_on_is_not_forgotten(
     others.clear()
 
 
-def test_a_dead_array_is_not_taken_for_what_lies_in_its_place_now(arena: numpool.Arena) -> None:
+def test_a_dead_array_is_not_confused_with_a_new_one_at_its_address(arena: numpool.Arena) -> None:
     address = arena.empty((2, 5)).ctypes.data
     arena.reset()
     with numpool.use(arena):
@@ -172,7 +172,9 @@ def test_a_dead_array_is_not_taken_for_what_lies_in_its_place_now(arena: numpool
     assert refusal(arena) == f"80 bytes at {address:#x}"
 
 
-def test_an_ended_buffer_is_not_taken_for_what_lies_there_now(arena: numpool.Arena) -> None:
+def test_an_ended_buffer_is_not_confused_with_a_new_one_at_its_address(
+    arena: numpool.Arena,
+) -> None:
     old = arena.acquire(80)
     view = memoryview(old)
     view.release()
@@ -183,7 +185,7 @@ def test_an_ended_buffer_is_not_taken_for_what_lies_there_now(arena: numpool.Are
     assert refusal(arena) == f"80 bytes at {there.ctypes.data:#x}"
 
 
-def test_a_childs_arrays_are_named_to_whoever_ends_its_parent(arena: numpool.Arena) -> None:
+def test_the_error_of_a_parent_names_a_childs_arrays(arena: numpool.Arena) -> None:
     child = numpool.Arena(parent=arena)
     kept = [arena.empty(5), child.empty((2, 2))]
     assert refusal(arena) == "(5,) float64 of 40 bytes, (2, 2) float64 of 32 bytes"
@@ -229,7 +231,7 @@ def test_numpy_is_not_imported_to_name_a_view() -> None:
     assert has_numpy == "False"
 
 
-def test_threads_that_make_and_drop_arrays_meanwhile_do_no_harm(arena: numpool.Arena) -> None:
+def test_naming_works_while_threads_make_and_drop_arrays(arena: numpool.Arena) -> None:
     shared: list[Any] = []
     stop = threading.Event()
     failures: list[BaseException] = []

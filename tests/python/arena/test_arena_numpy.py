@@ -20,7 +20,7 @@ def test_temporaries_under_use_end_in_one_step(arena: numpool.Arena) -> None:
     assert np.isclose(result, float(((x * 2 + 1) ** 2 - x).sum()))
 
 
-def test_a_result_kept_from_under_use_forbids_the_end(arena: numpool.Arena) -> None:
+def test_a_kept_result_of_use_prevents_the_end(arena: numpool.Arena) -> None:
     with numpool.use(arena):
         kept = np.ones(10) + 1
     with pytest.raises(BufferError, match=r"1 block is still .*: 80 bytes at 0x[0-9a-f]+;"):

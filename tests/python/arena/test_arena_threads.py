@@ -27,7 +27,7 @@ def test_threads_share_an_arena_and_resets_hit_no_live_block(arena: numpool.Aren
                     view[:] = mark
                     if not (view == mark).all():
                         wrong.append(mark)
-                except ValueError:  # A reset came between the two.
+                except ValueError:  # Another thread reset the arena between the two.
                     view = None
                 if not (array == mark).all():
                     wrong.append(mark)

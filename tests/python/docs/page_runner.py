@@ -4,14 +4,14 @@
 
 ``python``   is run; ``await`` works at its top level. With a ``:caption:`` it is a file of that
              name in the folder, for the commands that follow.
-``text``     is what the ``python`` blocks before it printed since the last one.
-``pycon``    is a session: what stands behind ``>>>`` prints what follows.
-``console``  is a session in the shell: what stands behind ``$`` prints what follows.
+``text``     is the output of the ``python`` blocks since the last ``text`` block.
+``pycon``    is a session: the code after ``>>>`` prints the lines that follow.
+``console``  is a session in the shell: the command after ``$`` prints the lines that follow.
 tables       whose columns begin with ``call`` and ``raises``: each call raises that error.
 
-In what is printed ``...`` stands for anything. After the line ``<!-- figures vary -->`` any figure
-stands for any other. ``<!-- skip: next "reason" -->`` leaves a block out; every other kind of
-block is an error.
+In an output, ``...`` matches any text. After the line ``<!-- figures vary -->``, a figure matches
+any other figure. ``<!-- skip: next "reason" -->`` leaves a block out. Any other kind of block is an
+error.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ from sybil.parsers.myst import CodeBlockParser, SkipParser
 
 ROOT = Path(__file__).parents[3]
 VARYING = "<!-- figures vary -->"
-# A speed stands in brackets where it may be chance.
+# A speed is in brackets if it may be chance.
 FIGURE = re.compile(r"\(\d[\d.]*x\)|\d[\d.]*x|\d[\d.,]*(?: ?(?:[KMGT]iB|bytes|B|ns|µs|us|ms|s)\b)?")
 TABLE = re.compile(r"^\| call \| raises \|.*\n\|[-| :]+\n((?:\|.*\n)+)", re.MULTILINE)
 ROW = re.compile(r"^\| `(.+?)` \| `(.+?)` \|")
 
 
 def without_figures(text: str) -> str:
-    """The text with one sign for any figure, and one space for any gap."""
-    # Where memory is short, pages of programs come from the disk again, which numpool run adds.
+    """The text with one sign in place of each figure, and one space in place of each gap."""
+    # Where memory is short, pages of programs come from the disk, and numpool run shows that.
     text = FIGURE.sub("0", text).replace(" (0 from disk)", "")
     return re.sub(r"[ ─━╸]+", " ", text)
 
 
 def difference(example: Example, want: str, got: str) -> str | None:
-    """What differs between a block and what was printed, or None."""
+    """The difference between a block and the printed output, or None."""
     if example.document.text[: example.start].rstrip().endswith(VARYING):
         want, got = without_figures(want), without_figures(got)
-    if want.endswith("...\n"):  # What follows may be nothing.
+    if want.endswith("...\n"):  # It also matches no text at all.
         want = want[:-1]
     want, got = (re.sub(r" +$", "", text, flags=re.MULTILINE) for text in (want, got))
     if doctest.OutputChecker().check_output(want, got, doctest.ELLIPSIS):
@@ -67,7 +67,7 @@ def difference(example: Example, want: str, got: str) -> str | None:
 
 
 class Page:
-    """What the blocks of one page have in common: a namespace, a folder and a loop."""
+    """The state that the blocks of one page share: a namespace, a folder and a loop."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -171,7 +171,7 @@ KINDS = "python, text, pycon, console"
 
 
 def parse_skips(document: Document) -> Iterable[Region]:
-    """What is left out, which has a reason."""
+    """The blocks that are left out, each with its reason."""
     for region in SkipParser()(document):
         action, reason = region.parsed
         if action != "end" and not reason:
@@ -180,7 +180,7 @@ def parse_skips(document: Document) -> Iterable[Region]:
 
 
 def run(path: Path, folder: Path) -> int:
-    """How many of the page's blocks failed; each is told on standard output."""
+    """Run the page, print each failure, and return the number of failures."""
     (folder / "examples").symlink_to(ROOT / "examples")
     page = Page(folder)
     document = Document.parse(str(path), page.parse, page.parse_tables, parse_skips)

@@ -1,4 +1,4 @@
-"""Each row of docs/reference/bad-input.md is as it says; each public argument has a row."""
+"""Each row of docs/reference/bad-input.md is true, and each public argument has a row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpool
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "bad-input.md"
 ROW = re.compile(r"^\| `(.+?)` \| `(.+?)` \| `(.+)` \|$", re.MULTILINE)
 DUNDERS = {"__call__", "__contains__", "__dlpack__", "__getitem__"}
-# What only numpool itself makes, and plain records of figures.
+# Classes that only numpool itself makes, and plain records of figures.
 NOT_FOR_CALLERS = {
     "ClassStats", "LiveBlock", "Loan", "ObjectStats", "PoolListener", "PoolStats", "ProcessShare",
 }  # fmt: skip
@@ -46,7 +46,7 @@ def public_arguments() -> Iterator[str]:
 
 
 def names() -> dict[str, Any]:
-    """What the page's calls use, as the page makes it."""
+    """The objects that the page's calls use, made by the page's own code."""
     [code] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     made: dict[str, Any] = {"numpool": numpool, "np": np}
     exec(code, made)
@@ -54,7 +54,7 @@ def names() -> dict[str, Any]:
 
 
 def outcome(call: str) -> str:
-    """What came of a call, as the page writes it."""
+    """The outcome of a call, in the form of the page."""
     try:
         value = eval(call, names())
     except Exception as error:  # noqa: BLE001 - the page says which

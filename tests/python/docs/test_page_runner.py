@@ -1,4 +1,4 @@
-"""The runner of the documentation's blocks runs what it says it runs, and misses nothing."""
+"""The runner of the documentation's blocks runs each block, and notices each difference."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-Told = Callable[[str], tuple[int, str]]
+RunPage = Callable[[str], tuple[int, str]]
 RUNNER = Path(__file__).with_name("page_runner.py")
 
 
 @pytest.fixture
-def told_of(tmp_path: Path) -> Told:
-    """Runs a page, and returns its exit code and what it told of its blocks."""
+def run_page(tmp_path: Path) -> RunPage:
+    """Runs a page, and returns the exit code and the report on its blocks."""
 
     def run(text: str) -> tuple[int, str]:
         page = tmp_path / "page.md"
@@ -74,14 +74,14 @@ A directive is not code.
 """
 
 
-def test_a_page_whose_blocks_do_what_it_shows_passes(
-    told_of: Told,
+def test_a_page_with_the_right_output_passes(
+    run_page: RunPage,
 ) -> None:
-    assert told_of(GOOD) == (0, "")
+    assert run_page(GOOD) == (0, "")
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong", "told"),
+    ("right", "wrong", "report"),
     [
         ("one 3\n```", "one 4\n```", "- one 4\n"),
         (">>> count + 1\n4", ">>> count + 1\n5", "Expected:\n    5\nGot:\n    4\n"),
@@ -97,18 +97,18 @@ def test_a_page_whose_blocks_do_what_it_shows_passes(
         ("| `numpool.parse", "| numpool.parse", "this row has no call and error"),
     ],
 )
-def test_a_page_that_shows_something_else_fails(
-    told_of: Told, right: str, wrong: str, told: str
+def test_a_page_with_another_output_fails(
+    run_page: RunPage, right: str, wrong: str, report: str
 ) -> None:
     assert right in GOOD
-    code, telling = told_of(GOOD.replace(right, wrong))
+    code, output = run_page(GOOD.replace(right, wrong))
     assert code == 1
-    assert told in telling
+    assert report in output
 
 
-def test_a_block_that_is_skipped_is_told_with_its_reason(
-    told_of: Told,
+def test_a_skipped_block_is_listed_with_its_reason(
+    run_page: RunPage,
 ) -> None:
-    code, telling = told_of('\n<!-- skip: next "it takes an hour" -->\n```sh\nmake all\n```\n')
+    code, output = run_page('\n<!-- skip: next "it takes an hour" -->\n```sh\nmake all\n```\n')
     assert code == 0
-    assert telling.endswith("page.md:3: skipped: it takes an hour\n")
+    assert output.endswith("page.md:3: skipped: it takes an hour\n")

@@ -1,4 +1,4 @@
-"""Every code block of the documentation does what the page shows."""
+"""Every code block of the documentation has the output that the page shows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_does_what_it_shows(page: Path) -> None:
+def test_the_blocks_of_a_page_have_the_output_that_it_shows(page: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", RUNNER, page],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""What the hostile tests share."""
+"""Fixtures of the hostile tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import settings
 
-# Of the state machine, by --hypothesis-profile=long.
+# The long form of the state machine, with --hypothesis-profile=long.
 settings.register_profile("long", max_examples=5000, stateful_step_count=200, deadline=None)
 
 PRELUDE = """
@@ -39,7 +39,7 @@ def error_of(function, *arguments, **keywords):
 
 @pytest.fixture
 def attack() -> Callable[[str], list[str]]:
-    """Runs hostile code in a process of its own; the lines it prints, once it came to its end."""
+    """Runs hostile code to its end in its own process, and returns the lines that it prints."""
 
     def run(code: str) -> list[str]:
         program = f"{PRELUDE}\n{textwrap.dedent(code)}\ngc.collect()\nprint('end')"

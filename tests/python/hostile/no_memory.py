@@ -1,8 +1,8 @@
 """The program of test_no_memory.py: public operations while Python gets no memory.
 
-Each act runs in a child process of its own, so that a crash is told by the act's name. There it
-runs again and again: with no memory from the nth request of Python's on, or with one request
-refused, for every n until it needs no more.
+Each act runs in a child process of its own, so that a crash is reported with the act's name. It
+runs many times: once with no memory from Python's nth request on, and once with only this request
+refused, for every n until the act makes fewer requests.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ public_acts.stop_failing = _testcapi.remove_mem_hooks
 
 
 def outcome(act: Callable[[Any], object], pool: Any, first: int, last: int) -> str | None:
-    """What went wrong; "" where memory was missing, None where the act needed no more."""
+    """The fault of one run; "" if memory was missing, None if the act needed no more memory."""
     wrong = None
     _testcapi.set_nomemory(first, last)
     try:
         act(pool)
     except MemoryError:
         wrong = ""
-    except BaseException as error:  # noqa: BLE001 - told by the act's name
+    except BaseException as error:  # noqa: BLE001 - reported with the act
         _testcapi.remove_mem_hooks()
         wrong = f"{type(error).__name__}: {error}"
     _testcapi.remove_mem_hooks()
@@ -36,9 +36,9 @@ def outcome(act: Callable[[Any], object], pool: Any, first: int, last: int) -> s
 
 
 def try_all(name: str, last_of: Callable[[int], int]) -> str:
-    """What went wrong in an act with requests refused from the nth to some last one, for every n.
+    """The faults of an act with requests refused from the nth to some last one, for every n.
 
-    Empty where nothing did, thirty times in a row without a MemoryError.
+    It ends after thirty runs in a row without a MemoryError.
     """
     kind, act = ACTS[name]
     pool = kind()
@@ -53,11 +53,11 @@ def try_all(name: str, last_of: Callable[[int], int]) -> str:
 
 
 def try_act(name: str) -> str:
-    """What went wrong in an act; empty where nothing did."""
+    """The faults of an act; empty if there are none."""
     kind, act = ACTS[name]
-    act(kind())  # What is imported late is there from now on.
-    # CPython itself crashes where it sets a context's variable without memory for value and token,
-    # and never ends where the number of an instruction, for a handler in Python, finds none.
+    act(kind())  # This run makes all late imports.
+    # CPython itself crashes if it sets a context's variable without memory for value and token,
+    # and never ends if it has no memory for the number of an instruction for a handler in Python.
     goes_on = not name.endswith(
         (": use", ": arrays", ": refused", ": lend", ": send", ": wait in a loop")
     )
@@ -65,7 +65,7 @@ def try_act(name: str) -> str:
 
 
 def main() -> None:
-    """Print what went wrong, a line for each act."""
+    """Print the faults, one line for each act."""
     for name in sys.argv[1:] or ACTS:
         sys.stdout.flush()
         child = os.fork()

@@ -1,4 +1,4 @@
-"""An arena's clean-ups when they re-enter, fail, or run in the middle of a collection."""
+"""An arena's clean-ups that re-enter, fail, or run during a garbage collection."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_cycle_of_contexts_ends_nothing(attack: Attack) -> None:
     assert lines[1].startswith(("2 ", "3 "))
 
 
-def test_what_the_collector_shows_of_clean_ups_cannot_be_changed(attack: Attack) -> None:
+def test_clean_ups_cannot_be_changed_through_the_collector(attack: Attack) -> None:
     assert attack("""
         ran = []
         arena = numpool.Arena()

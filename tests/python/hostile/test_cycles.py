@@ -1,4 +1,4 @@
-"""Cycles through what no garbage collector sees: arrays, buffers, a pool's queue."""
+"""Cycles through objects that the garbage collector does not see: arrays, buffers, a queue."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ KEEPERS: dict[str, Callable[[Any], object]] = {
 
 @pytest.fixture
 def buffer() -> Iterator[numpool.Buffer]:
-    """A buffer of a pool that has all its blocks again when the test is over."""
+    """A buffer. At the test's end its pool must have all its blocks again."""
     pool = numpool.SlabPool(name="read")
     buffer = pool.acquire(BYTES)
     memoryview(buffer)[:] = bytes(BYTES)
@@ -70,7 +70,7 @@ def buffer() -> Iterator[numpool.Buffer]:
 
 
 @pytest.mark.parametrize("keep", KEEPERS.values(), ids=KEEPERS)
-def test_a_consumer_that_keeps_the_bytes_is_in_the_way_until_it_goes(
+def test_release_refuses_until_a_consumer_that_keeps_the_bytes_is_gone(
     buffer: numpool.Buffer, keep: Callable[[Any], object]
 ) -> None:
     kept = keep(buffer)

@@ -1,4 +1,4 @@
-"""Each public callable as the first one that a process calls: its value, or its error."""
+"""Each public callable gives its value or its error as the first call of a process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DUNDERS = {
     "__exit__", "__getitem__", "__iter__", "__len__", "__reduce_ex__", "__repr__",
 }  # fmt: skip
 
-# Nothing is called before the fork but imports, so each child makes its process's first call.
+# There are only imports before the fork, so each child makes the first call of its process.
 SERVER = """
 import sys
 {imports}
@@ -53,7 +53,7 @@ IMPORTS = {
 
 
 def public_callables() -> set[str]:
-    """The name of each public function, class, method and property; none can be forgotten."""
+    """The name of each public function, class, method and property."""
     names = set()
     for name in numpool.__all__:
         thing = getattr(numpool, name)
@@ -69,7 +69,7 @@ def public_callables() -> set[str]:
 
 
 def table() -> list[tuple[str, str, str, str]]:
-    """Rows of name, expression, what it gives, and what it gives without NumPy."""
+    """Rows of name, expression, its result, and its result without NumPy."""
     words: dict[str, str] = {}
     rows = []
     for line in TABLE.read_text().splitlines():
@@ -88,7 +88,7 @@ def table() -> list[tuple[str, str, str, str]]:
 def test_the_table_has_a_row_for_each_public_callable() -> None:
     rows = {name for name, *_ in table()}
     assert public_callables() - rows == set()
-    # Beside it there are functions that are called in several ways.
+    # Some functions have several rows.
     assert {name for name in rows - public_callables() if name.split(".")[0] not in rows} == set()
 
 

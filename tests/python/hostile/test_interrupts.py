@@ -1,4 +1,4 @@
-"""An exception out of nowhere, as from a signal handler, between any two steps of numpool's."""
+"""An exception between any two steps of numpool's Python code, as from a signal handler."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ PACKAGE = os.path.dirname(numpool.__file__) + os.sep  # noqa: PTH120 - as frames
 
 
 class Interrupt(BaseException):
-    """What no code expects, as KeyboardInterrupt."""
+    """An exception that no code expects, like KeyboardInterrupt."""
 
 
-# After these CPython looks whether a signal has come, and at no other instruction.
+# CPython checks for signals only after these instructions.
 LOOKS = re.compile("CALL.*|JUMP_BACKWARD|JUMP_ABSOLUTE|RESUME")
 
 
 def handler_of(frame: FrameType, place: int) -> int | None:
-    """Where the frame goes on if the instruction at this place raises."""
+    """The place where the frame continues if the instruction at this place raises."""
     for entry in dis._parse_exception_table(frame.f_code):  # type: ignore[attr-defined]
         if entry.start <= place < entry.end:
             return int(entry.target)
@@ -38,7 +38,7 @@ def handler_of(frame: FrameType, place: int) -> int | None:
 
 
 class Interrupting:
-    """Raises Interrupt where a signal may: at the place of this number in numpool's own frames."""
+    """Raises Interrupt at the nth place in numpool's own frames where a signal can raise."""
 
     def __init__(self, at: int | None = None) -> None:
         self.at = at
@@ -59,10 +59,10 @@ class Interrupting:
         return self
 
     def may_be_after(self, frame: FrameType) -> bool:
-        """Whether a signal may be handled after the frame's last instruction, as if before this."""
+        """Whether a signal can be handled between the frame's last instruction and this one."""
         last = self.last.get(frame, 0)
         looks = LOOKS.fullmatch(dis.opname[frame.f_code.co_code[last]])
-        # CPython raises at the last instruction, which another handler may be for.
+        # CPython raises at the last instruction, which may have another handler.
         return looks is not None and handler_of(frame, last) == handler_of(frame, frame.f_lasti)
 
     def run(self, act: Callable[[], object]) -> bool:
@@ -85,8 +85,8 @@ at_each_step = pytest.mark.skipif(
 
 
 def interrupted_everywhere(act: Callable[[], object], whole: Callable[[], object]) -> int:
-    """Interrupts the act at each of its steps; each time the rest must be whole."""
-    act()  # What is imported late is there from now on.
+    """Interrupts the act at each of its steps, and checks the pools each time."""
+    act()  # This run makes all late imports.
     for at in range(100_000):
         interrupted = Interrupting(at).run(act)
         gc.collect(0)
@@ -147,7 +147,7 @@ def test_no_step_of_a_decorated_function_leaves_numpy_with_the_pool(
 @at_each_step
 def test_no_step_of_install_and_uninstall_keeps_half_of_it() -> None:
     def act() -> None:
-        # A sanitizer's malloc can't be tuned.
+        # The malloc of a sanitizer cannot be tuned.
         with contextlib.suppress(ValueError):
             numpool.install(tune_malloc=True)
         numpool.install()
@@ -197,7 +197,7 @@ def test_no_step_of_an_array_loan_lends_one_array_twice() -> None:
     assert interrupted_everywhere(act, whole) > 5
 
 
-# What was interrupted before it began was never awaited; pytest would keep it to say so.
+# A coroutine that was interrupted before its start was never awaited, and pytest would keep it.
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
 @at_each_step
 def test_no_step_of_waiting_in_a_loop_loses_a_block(pool: numpool.FixedPool) -> None:

@@ -1,4 +1,7 @@
-"""Python gets no memory, at any step of any public operation: MemoryError, and nothing is lost."""
+"""If Python gets no memory in any step of a public operation, it raises MemoryError.
+
+No block is lost.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments whose own code changes what is being read, or makes the object a second time."""
+"""Arguments whose own code changes the object that is read, or makes it a second time."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_init_called_again_changes_nothing(attack: Attack) -> None:
     )
 
 
-def test_a_size_may_end_what_it_is_asked_for(attack: Attack) -> None:
+def test_a_size_may_close_the_pool_that_reads_it(attack: Attack) -> None:
     lines = attack("""
         class Evil:
             def __init__(self, act):

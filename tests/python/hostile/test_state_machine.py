@@ -1,4 +1,4 @@
-"""Any sequence of calls: no block has two owners, none is lost, and every pool stays whole.
+"""After any sequence of calls, no block has two owners, none is lost, and every check succeeds.
 
 The gate runs a short form. The long one is the profile "long"; CONTRIBUTING.md has the command.
 """
@@ -46,11 +46,11 @@ class OwnSlabs(numpool.SlabPool):
 
 
 class Trouble(Exception):
-    """What callbacks raise."""
+    """The error that callbacks raise."""
 
 
 class Block:
-    """A block that is out: what shows it, and the byte that all of it holds."""
+    """A live block: the object that holds it, and the byte that fills it."""
 
     def __init__(self, owner: Any, shown: Any, fill: int) -> None:
         self.owner = owner
@@ -71,7 +71,7 @@ class Block:
 
 
 def in_thread(act: Callable[[], Any]) -> Any:
-    """What the act returns or raises, in a thread of its own."""
+    """Run the act in a thread of its own, and return its result or raise its error."""
     outcome: list[Any] = []
 
     def run() -> None:
@@ -90,7 +90,7 @@ def in_thread(act: Callable[[], Any]) -> Any:
 
 
 class Pools(RuleBasedStateMachine):
-    """Pools of every kind, and what is out of them."""
+    """Pools of every kind, and their live blocks."""
 
     operations = 0
     runs = 0
@@ -106,7 +106,7 @@ class Pools(RuleBasedStateMachine):
 
     def makers(self) -> list[Callable[[], Any]]:
         def construct(view: memoryview) -> None:
-            # It acquires from its own pool while that constructs a block, and raises now and then.
+            # It acquires from its own pool while the pool constructs a block, and sometimes raises.
             with contextlib.suppress(*REFUSALS, IndexError):
                 fixed[0].acquire().release()
             self.count += 1
@@ -356,6 +356,7 @@ class Pools(RuleBasedStateMachine):
                 assert pool.stats().blocks == 0
 
 
+# The long profile sets the number of steps itself.
 if not LONG:
     Pools.TestCase.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
 TestPools = Pools.TestCase

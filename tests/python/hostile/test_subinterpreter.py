@@ -1,4 +1,4 @@
-"""In an interpreter that is not the main one the import refuses, and says why."""
+"""In a subinterpreter the import fails, and says why."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ print("end")
 
 
 def shared_gil() -> str:
-    """What creates an interpreter that has the main one's GIL, as all have before CPython 3.12."""
+    """A function that creates an interpreter with the main one's GIL, as before CPython 3.12."""
     try:
         import _interpreters  # type: ignore[import-not-found, unused-ignore]  # noqa: F401
     except ImportError:
@@ -54,6 +54,6 @@ def test_an_import_in_an_isolated_interpreter_is_an_import_error(
 ) -> None:
     program = PROGRAM.format(before=before, create="create()", inside=INSIDE)
     refusal, end, _ = printed_by(program, seconds=60).split("\n")
-    # From CPython 3.13 on it refuses by itself.
+    # From CPython 3.13 on, CPython itself refuses.
     assert refusal.startswith(REFUSAL) or "does not support loading in subinterpreters" in refusal
     assert end == "end"

@@ -1,4 +1,4 @@
-"""What Python code can reach and change behind our back."""
+"""Python code reaches and changes objects that numpool uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 Attack = Callable[[str], list[str]]
 
 
-def test_what_the_collector_hands_out_can_be_replaced(attack: Attack) -> None:
+def test_objects_from_the_collector_can_be_replaced(attack: Attack) -> None:
     lines = attack("""
         gc.get_objects = lambda *_, **__: [None, object(), 7] * 100
         gc.get_referents = gc.get_referrers = gc.get_objects
@@ -53,7 +53,7 @@ def test_an_empty_tuple_has_no_first_item_to_count(attack: Attack, holder: str) 
     """) == ["IndexError: the tuple is empty: it has no first item"]
 
 
-def test_an_exporter_of_unpickled_bytes_may_do_what_it_likes(attack: Attack) -> None:
+def test_an_exporter_of_unpickled_bytes_may_do_anything(attack: Attack) -> None:
     assert attack("""
         import pickle
         data = bytearray(b"0123456789")

@@ -16,7 +16,7 @@ import numpool
 
 
 def owner() -> numpool.Pool | None:
-    """The pool that a new array's data lies in."""
+    """The pool that owns the data of a new array."""
     return numpool.pool_of(np.ones(10))
 
 
@@ -65,7 +65,7 @@ def test_executors_and_tasks_are_included() -> None:
     assert asyncio.run(main()) == [numpool.default_pool()] * 3
 
 
-def test_arrays_from_before_and_after_are_freed_right() -> None:
+def test_arrays_from_before_and_after_are_freed_by_their_allocators() -> None:
     before = [np.ones(size) for size in (1, 100, 10_000, 1_000_000)]
     numpool.install()
     during = [np.ones(size) for size in (1, 100, 10_000, 1_000_000)]
@@ -110,7 +110,7 @@ def test_the_last_installed_pool_serves(pool: numpool.FixedPool, other: numpool.
     assert pool.stats().blocks == other.stats().blocks == 0
 
 
-def test_what_an_installed_pool_cannot_serve_goes_to_the_default_pool(
+def test_the_default_pool_serves_what_an_installed_pool_cannot(
     pool: numpool.FixedPool,
 ) -> None:
     numpool.install(pool)

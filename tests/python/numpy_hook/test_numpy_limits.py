@@ -1,4 +1,4 @@
-"""A limit holds: what it refuses is a MemoryError, and no other pool serves it unseen."""
+"""A limit holds: a request beyond it raises MemoryError, and no other pool serves it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def bounded_slabs() -> numpool.SlabPool:
     return numpool.SlabPool(limit="8MiB", name="bounded")
 
 
-# What is bounded by a limit, its own or that of the pool that it draws on.
+# Pools that are bounded by a limit: their own, or that of the pool that they draw on.
 BOUNDED: dict[str, Callable[[], Any]] = {
     "SlabPool": bounded_slabs,
     "Arena on a SlabPool": lambda: numpool.Arena("64KiB", source=bounded_slabs()),
@@ -28,7 +28,7 @@ BOUNDED: dict[str, Callable[[], Any]] = {
         MIB, 1, max_blocks=None, source=bounded_slabs()
     ),
 }
-# What is bounded by its kind: blocks of one size, so many of them, or one region.
+# Pools that are bounded by their kind: by block size, by number of blocks, or by their region.
 OF_A_KIND: dict[str, Callable[[], Any]] = {
     "FixedPool": lambda: numpool.FixedPool(MIB, 4),
     "BuddyPool": lambda: numpool.BuddyPool("4MiB"),
@@ -38,7 +38,7 @@ of_a_kind = pytest.mark.parametrize("make", OF_A_KIND.values(), ids=OF_A_KIND)
 
 
 def arrays_until_refused(most: int = 16) -> list[Any]:
-    """Arrays of 1 MiB, until NumPy raises MemoryError."""
+    """Make arrays of 1 MiB until NumPy raises MemoryError."""
     arrays: list[Any] = []
     try:
         while len(arrays) < most:
@@ -56,7 +56,7 @@ def test_use_raises_memory_error_beyond_the_limit(make: Callable[[], Any]) -> No
         assert {numpool.pool_of(array) for array in arrays} == {pool}
         assert 4 <= len(arrays) <= 8
         del arrays[:]
-        # What went back can be had again.
+        # Released memory can be used again.
         assert numpool.pool_of(np.empty(MIB, np.uint8)) is pool
 
 
@@ -72,7 +72,7 @@ def test_install_raises_memory_error_beyond_the_limit(make: Callable[[], Any]) -
     assert 4 <= len(arrays) <= 8
 
 
-def test_what_resizes_beyond_the_limit_stays_as_it_was() -> None:
+def test_a_resize_beyond_the_limit_changes_nothing() -> None:
     pool = bounded_slabs()
     with numpool.use(pool):
         array = np.arange(1000)
@@ -82,7 +82,7 @@ def test_what_resizes_beyond_the_limit_stays_as_it_was() -> None:
     assert numpool.pool_of(array) is pool
 
 
-def test_zeroed_arrays_know_the_limit_too() -> None:
+def test_the_limit_holds_for_zeroed_arrays_too() -> None:
     with numpool.use(bounded_slabs()), pytest.raises(MemoryError):
         np.zeros(9 * MIB, np.uint8)
 
@@ -113,7 +113,7 @@ def test_an_installed_pool_with_a_named_fallback_is_another_than_without() -> No
 
 
 @of_a_kind
-def test_what_a_pool_cannot_serve_by_its_kind_goes_to_the_default_pool(
+def test_the_default_pool_serves_what_a_pool_cannot_by_its_kind(
     make: Callable[[], Any],
 ) -> None:
     pool = make()
@@ -127,7 +127,7 @@ def test_what_a_pool_cannot_serve_by_its_kind_goes_to_the_default_pool(
 @pytest.mark.parametrize(
     "make", [*BOUNDED.values(), *OF_A_KIND.values()], ids=[*BOUNDED, *OF_A_KIND]
 )
-def test_what_a_closed_pool_is_asked_for_goes_to_the_default_pool(make: Callable[[], Any]) -> None:
+def test_the_default_pool_serves_requests_to_a_closed_pool(make: Callable[[], Any]) -> None:
     pool = make()
     with numpool.use(pool):
         pool.close()
@@ -143,7 +143,7 @@ except MemoryError as error:
 """
 
 
-def test_a_program_that_runs_with_a_limit_meets_it(printed_by: Callable[..., str]) -> None:
+def test_a_program_beyond_its_limit_gets_a_memory_error(printed_by: Callable[..., str]) -> None:
     program = f"""
 import runpy, sys
 sys.argv = ["numpool", "run", "--quiet", "--limit", "8MiB", "-c", {BEYOND!r}]
@@ -153,7 +153,7 @@ runpy.run_module("numpool", run_name="__main__")
 
 
 def refusals_in(error: BaseException) -> list[str]:
-    """What numpool added to an error: a note, or before Python 3.11 a cause."""
+    """The text that numpool added to an error: in a note, or before Python 3.11 in a cause."""
     notes: list[str] = getattr(error, "__notes__", [])
     if isinstance(error.__cause__, numpool.PoolExhausted):
         notes = [*notes, f"numpool: {error.__cause__}"]
@@ -162,13 +162,13 @@ def refusals_in(error: BaseException) -> list[str]:
 
 
 def error_of(function: Callable[[], object]) -> MemoryError:
-    """What the function raises, with NumPy on bounded slabs."""
+    """The error of the function, with NumPy on bounded slabs."""
     with pytest.raises(MemoryError, match="Unable to allocate") as caught:
         numpool.use(bounded_slabs())(function)()
     return caught.value
 
 
-def test_the_end_of_a_block_says_whose_limit_it_was() -> None:
+def test_an_error_that_leaves_a_block_names_the_pool_and_its_limit() -> None:
     def fill() -> None:
         kept = np.ones(MIB // 2)
         np.ones(3 * MIB)
@@ -262,7 +262,7 @@ except MemoryError as error:
 """
 
 
-def test_an_uncaught_error_says_whose_limit_it_was(printed_by: Callable[[str], str]) -> None:
+def test_an_uncaught_error_names_the_pool_and_its_limit(printed_by: Callable[[str], str]) -> None:
     lines = printed_by(INSTALLED).splitlines()
     assert lines[:2] == ["LookupError []", "MemoryError []"]
     assert lines[2].startswith(

@@ -1,4 +1,4 @@
-"""Another package that changes NumPy's allocator, before us or after us."""
+"""Another package that changes NumPy's allocator, before or after numpool."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 
 class Stranger:
-    """Another package that takes the place of NumPy's default handler, and chains as it should."""
+    """Another package that replaces NumPy's default handler, and calls the one before."""
 
     def __init__(self) -> None:
         functions = {
@@ -73,7 +73,7 @@ class Stranger:
 
 @pytest.fixture
 def with_stranger(printed_by: Callable[[str], str]) -> Callable[[str], str]:
-    """What code prints in a process where a Stranger can be made; it would stay in this one."""
+    """The output of code in a process with a Stranger, which would stay in this process."""
     return lambda code: printed_by(
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "import numpy as np, numpool\n"
@@ -81,7 +81,7 @@ def with_stranger(printed_by: Callable[[str], str]) -> Callable[[str], str]:
         "pool = numpool.FixedPool(4096, 40, name='first')\n"
         "second = numpool.FixedPool(4096, 40, name='second')\n"
         + code
-        # The stranger's functions are Python's, and end before the last arrays do.
+        # The stranger's functions are Python functions, and end before the last arrays do.
         + "import os; sys.stdout.flush(); os._exit(0)"
     )
 

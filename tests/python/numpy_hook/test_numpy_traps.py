@@ -1,6 +1,6 @@
-"""The traps of NumPy's allocator hook, each with what it would break.
+"""The traps of NumPy's allocator hook. Each test shows what a trap would break.
 
-What no array may notice is tried with each way of allocating from a pool.
+Tests that concern any array run with each way of allocating from a pool.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def installed(pool: numpool.Pool) -> Iterator[numpool.Pool]:
 
 @pytest.fixture(params=["install", "use", "use of a fixed pool"])
 def on_pool(request: pytest.FixtureRequest) -> Iterator[numpool.Pool]:
-    """NumPy allocates from a pool, which is whole and has all blocks back at the test's end."""
+    """NumPy allocates from a pool. At the test's end it must have all blocks back."""
     pool: numpool.Pool = numpool.default_pool()
     if request.param == "use of a fixed pool":
         pool = numpool.FixedPool(MIB, 64, name="fixed")
@@ -120,7 +120,7 @@ def test_trap_05_a_reallocation_that_fails_keeps_the_block() -> None:
 
 
 def of_this_process(field: str) -> int:
-    """Bytes of one of this process's kinds of memory."""
+    """Bytes of one kind of this process's memory."""
     for line in Path("/proc/self/status").read_text().splitlines():
         name, _, value = line.partition(":")
         if name == field:
@@ -138,7 +138,7 @@ def test_trap_06_zeroes_cost_neither_time_nor_memory_until_touched(way: str) -> 
             array = np.zeros(256 * MIB, np.uint8)
             made = time.perf_counter() - start
             assert of_this_process("VmRSS") - before < 16 * MIB
-            # The second time, what was written here has to be nought again.
+            # The second time, the bytes that were written here must be zero again.
             array[:] = 0xFF
             assert made < (time.perf_counter() - start) / 4
             del array
@@ -186,7 +186,7 @@ def test_trap_08_recycled_blocks_are_clean_where_numpy_asks_for_zeroes(
             del zeros
             dirty = np.full(size * item, 0xFF, np.uint8)
             del dirty
-            # With references inside, empty arrays are zeroed as well.
+            # NumPy also zeroes empty arrays whose items are references.
             empty = np.empty(size, dtype)
             if empty.dtype.hasobject:
                 assert str(empty[0]) == str(np.empty(1, dtype)[0])
@@ -227,7 +227,7 @@ def test_trap_12_arrays_keep_the_pool_that_was_dropped() -> None:
 
 
 def test_trap_13_the_capsule_has_the_name_that_numpy_asks_for(pool: numpool.FixedPool) -> None:
-    # NumPy 1.26 takes any, and then can't allocate.
+    # NumPy 1.26 accepts any name, and then cannot allocate.
     assert '"mem_handler"' in repr(numpool.use(pool)._handler)
     with numpool.use(pool):
         assert np.ones(10).sum() == 10

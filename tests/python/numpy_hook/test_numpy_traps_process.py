@@ -1,4 +1,4 @@
-"""The traps of NumPy's allocator hook that need threads or a process of their own to fall into."""
+"""The traps of NumPy's allocator hook that need threads or a process of their own."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_trap_19_threads_share_no_counted_capsule() -> None:
 
 
 def test_trap_20_the_extension_asks_for_no_more_than_numpy_1_22() -> None:
-    # Built with headers of NumPy 2, it runs on 1.26: this very suite does where that is installed.
+    # An extension built with headers of NumPy 2 runs on 1.26. This suite shows it with NumPy 1.26.
     assert _core._numpy_feature_version == 0xF
 
 

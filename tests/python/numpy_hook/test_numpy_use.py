@@ -1,4 +1,4 @@
-"""NumPy allocates from a pool in a block: what lies there, and how it ends."""
+"""NumPy allocates from a pool in a block: which arrays the pool owns, and how they end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_arrays_made_in_the_block_lie_in_the_pool(pool: numpool.FixedPool) -> No
 @pytest.mark.parametrize("wipe", [False, True])
 @pytest.mark.parametrize("ufunc", [np.arccos, np.exp, np.log1p, np.sin, np.tanh])
 def test_results_are_the_same_to_the_last_bit(ufunc: np.ufunc, wipe: bool) -> None:
-    # NumPy 1 computes otherwise where an operand ends at the address that the result starts at.
+    # NumPy 1 computes in another way if an operand ends at the address where the result starts.
     for count in (2**n for n in range(2, 16)):
         for dtype in ("f4", "f8"):
             steps = np.linspace(-0.9, 0.9, count, dtype=dtype)
@@ -69,7 +69,7 @@ def test_results_of_ufuncs_and_copies_lie_in_the_pool(pool: numpool.FixedPool) -
     assert numpool.pool_of(outside + outside) is None
 
 
-def test_a_view_tells_the_pool_of_what_it_shows(pool: numpool.FixedPool) -> None:
+def test_the_pool_of_a_view_is_the_pool_of_its_array(pool: numpool.FixedPool) -> None:
     with numpool.use(pool):
         array = np.arange(100.0)
     view = array[10:].reshape(9, 10).T[::2]
@@ -89,7 +89,7 @@ def test_pool_of_knows_buffers(pool: numpool.FixedPool) -> None:
     assert numpool.pool_of(pickle.loads(pickle.dumps(buffer))) is None
 
 
-def test_pool_of_is_none_for_what_lies_elsewhere() -> None:
+def test_pool_of_is_none_for_memory_of_no_pool() -> None:
     assert numpool.pool_of(np.empty(3)) is None
     assert numpool.pool_of(np.frombuffer(b"bytes", np.uint8)) is None
     assert numpool.pool_of(memoryview(b"bytes")) is None
@@ -124,7 +124,7 @@ def test_an_array_outlives_the_init_that_its_pool_held() -> None:
         array = np.empty(8)
     del pool, init
     gc.collect()
-    # The array may be what the init refers to: no collector could see such a cycle.
+    # The init may refer to the array, and the collector could not see such a cycle.
     assert held_by_the_pool() is None
     array[:] = 3
     assert array.sum() == 24

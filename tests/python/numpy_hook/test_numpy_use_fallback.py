@@ -1,4 +1,4 @@
-"""What a pool that NumPy uses cannot serve goes elsewhere, or is refused."""
+"""Requests that NumPy's pool cannot serve go to a fallback, or are refused."""
 
 from __future__ import annotations
 

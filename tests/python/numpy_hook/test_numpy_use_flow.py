@@ -1,4 +1,4 @@
-"""Where `use` reaches: nested blocks, functions, generators, threads, tasks, other contexts."""
+"""`use` in nested blocks, functions, generators, threads, tasks and other contexts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ THREADS_INHERIT = bool(getattr(sys.flags, "thread_inherit_context", False))
 
 
 def here() -> str | None:
-    """The name of the pool that a new array's data lies in."""
+    """The name of the pool that owns the data of a new array."""
     pool = numpool.pool_of(np.empty(10))
     return None if pool is None else pool.name
 
@@ -145,7 +145,7 @@ def test_only_functions_can_be_decorated(pool: numpool.FixedPool) -> None:
         numpool.use(pool)(int)
 
 
-def test_blocks_that_end_out_of_order_restore_what_they_must(
+def test_blocks_that_end_out_of_order_restore_the_right_pool(
     pool: numpool.FixedPool, other: numpool.FixedPool
 ) -> None:
     def leaking() -> Iterator[None]:
@@ -159,7 +159,7 @@ def test_blocks_that_end_out_of_order_restore_what_they_must(
     assert here() == "other"
     with pytest.warns(RuntimeWarning, match="before one that began after it"):
         outer.__exit__()
-    # The generator still is in its block, and this context with it.
+    # The generator is still in its block, so this context is, too.
     assert here() == "other"
     next(generator, None)
     assert here() is None
@@ -231,7 +231,7 @@ def test_tasks_inherit_and_do_not_disturb_each_other(
     asyncio.run(main())
 
 
-def test_use_goes_on_deciding_where_a_pool_is_installed(
+def test_use_takes_precedence_over_an_installed_pool(
     pool: numpool.FixedPool, other: numpool.FixedPool
 ) -> None:
     numpool.install(other)

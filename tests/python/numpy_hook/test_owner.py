@@ -1,4 +1,4 @@
-"""numpool.owner: which pool anything belongs to."""
+"""numpool.owner finds the pool of an array, a buffer, a view or an address."""
 
 from __future__ import annotations
 
@@ -53,7 +53,9 @@ def test_everything_that_shows_a_block_belongs_to_its_pool(make: Any) -> None:
         np.array(address),
     ):
         if isinstance(x, np.ndarray) and x.ndim == 0:
-            assert numpool.owner(x) is None  # An array that holds an address is not there.
+            assert (
+                numpool.owner(x) is None
+            )  # An array whose items are addresses is not at those addresses.
             continue
         assert numpool.owner(x) is pool
     assert numpool.owner(block_of(other)) is other
@@ -69,7 +71,7 @@ def test_an_array_belongs_to_the_pool_that_it_owns_its_data_through() -> None:
     assert numpool.owner(slabs.empty(10)) is slabs
 
 
-def test_what_lies_elsewhere_belongs_to_no_pool() -> None:
+def test_other_memory_belongs_to_no_pool() -> None:
     numpool.FixedPool(64, 1).acquire()
     for x in (np.zeros(3), b"bytes", bytearray(3), memoryview(b"x"), 0, 1, 2**64 - 1, id(pytest)):
         assert numpool.owner(x) is None
@@ -78,19 +80,19 @@ def test_what_lies_elsewhere_belongs_to_no_pool() -> None:
 
 
 @pytest.mark.parametrize("x", [None, "text", 1.5, object()])
-def test_owner_says_what_it_takes(x: Any) -> None:
+def test_the_error_of_owner_names_what_it_takes(x: Any) -> None:
     with pytest.raises(TypeError, match=r"owner\(\) takes a buffer, an array, a memoryview or an"):
         numpool.owner(x)
 
 
 @pytest.mark.parametrize("x", [2**64, -1])
-def test_an_address_that_cannot_be_is_named(x: int) -> None:
+def test_an_impossible_address_is_refused(x: int) -> None:
     with pytest.raises(ValueError, match="address is "):
         numpool.owner(x)
 
 
 @pytest.mark.parametrize("make", POOLS.values(), ids=POOLS)
-def test_a_pool_whose_object_is_gone_is_found_again_by_what_is_left_of_it(make: Any) -> None:
+def test_owner_finds_a_pool_whose_object_is_gone(make: Any) -> None:
     pool = make()
     view = memoryview(block_of(pool))
     kind = type(pool)
@@ -124,7 +126,7 @@ def test_a_lent_array_is_found_through_its_memory() -> None:
         assert numpool.owner(array) is slabs
 
 
-def test_pools_may_come_and_go_while_others_ask() -> None:
+def test_pools_may_come_and_go_while_threads_call_owner() -> None:
     stop = threading.Event()
     addresses = [0]
     bad: list[object] = []
@@ -140,7 +142,7 @@ def test_pools_may_come_and_go_while_others_ask() -> None:
 
     def ask() -> None:
         for _ in range(3000):
-            # Without a GIL the object that was found may be going at this moment: that is told.
+            # Without a GIL, the object that was found may end at this moment, and this is reported.
             with contextlib.suppress(numpool.PoolClosed):
                 found = numpool.owner(addresses[0])
                 if found is not None and not isinstance(found, numpool.FixedPool):
@@ -159,7 +161,7 @@ def test_pools_may_come_and_go_while_others_ask() -> None:
     assert bad == []
 
 
-def test_a_released_memoryview_is_nobodys() -> None:
+def test_a_released_memoryview_has_no_owner() -> None:
     pool = numpool.FixedPool(64, 4)
     view = memoryview(pool.acquire())
     of_bytes = memoryview(b"bytes")

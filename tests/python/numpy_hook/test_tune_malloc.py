@@ -1,4 +1,4 @@
-"""`install(tune_malloc=True)`: what passes by NumPy's hook stays with the C library."""
+"""`install(tune_malloc=True)`: the C library keeps memory that does not pass NumPy's hook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ glibc = pytest.mark.skipif(
 
 
 @glibc
-def test_tune_malloc_keeps_what_passes_by_numpy_until_uninstall(
+def test_tune_malloc_keeps_memory_outside_numpys_hook_until_uninstall(
     printed_by: Callable[..., str],
 ) -> None:
     script = """
@@ -48,7 +48,7 @@ PRELOADED = [
 
 @glibc
 @pytest.mark.skipif(not PRELOADED, reason="neither jemalloc nor mimalloc is installed")
-def test_tune_malloc_says_where_malloc_is_not_glibcs() -> None:
+def test_tune_malloc_refuses_a_malloc_that_is_not_glibcs() -> None:
     code = (
         "import numpool\ntry: numpool.install(tune_malloc=True)\nfinally: print(numpool.current())"
     )

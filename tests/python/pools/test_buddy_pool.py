@@ -16,14 +16,14 @@ import numpool
 
 @pytest.fixture
 def pool() -> Iterator[numpool.BuddyPool]:
-    """A pool of 256 pages; it must be whole at the test's end."""
+    """A pool of 256 pages. Its check must succeed at the test's end."""
     pool = numpool.BuddyPool("1MiB", name="test")
     yield pool
     pool.check()
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 4096, 4097, 65536, 10**6, 2**20])
-def test_a_buffer_is_exactly_as_long_as_asked(pool: numpool.BuddyPool, size: int) -> None:
+def test_a_buffer_is_exactly_as_long_as_requested(pool: numpool.BuddyPool, size: int) -> None:
     with pool.acquire(size) as buffer:
         assert len(buffer) == buffer.nbytes == size
         view = memoryview(buffer)
@@ -52,7 +52,7 @@ def test_blocks_split_and_merge(pool: numpool.BuddyPool) -> None:
     assert pool.free_blocks == {2**20: 1}
 
 
-def test_stats_tell_by_size_and_in_all(pool: numpool.BuddyPool) -> None:
+def test_stats_show_each_size_and_the_total(pool: numpool.BuddyPool) -> None:
     kept = [pool.acquire(3000), pool.acquire(5000), pool.acquire(5000)]
     stats = pool.stats()
     assert stats.requested == stats.asked == 13_000
@@ -68,7 +68,7 @@ def test_stats_tell_by_size_and_in_all(pool: numpool.BuddyPool) -> None:
     kept.clear()
 
 
-def test_a_refusal_says_what_there_is(pool: numpool.BuddyPool) -> None:
+def test_a_refusal_says_what_is_free(pool: numpool.BuddyPool) -> None:
     kept = pool.acquire(1)
     text = (
         "BuddyPool 'test': 1 MiB requested; of 1 MiB, 1020 KiB are free, the largest block of "
@@ -86,7 +86,7 @@ def test_a_refusal_says_what_there_is(pool: numpool.BuddyPool) -> None:
     assert pool.acquire("1MiB").nbytes == 2**20
 
 
-make: Any = numpool.BuddyPool  # what types would not allow
+make: Any = numpool.BuddyPool  # a call that the types do not allow
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_reallocate_grows_in_place_while_buddies_are_free(pool: numpool.BuddyPoo
     assert pool.stats().blocks == 2
 
 
-def test_reallocate_refuses_what_is_not_safe(pool: numpool.BuddyPool) -> None:
+def test_reallocate_refuses_unsafe_calls(pool: numpool.BuddyPool) -> None:
     buffer = pool.acquire(100)
     view = memoryview(buffer)
     with pytest.raises(BufferError, match="still in use by 1 view"):

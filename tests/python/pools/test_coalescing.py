@@ -13,7 +13,7 @@ MIB = 2**20
 
 @pytest.fixture
 def slabs() -> numpool.SlabPool:
-    """A pool that gives nothing back by itself meanwhile."""
+    """A pool that gives no memory back during the test."""
     return numpool.SlabPool(decay=1000)
 
 
@@ -24,7 +24,7 @@ def filled(slabs: numpool.SlabPool, nbytes: int) -> numpool.Buffer:
 
 
 def hole_of(address: int, holes: list[tuple[int, int]]) -> int:
-    """Which of the places the address lies in, each its start and size."""
+    """The index of the place that contains the address. A place is a start and a size."""
     return next(i for i, (start, size) in enumerate(holes) if start <= address < start + size)
 
 
@@ -47,12 +47,12 @@ def test_neighbours_that_are_released_in_any_order_serve_one_block_of_their_sum(
     assert hole_of(large.address, places) == 0
     assert after.mapped == before.mapped
     assert after.committed == before.committed
-    # Its pages are theirs: none came from the system.
+    # It has their pages, and the system gave none.
     assert after.spans.hits == before.spans.hits + 1
     assert memoryview(large)[: MIB // 2] == b"x" * (MIB // 2)
 
 
-def test_what_a_split_leaves_merges_again(slabs: numpool.SlabPool) -> None:
+def test_the_rest_of_a_split_merges_again(slabs: numpool.SlabPool) -> None:
     with slabs.acquire(32 * MIB) as buffer:
         place = [(buffer.address, 32 * MIB)]
     mapped = slabs.stats().mapped
@@ -88,7 +88,7 @@ def test_a_block_that_shrinks_leaves_its_end_to_others(slabs: numpool.SlabPool) 
         assert end.address > kept.address
 
 
-def test_a_limit_bounds_what_is_in_use_and_merging_is_what_lets_it_be_reached() -> None:
+def test_merging_lets_blocks_in_use_reach_the_limit() -> None:
     slabs = numpool.SlabPool(limit="64MiB")
     for size in (1, 2, 4, 8, 16, 32):
         buffers = [slabs.acquire(size * MIB - 2**16) for _ in range(64 // size)]

@@ -1,4 +1,4 @@
-"""Pools on pools: what bounds a source bounds all that draw on it, and it goes after them."""
+"""Pools on pools: a source's limit bounds all pools that draw on it, and it ends after them."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_no_chain_of_sources_is_deep_since_each_has_half_of_the_one_before() -> 
         numpool.BuddyPool(last.capacity, source=last)
 
 
-def test_what_a_source_can_be_is_named() -> None:
+def test_the_error_names_the_possible_sources() -> None:
     for pool in (numpool.FixedPool(4096, 1), numpool.Arena()):
         with pytest.raises(ValueError, match="can't be a source of other pools: a SlabPool or"):
             numpool.Arena(source=pool)

@@ -1,4 +1,4 @@
-"""A FixedPool that is dropped with blocks out says so, to those who listen for ResourceWarning."""
+"""A FixedPool that is dropped with blocks in use gives a ResourceWarning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpool
 
 
 def run_on() -> int:
-    """Python code that runs on, and so comes by what waits to be said."""
+    """Python code during which a pending warning appears."""
     return sum(1 for _ in range(100))
 
 
@@ -22,19 +22,19 @@ def drop(pools: list[numpool.FixedPool]) -> None:
     run_on()
 
 
-def test_a_pool_that_is_dropped_with_a_block_out_is_told_of_once() -> None:
+def test_a_pool_that_is_dropped_with_a_block_in_use_warns_once() -> None:
     pools = [numpool.FixedPool(4096, 4, name="frames")]
     buffers = pools[0].acquire_many(2)
-    with pytest.warns(ResourceWarning) as told:
+    with pytest.warns(ResourceWarning) as warned:
         drop(pools)
-    [one] = told
+    [one] = warned
     assert str(one.message) == (
         "FixedPool 'frames' was dropped with 2 blocks out: keep the pool as long as its blocks are "
         "used, or close() it"
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert buffers[0].pool is not None  # Made anew, and dropped again.
+        assert buffers[0].pool is not None  # Make it again, and drop it again.
         run_on()
     del buffers
 
@@ -69,7 +69,7 @@ def with_variables_that_go_in_any_order() -> None:
 
 
 @pytest.mark.parametrize("use", [closed, with_all_blocks_back, with_variables_that_go_in_any_order])
-def test_what_is_no_mistake_is_not_told_of(use: Callable[[], object]) -> None:
+def test_a_correct_program_gets_no_warning(use: Callable[[], object]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         kept = use()

@@ -86,7 +86,7 @@ def test_a_refused_acquire_many_touches_no_block(resident_bytes: Callable[[], in
     del buffer
 
 
-def test_nobody_sees_the_list_of_acquire_many_before_it_is_full() -> None:
+def test_the_list_of_acquire_many_is_hidden_until_it_is_full() -> None:
     def init(view: memoryview) -> None:
         for candidate in gc.get_objects():
             if type(candidate) is list and len(candidate) == 37:
@@ -95,7 +95,7 @@ def test_nobody_sees_the_list_of_acquire_many_before_it_is_full() -> None:
     assert len(numpool.FixedPool(64, 40, init=init).acquire_many(37)) == 37
 
 
-def test_acquire_many_without_bound_refuses_what_no_memory_holds() -> None:
+def test_acquire_many_without_bound_refuses_impossible_numbers() -> None:
     pool = numpool.FixedPool(64, 1, max_blocks=None)
     with pytest.raises(MemoryError):
         pool.acquire_many(2**60)
@@ -104,7 +104,7 @@ def test_acquire_many_without_bound_refuses_what_no_memory_holds() -> None:
 
 
 @pytest.mark.parametrize("count", [-1, 1.5, "2", None])
-def test_acquire_many_wants_a_count(pool: numpool.FixedPool, count: Any) -> None:
+def test_acquire_many_needs_a_count(pool: numpool.FixedPool, count: Any) -> None:
     with pytest.raises((ValueError, TypeError), match=r"n (is -1|must be an int)"):
         pool.acquire_many(count)
 
@@ -196,7 +196,7 @@ def test_an_unbounded_pool_keeps_growing() -> None:
         ({"source": numpool.Pages(populated=True)}, True),
     ],
 )
-def test_large_blocks_lie_in_huge_pages_unless_that_is_not_wanted(
+def test_large_blocks_have_huge_pages_unless_switched_off(
     options: dict[str, Any], huge: bool
 ) -> None:
     buffer = numpool.FixedPool("8MiB", 2, **options).acquire()
@@ -214,7 +214,7 @@ def test_creating_a_large_pool_takes_no_memory(resident_bytes: Callable[[], int]
     assert pool.stats().mapped >= 4096 * 1_000_000
 
 
-def test_trim_gives_back_what_no_block_needs(resident_bytes: Callable[[], int]) -> None:
+def test_trim_gives_back_unused_pages(resident_bytes: Callable[[], int]) -> None:
     pool = numpool.FixedPool("64KiB", 1000)
     before = resident_bytes()
     buffers = pool.acquire_many(1000)
@@ -243,7 +243,7 @@ def test_trim_unmaps_grown_chunks_and_the_pool_grows_again() -> None:
         assert pool.stats().mapped == 4 * 4096
 
 
-def test_stats_tell_the_pools_history(pool: numpool.FixedPool) -> None:
+def test_stats_show_the_pools_history(pool: numpool.FixedPool) -> None:
     first = pool.acquire()
     second = pool.acquire()
     second.release()
@@ -285,7 +285,7 @@ def test_owns_knows_buffers_views_arrays_and_addresses(pool: numpool.FixedPool) 
 
 
 @pytest.mark.parametrize("subject", [None, "text", 1.5, object()])
-def test_owns_says_what_it_takes(pool: numpool.FixedPool, subject: Any) -> None:
+def test_the_error_of_owns_names_what_it_takes(pool: numpool.FixedPool, subject: Any) -> None:
     with pytest.raises(TypeError, match=r"owns\(\) takes a buffer, an array"):
         pool.owns(subject)
 
@@ -304,7 +304,7 @@ def test_owns_says_what_it_takes(pool: numpool.FixedPool, subject: Any) -> None:
         ),
     ],
 )
-def test_the_repr_tells_the_state(options: dict[str, Any], text: str) -> None:
+def test_the_repr_shows_the_state(options: dict[str, Any], text: str) -> None:
     pool = numpool.FixedPool(64, 2, **options)
     buffer = pool.acquire()
     assert repr(pool) == text

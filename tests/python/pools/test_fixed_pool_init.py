@@ -65,7 +65,7 @@ def test_acquire_many_whose_init_raises_halfway_gives_everything_back() -> None:
     assert pool.stats().blocks == 0
     pool.check()
     assert len(pool.acquire_many(5)) == 5
-    assert calls == 6  # Two blocks had been constructed before.
+    assert calls == 6  # Two blocks were constructed before.
 
 
 def test_a_block_whose_init_raised_is_free_while_the_exception_still_lives() -> None:

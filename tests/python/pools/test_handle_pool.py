@@ -1,4 +1,4 @@
-"""HandlePool: blocks behind integers that know when they are stale."""
+"""HandlePool: blocks with integer handles, of which the pool detects stale ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import numpool
 
 
-def test_a_handle_leads_to_the_bytes_that_were_asked_for(table: numpool.HandlePool) -> None:
+def test_a_handle_leads_to_a_block_of_the_requested_size(table: numpool.HandlePool) -> None:
     handle = table.alloc(10)
     table[handle][:] = b"0123456789"
     view = table[handle]
@@ -79,7 +79,7 @@ def test_random_integers_touch_nothing() -> None:
     for handle in handles:
         table[handle][:] = handle.to_bytes(16, "little")
     for _ in range(50_000):
-        # Anything at all, or a handle with one bit or a little changed.
+        # Any integer, or a handle with one bit changed or with a small number added.
         guess = rng.getrandbits(63)
         if rng.random() < 0.7:
             guess = rng.choice(handles) ^ (1 << rng.randrange(63))
@@ -112,7 +112,7 @@ def test_a_handle_kept_through_a_million_reuses_is_stale() -> None:
 
 
 def test_handles_of_other_pools_are_refused() -> None:
-    """Even of a pool that was there before, at the same place and of the same shape."""
+    """This includes handles of an earlier pool with the same address and the same sizes."""
     seen: set[int] = set()
     for _ in range(200):
         table = numpool.HandlePool({64: 5})
@@ -150,7 +150,7 @@ def test_iterating_lists_the_live_handles(table: numpool.HandlePool) -> None:
     assert len(table) == 0
 
 
-def test_contains_is_false_for_what_is_no_integer(table: numpool.HandlePool) -> None:
+def test_contains_is_false_for_other_types(table: numpool.HandlePool) -> None:
     handle = table.alloc(1)
     assert handle in table
     assert str(handle) not in table
@@ -228,7 +228,7 @@ def test_stats_tell_the_history_by_size(table: numpool.HandlePool) -> None:
     assert table.sizes == {64: 4, 4096: 2}
 
 
-def test_the_repr_tells_the_state() -> None:
+def test_the_repr_shows_the_state() -> None:
     table = numpool.HandlePool({64: 4, "4KiB": 2})
     assert repr(table) == "<HandlePool: 0 handles live of 6, of 64 bytes, 4 KiB>"
     handle = table.alloc(1)

@@ -1,4 +1,4 @@
-"""What the arrays that a pool makes promise: their data is the pool's, and NumPy owns it."""
+"""Arrays that a pool makes: their data is memory of the pool, and NumPy frees it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_arrays_own_their_data_through_the_pool(slabs: numpool.SlabPool) -> None
     assert slabs.stats().blocks == 0
 
 
-def test_numpy_computes_in_place_what_is_a_temporary_only(slabs: numpool.SlabPool) -> None:
+def test_numpy_computes_in_place_only_in_temporaries(slabs: numpool.SlabPool) -> None:
     made = []
 
     def temporary(full: Callable[..., np.ndarray[Any, Any]]) -> np.ndarray[Any, Any]:
@@ -51,7 +51,7 @@ def test_numpy_computes_in_place_what_is_a_temporary_only(slabs: numpool.SlabPoo
         assert result[-1] == 7
         return result.ctypes.data == made[-1]
 
-    # NumPy looks at its callers and does not do it everywhere; where it does, it does it here.
+    # NumPy checks its callers and does not always compute in place. If it does, it does so here.
     assert in_place(slabs.full) == in_place(np.full)
 
 
@@ -62,7 +62,7 @@ def test_zeros_are_zero_where_blocks_were_dirty(slabs: numpool.SlabPool) -> None
         assert not slabs.zeros(size, "u1").any()
 
 
-def test_an_array_that_the_limit_refuses_says_so() -> None:
+def test_the_error_of_a_refused_array_names_the_limit() -> None:
     pool = numpool.SlabPool(limit="64MiB", name="small")
     for make in (pool.empty, pool.zeros):
         with pytest.raises(
@@ -102,7 +102,7 @@ def test_a_memory_error_of_the_users_own_passes_unchanged(slabs: numpool.SlabPoo
         (lambda pool: pool.empty(3, order="F"), "empty() takes no 'order'"),
     ],
 )
-def test_arrays_say_what_is_wrong_with_their_arguments(
+def test_the_error_of_an_array_names_the_wrong_argument(
     slabs: numpool.SlabPool, call: Callable[[numpool.SlabPool], object], message: str
 ) -> None:
     with pytest.raises(TypeError) as caught:
@@ -168,7 +168,7 @@ def test_more_makers_that_numpy_users_know(slabs: numpool.SlabPool) -> None:
     assert slabs.stats().blocks == 0
 
 
-def test_a_refused_array_is_told_of_as_a_refused_buffer_is() -> None:
+def test_a_refused_array_has_the_error_of_a_refused_buffer() -> None:
     slabs = numpool.SlabPool(limit="1MiB", name="frames")
     text = (
         "SlabPool 'frames': 2097152 bytes (2 MiB) requested, 0 bytes of a limit of 1 MiB in use; "
@@ -182,7 +182,7 @@ def test_a_refused_array_is_told_of_as_a_refused_buffer_is() -> None:
     assert str(caught.value).startswith(f"{text} (Unable to allocate 2.00 MiB for an array with")
 
 
-def test_more_than_the_machine_has_is_not_put_down_to_blocks_in_use() -> None:
+def test_a_request_beyond_the_machines_memory_has_its_own_error() -> None:
     limit = numpool.format_size(numpool.memory_limit())
     slabs = numpool.SlabPool(name="frames")
     with pytest.raises(

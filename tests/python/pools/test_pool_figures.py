@@ -1,4 +1,4 @@
-"""What all pools tell of themselves: bytes in use, peaks that begin anew, summaries, statistics."""
+"""The figures of all pools: bytes in use, peaks that can be reset, summaries, statistics."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def reserved(pool: Any, nbytes: int) -> Callable[[], None]:
     return release
 
 
-# A pool, and how so many of its bytes are taken.
+# A pool, and a function that takes this number of its bytes.
 POOLS: dict[str, tuple[Callable[[], Any], Callable[[Any, int], Callable[[], None]]]] = {
     "FixedPool": (lambda: numpool.FixedPool("4KiB", 100, name="test"), blocks),
     "SlabPool, small": (lambda: numpool.SlabPool(name="test"), buffers),

@@ -1,4 +1,4 @@
-"""ReservePool amid forks, at exit and in cycles."""
+"""ReservePool with forks, at exit and in cycles."""
 
 from __future__ import annotations
 

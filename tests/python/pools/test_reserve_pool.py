@@ -17,7 +17,7 @@ import numpool
 
 
 def exhausted(blocks: int = 4) -> tuple[numpool.FixedPool, numpool.ReservePool]:
-    """A reserve of two blocks on a pool that has no others left."""
+    """A reserve of two blocks on a pool that has no other free blocks."""
     backing = numpool.FixedPool(4096, blocks, name="small")
     reserve = numpool.ReservePool(backing, 4096, 2, name="vital")
     return backing, reserve
@@ -62,7 +62,7 @@ def test_the_backing_pool_serves_first_and_the_reserve_when_it_refuses() -> None
     backing.check()
 
 
-def test_a_buffer_of_it_is_a_buffer() -> None:
+def test_its_buffers_work_as_others_do() -> None:
     slabs = numpool.SlabPool()
     reserve = numpool.ReservePool(slabs, "100KiB", 1)
     with reserve.acquire() as buffer:
@@ -108,7 +108,7 @@ def test_threads_wait_in_their_order() -> None:
     assert served == [0, 1, 2, 3]
 
 
-def test_a_thread_that_waits_sees_what_others_gave_back_to_the_backing_pool() -> None:
+def test_a_waiting_thread_gets_a_block_released_to_the_backing_pool() -> None:
     backing, reserve = exhausted(blocks=3)
     other = backing.acquire()
     buffers = [reserve.acquire(), reserve.acquire()]
@@ -118,7 +118,7 @@ def test_a_thread_that_waits_sees_what_others_gave_back_to_the_backing_pool() ->
     assert len(buffers) == 2
 
 
-def test_a_task_that_waits_sees_what_others_gave_back_to_the_backing_pool() -> None:
+def test_a_waiting_task_gets_a_block_released_to_the_backing_pool() -> None:
     backing, reserve = exhausted(blocks=3)
 
     async def main() -> None:
@@ -195,7 +195,7 @@ def test_ctrl_c_ends_a_wait_and_loses_no_block() -> None:
 
 
 def test_a_caller_that_may_wait_never_fails_under_a_tight_limit() -> None:
-    """Others take all that the limit allows, again and again."""
+    """Other threads repeatedly take all memory that the limit allows."""
     slabs = numpool.SlabPool(limit="1MiB")
     reserve = numpool.ReservePool(slabs, "64KiB", 2)
     stop = threading.Event()
@@ -314,7 +314,7 @@ def test_a_closed_backing_pool_leaves_the_reserve() -> None:
     reserve.check()
 
 
-def test_the_repr_and_stats_tell_the_state() -> None:
+def test_the_repr_and_stats_show_the_state() -> None:
     _, reserve = exhausted()
     buffers = [reserve.acquire() for _ in range(3)]
     assert repr(reserve) == (

@@ -20,7 +20,7 @@ SIZES = [0, 1, 8, 16, 17, 64, 100, 1000, 1024, 4096, 5000, 65536, 10**6, 2**21, 
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_buffer_is_exactly_as_long_as_asked(slabs: numpool.SlabPool, size: int) -> None:
+def test_a_buffer_is_exactly_as_long_as_requested(slabs: numpool.SlabPool, size: int) -> None:
     with slabs.acquire(size) as buffer:
         assert len(buffer) == buffer.nbytes == size
         view = memoryview(buffer)
@@ -38,14 +38,14 @@ def test_sizes_may_be_texts(slabs: numpool.SlabPool) -> None:
 
 
 @pytest.mark.skipif(not try_for_huge_pages(), reason="the system gives no huge pages now")
-def test_small_blocks_lie_in_huge_pages_where_that_is_asked_for() -> None:
+def test_small_blocks_have_huge_pages_if_requested() -> None:
     def huge_bytes(**options: Any) -> int:
         slabs = numpool.SlabPool(**options)
         blocks = [slabs.acquire(4096) for _ in range(4096)]
         for block in blocks:
             block.array()[:] = 1
         smaps = Path("/proc/self/smaps").read_text()
-        # Mappings differ by their advice, so more than one may hold the blocks.
+        # Mappings with different advice are separate, so several of them may have the blocks.
         places = {block.address >> 21: block.address for block in blocks}
         return max(huge_bytes_at(address, smaps) for address in places.values())
 
@@ -64,7 +64,7 @@ def test_small_blocks_lie_in_huge_pages_where_that_is_asked_for() -> None:
         (2**70, ValueError, "more than an address space holds"),
     ],
 )
-def test_what_is_no_size_is_named(
+def test_a_bad_size_is_named(
     slabs: numpool.SlabPool, size: Any, error: type[Exception], text: str
 ) -> None:
     for request in (slabs.acquire, slabs.try_acquire):
@@ -73,7 +73,9 @@ def test_what_is_no_size_is_named(
 
 
 @pytest.mark.parametrize("size", [2**46, 2**47, 2**62, 2**63 - 1, 2**64 - 1])
-def test_more_than_there_is_raises_a_memory_error(slabs: numpool.SlabPool, size: int) -> None:
+def test_a_request_beyond_all_memory_raises_a_memory_error(
+    slabs: numpool.SlabPool, size: int
+) -> None:
     with pytest.raises(numpool.PoolExhausted, match=r"SlabPool 'test'"):
         slabs.acquire(size)
     assert slabs.try_acquire(size) is None
@@ -101,7 +103,7 @@ def test_blocks_do_not_overlap_and_come_back(slabs: numpool.SlabPool) -> None:
             live.clear()
 
 
-def test_a_limit_is_hard_and_says_what_was_asked() -> None:
+def test_a_limit_holds_and_its_error_names_the_request() -> None:
     pool = numpool.SlabPool(limit="64MiB", name="small")
     kept = [pool.acquire("16MiB") for _ in range(3)]
     with pytest.raises(numpool.PoolExhausted) as caught:
@@ -156,7 +158,7 @@ def test_classes_can_be_chosen() -> None:
 
 
 def test_trim_gives_back_nearly_everything(printed_by: Callable[..., str]) -> None:
-    # In a process of its own: what else a whole suite's gives back meanwhile would count.
+    # This needs its own process, because it would also count memory that other tests give back.
     code = """if True:
         from pathlib import Path
 
@@ -184,7 +186,7 @@ def test_trim_gives_back_nearly_everything(printed_by: Callable[..., str]) -> No
     assert left < 0.03 * used
 
 
-def test_stats_tell_by_class_and_in_all(slabs: numpool.SlabPool) -> None:
+def test_stats_show_each_class_and_the_total(slabs: numpool.SlabPool) -> None:
     small = [slabs.acquire(100) for _ in range(10)]
     large = slabs.acquire(3_000_000)
     stats = slabs.stats()
@@ -227,9 +229,9 @@ def test_an_array_that_grows_in_steps_stays_where_it_is(slabs: numpool.SlabPool)
     assert len({place for kib, place in places.items() if kib >= 16}) == 1
     assert (array[:512] == 7).all()
     stats = slabs.stats()
-    # With NumPy 1, no array ends with its block.
+    # With NumPy 1, no array reaches the end of its block.
     assert stats.requested == array.nbytes + np.__version__.startswith("1.")
-    # What the span is larger than the array is told as rounding.
+    # The difference between the span and the array counts as rounding.
     assert stats.in_use == 64 * 1024
     array.resize(2000, refcheck=False)
     assert slabs.stats().in_use == 16384
@@ -247,7 +249,7 @@ def test_arrays_that_grew_before_they_were_cut_to_their_size_take_no_span(
     assert array.nbytes <= stats.in_use < 1.15 * array.nbytes
 
 
-def test_reallocate_refuses_what_is_not_safe(slabs: numpool.SlabPool) -> None:
+def test_reallocate_refuses_unsafe_calls(slabs: numpool.SlabPool) -> None:
     buffer = slabs.acquire(100)
     view = memoryview(buffer)
     with pytest.raises(BufferError, match="still in use by 1 view"):
@@ -301,7 +303,7 @@ def test_acquire_many_takes_all_or_none() -> None:
     assert pool.stats().blocks == 0
 
 
-def test_the_repr_tells_the_state() -> None:
+def test_the_repr_shows_the_state() -> None:
     pool = numpool.SlabPool(limit="1GiB", name="n")
     assert repr(pool).startswith("<SlabPool 'n': 0 blocks, 0 bytes of 1 GiB in use, ")
     buffer = pool.acquire(64)

@@ -54,7 +54,7 @@ def test_a_waiting_thread_gets_the_block_that_another_releases(
         (10**400, OverflowError, "too large"),
     ],
 )
-def test_a_timeout_that_is_none_is_refused(
+def test_a_bad_timeout_is_refused(
     pool: numpool.FixedPool, timeout: Any, error: type[Exception], text: str
 ) -> None:
     with pytest.raises(error, match=text):
@@ -133,7 +133,7 @@ def test_control_c_interrupts_a_wait(
         wait_until_waiting(pool, 1)
         os.kill(os.getpid(), signal.SIGINT)
 
-    # A program started in the background ignores it.
+    # A program that a shell started in the background ignores SIGINT.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()
@@ -182,7 +182,7 @@ def test_a_signal_handler_that_raises_loses_no_block(pool: numpool.FixedPool) ->
         kept: list[numpool.Buffer] = []
         for _ in range(50):
             buffers = pool.acquire_many(4)
-            # Release and signal race on purpose.
+            # The release and the signal race on purpose.
             timer = threading.Timer(0.002, buffers.clear)
             timer.start()
             signal.setitimer(signal.ITIMER_REAL, 0.002)

@@ -72,7 +72,7 @@ def test_a_cancelled_wait_loses_no_block(pool: numpool.FixedPool) -> None:
         buffers = pool.acquire_many(4)
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(pool.acquire_async(), SOON)
-        # Granted, and cancelled before the task runs again.
+        # The block is granted, and the task is cancelled before it runs again.
         cancelled = asyncio.create_task(pool.acquire_async())
         patient = asyncio.create_task(pool.acquire_async())
         await asyncio.sleep(SOON)
@@ -101,7 +101,7 @@ def test_a_loop_that_was_closed_under_its_waiter_passes_the_block_on(
         wait_until_waiting(pool, 2)
         buffers.pop().release()
         assert patient.result(LONG).nbytes == 4096
-    # A task that never ended would be reported; it is meant to.
+    # asyncio would report a task that never ended, but this test leaves one on purpose.
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     del task
     gc.collect()
@@ -188,7 +188,7 @@ def test_closing_a_pool_ends_the_waits_of_coroutines(pool: numpool.FixedPool) ->
     asyncio.run(main())
 
 
-def test_threads_and_coroutines_stand_in_one_queue(pool: numpool.FixedPool) -> None:
+def test_threads_and_coroutines_wait_in_one_queue(pool: numpool.FixedPool) -> None:
     buffers = pool.acquire_many(4)
     served: list[str] = []
 
@@ -263,7 +263,7 @@ def test_a_block_that_is_free_comes_whatever_the_timeout(pool: numpool.FixedPool
     assert asyncio.run(main()) == 4096
 
 
-def test_what_is_no_timeout_is_refused_at_once(pool: numpool.FixedPool) -> None:
+def test_a_bad_timeout_is_refused_at_once(pool: numpool.FixedPool) -> None:
     for timeout, error, text in [
         (-1, ValueError, "timeout is -1: give seconds from 0 on, or None to wait for ever"),
         ("1", TypeError, "timeout must be a number of seconds or None, not str"),
@@ -301,7 +301,7 @@ def test_an_async_with_block_waits_and_gives_the_buffer_up(pool: numpool.FixedPo
     asyncio.run(main())
 
 
-def test_what_is_never_awaited_is_told_as_of_any_coroutine(pool: numpool.FixedPool) -> None:
+def test_a_request_that_is_never_awaited_warns_as_any_coroutine(pool: numpool.FixedPool) -> None:
     with pytest.warns(RuntimeWarning, match="coroutine 'acquire_async' was never awaited"):
         pool.acquire_async()
     waiting = pool.acquire_async()

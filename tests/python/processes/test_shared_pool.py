@@ -187,7 +187,7 @@ def test_a_message_can_be_received_once(pool: numpool.SharedPool) -> None:
     assert (first == 0).all()
 
 
-def test_what_is_on_its_way_is_kept(pool: numpool.SharedPool) -> None:
+def test_a_message_on_its_way_keeps_its_block(pool: numpool.SharedPool) -> None:
     ours, theirs = multiprocessing.Pipe()
     for i in range(3):
         ours.send(pool.full(1000, i))
@@ -196,7 +196,7 @@ def test_what_is_on_its_way_is_kept(pool: numpool.SharedPool) -> None:
     assert pool.stats().blocks == 0
 
 
-def test_what_a_killed_process_held_comes_back(pool: numpool.SharedPool) -> None:
+def test_the_blocks_of_a_killed_process_go_back(pool: numpool.SharedPool) -> None:
     context = multiprocessing.get_context("spawn")
     array = pool.zeros(1 << 20)
     ready, theirs = context.Pipe()
@@ -251,7 +251,7 @@ print(pool.name, pool.capacity, pool.stats().blocks, len(pool.processes()))
     del array
 
 
-def test_a_pool_that_is_full_says_who_has_it(pool: numpool.SharedPool) -> None:
+def test_the_error_of_a_full_pool_names_the_processes(pool: numpool.SharedPool) -> None:
     array = pool.empty(60 << 20, "u1")
     with pytest.raises(numpool.PoolExhausted, match="60 MiB are in use by 1 process"):
         pool.acquire("8MiB")
@@ -261,7 +261,7 @@ def test_a_pool_that_is_full_says_who_has_it(pool: numpool.SharedPool) -> None:
     assert pool.zeros(60 << 20, "u1").nbytes == 60 << 20
 
 
-def test_the_figures_tell_what_this_process_asked_for(pool: numpool.SharedPool) -> None:
+def test_the_figures_count_the_requests_of_this_process(pool: numpool.SharedPool) -> None:
     array = pool.zeros(1000)
     stats = pool.stats()
     assert stats.total_blocks == stats.blocks == 1

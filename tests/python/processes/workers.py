@@ -1,4 +1,4 @@
-"""What the tests' worker processes run: started anew, they import this."""
+"""The functions that worker processes of the tests run. New processes import this file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 
 
 def fill(array: Array) -> int:
-    """Write into what was sent."""
+    """Write into the array that was sent."""
     array[...] = 7
     return os.getpid()
 
@@ -24,7 +24,7 @@ def total(array: Array) -> float:
 
 
 def doubled(array: Array) -> Array:
-    """A result of the same pool."""
+    """Return a result in the same pool."""
     pool = numpool.owner(array)
     assert isinstance(pool, numpool.SharedPool)
     result = pool.empty(array.shape, array.dtype)
@@ -33,7 +33,7 @@ def doubled(array: Array) -> Array:
 
 
 def try_to_write(array: Array) -> str:
-    """What NumPy says of writing, and of making it writeable."""
+    """NumPy's errors for a write, and for making the array writeable."""
     said = []
     try:
         array[...] = 1
@@ -47,7 +47,7 @@ def try_to_write(array: Array) -> str:
 
 
 def hold(array: Array, ready: Any) -> None:
-    """Hold what was sent, and more of its pool, until somebody ends this process."""
+    """Hold the array that was sent, and more of its pool, until this process is killed."""
     pool = numpool.owner(array)
     assert isinstance(pool, numpool.SharedPool)
     more = pool.zeros(1 << 20)

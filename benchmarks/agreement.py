@@ -57,7 +57,7 @@ Run = dict[tuple[str, str, str], Stated]
 
 
 def find(name: str) -> Path:
-    """The file, or the newest run that was saved under this name or number."""
+    """The file, or the newest run with this name or number."""
     if Path(name).is_file():
         return Path(name)
     saved = sorted(STORED.glob("*/*.json"))
@@ -93,7 +93,7 @@ def load(name: str) -> Run:
 
 
 def compare(before: Run, after: Run) -> tuple[list[tuple[Stated, Stated]], int]:
-    """The rows that both have, and the number that only one has."""
+    """The rows that both runs have, and the number of rows that only one has."""
     common = [(row, after[place]) for place, row in before.items() if place in after]
     if not common:
         one, other = (

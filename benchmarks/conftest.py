@@ -1,4 +1,4 @@
-"""Each run begins with the machine and the versions, and contenders take turns."""
+"""Prints the machine and the versions first, and makes contenders take turns."""
 
 from __future__ import annotations
 

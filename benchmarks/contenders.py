@@ -72,7 +72,7 @@ class Contenders:
         self.others: dict[str, list[float]] = {}
 
     def run(self, name: str, order: dict[str, object]) -> Run:
-        # The threads of BLAS wait for each other, which would hide what allocators cost.
+        # The threads of BLAS wait for each other, which would hide the cost of allocators.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         if name in self.libraries:
             environment["LD_PRELOAD"] = str(self.libraries[name])
@@ -87,7 +87,7 @@ class Contenders:
         return Run(**json.loads(done.stdout))
 
     def round(self, work: str, **order: object) -> None:
-        """Run all contenders, beginning with another one in each round."""
+        """Run all contenders, and begin with another one in each round."""
         done = self.rounds.setdefault(work, [])
         start = len(done) % len(self.names)
         bystanders = Bystanders()

@@ -1,4 +1,4 @@
-"""What the literature claims for pools: claimed, measured, and why they differ.
+"""Claims of the literature for pools: the claim, the measurement, and why they differ.
 
     python benchmarks/literature.py                     # three rounds of all four: some minutes
     python benchmarks/literature.py frame_loop --rounds 5

@@ -1,4 +1,4 @@
-"""Figures and tables, written in Markdown and read again."""
+"""Writes figures and tables in Markdown, and reads them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def mean(values: Iterable[float]) -> str:
 
 
 def figure(value: float) -> str:
-    """Three digits, or all those before the point."""
+    """A number with three digits, or with all digits before the point."""
     exponent = int(f"{value:.2e}".partition("e")[2])
     return f"{value:.{max(0, 2 - exponent)}f}"
 

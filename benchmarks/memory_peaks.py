@@ -1,9 +1,9 @@
-"""By how much a contender raises the peak of resident memory, in a forked process of its own.
+"""Measures by how much a contender raises the peak of resident memory, in a forked process.
 
 The contenders of a group share a process when they take turns, so they would share a peak, too.
 Here a process that has set up nothing and has one thread forks for each contender. The child sets
 its contender up, lets it take some turns, and reads by how much its peak of memory rose. Pages of
-files do not count: they are mostly code, which no contender asked for.
+files do not count: they are mostly code, which no contender requested.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def give_back() -> None:
 
 
 def rise(make: Callable[[], Contender]) -> int:
-    """This process's bytes, from before the contender is set up to its last turn."""
-    # What it imports and keeps for good does not count.
+    """The increase in bytes, from before the contender is set up to its last turn."""
+    # Its imports and other permanent memory do not count.
     make().close()
     give_back()
     Path("/proc/self/clear_refs").write_text(FORGET_PEAK)
@@ -86,7 +86,7 @@ def in_child(make: Callable[[], Contender]) -> Peak | None:
 
 
 def answer_of(make: Callable[[], Contender], patience: int) -> Peak | None:
-    """Fork a child that measures for at most so many seconds, and read its answer."""
+    """Fork a child that measures for at most this many seconds, and read its answer."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:

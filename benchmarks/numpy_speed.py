@@ -66,7 +66,7 @@ def peaks(all_of: Contenders, works: dict[str, list[int]]) -> str:
 
 
 def outputs(all_of: Contenders, sizes: list[int]) -> str:
-    """The time of ``a + b`` to the time of adding into an array that exists already."""
+    """The time of ``a + b`` relative to adding into an array that exists already."""
     works = ("np.add(a, b, out)", "a + b")
     row = []
     for i in range(len(sizes)):

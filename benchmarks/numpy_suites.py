@@ -1,6 +1,6 @@
 """Runs the test suites of NumPy, SciPy or pandas on the pool, and on default NumPy beside it.
 
-    python benchmarks/numpy_suites.py --part          # what allocates most; a few minutes
+    python benchmarks/numpy_suites.py --part          # tests that allocate most; a few minutes
     python benchmarks/numpy_suites.py                 # all of NumPy's packages
     python benchmarks/numpy_suites.py --suite scipy
 
@@ -93,7 +93,7 @@ def run(way: str, modules: list[str], extra: list[str], directory: Path) -> Run:
     """Run the modules' tests in a process of their own."""
     report = directory / f"{way}.json"
     command = [sys.executable, "-X", "faulthandler", "-m", "pytest"]
-    # No settings but these: a project around the working directory may have its own.
+    # Use only these settings: a project around the working directory may have its own.
     command += ["-c", os.devnull, "--rootdir", str(directory), "-p", "no:cacheprovider"]
     command += ["-p", "suite_plugin", "-q", "--tb=short", "--pyargs", *modules, *extra]
     environment = {
@@ -135,12 +135,12 @@ def running(report: Path) -> str:
 
 
 def own_failures(runs: list[Run]) -> list[str]:
-    """The tests that fail by default, if that was run."""
+    """The tests that fail with NumPy's own allocator, if that was run."""
     return [name for one in runs if one.way == "default" for name in one.failures]
 
 
 def new_failures(runs: list[Run]) -> list[tuple[str, str]]:
-    """The tests that fail with another allocator, and not by default."""
+    """The tests that fail only with another allocator."""
     known = set(own_failures(runs))
     return [(one.way, name) for one in runs for name in one.failures if name not in known]
 

@@ -21,7 +21,7 @@ class Paired(NamedTuple):
 
     @classmethod
     def of(cls, ratios: Sequence[float]) -> Paired:
-        """From one ratio a sitting: their median, and an interval for the true median.
+        """The median of one ratio for each sitting, and an interval for the true median.
 
         Each sitting lies above the true median with probability 1/2. So the true median lies below
         the lowest of nine with a probability of 1/512 (nine coins all show tails), and below the
@@ -36,7 +36,7 @@ class Paired(NamedTuple):
     def of_turns(
         cls, own: Sequence[Sequence[float]], reference: Sequence[Sequence[float]]
     ) -> Paired:
-        """From the seconds of turns, sitting by sitting."""
+        """The ratio from the seconds of turns, sitting by sitting."""
         return cls.of([median_ratio(*both) for both in zip(own, reference, strict=True)])
 
     @property
@@ -53,12 +53,12 @@ class Paired(NamedTuple):
 
 
 def median_ratio(own: Sequence[float], reference: Sequence[float]) -> float:
-    """Of one sitting: what slows the machine in a round slows both contenders."""
+    """The ratio of one sitting. A slow moment of the machine in a round slows both contenders."""
     return statistics.median(one / other for one, other in zip(own, reference, strict=True))
 
 
 def held(sittings: int, out: int) -> float:
-    """The probability that a spread without so many at each end holds the true median."""
+    """The probability that the spread without this many at each end holds the true median."""
     return 1 - sum(comb(sittings, tails) for tails in range(out + 1)) / 2.0 ** (sittings - 1)
 
 

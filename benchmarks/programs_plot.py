@@ -1,6 +1,6 @@
 """The figures of whole programs as a picture: a line for each program, a mark for each contender.
 
-matplotlib is an extra, so its types are Any: the type checker needs to pass without it.
+matplotlib is an extra, so its types are Any: the type checker must pass without it.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ MARKS = {
 
 @dataclass(frozen=True)
 class Standing:
-    """A contender's speed and peak of resident memory, to default NumPy's, in each program."""
+    """A contender's speed and peak memory in each program, relative to default NumPy."""
 
     speed: list[float]
     memory: list[float]
 
 
 def draw(programs: Sequence[str], standings: Mapping[str, Standing], said: str, file: Path) -> None:
-    """Draw them into a file, whose ending gives the kind of picture."""
+    """Draw the figures into a file. Its ending gives the format."""
     save(figure_of(programs, standings, said), file)
 
 
@@ -55,7 +55,7 @@ def figure_of(programs: Sequence[str], standings: Mapping[str, Standing], said: 
                 color=color,
                 marker=marker,
                 s=52 if ours else 34,
-                # numpool's mark lies on top and has a rim, so that it is found at once.
+                # numpool's mark is on top and has a rim, so that readers find it at once.
                 zorder=4 if ours else 3,
                 edgecolors="black" if ours else "none",
                 linewidths=0.8,

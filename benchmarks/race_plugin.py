@@ -59,14 +59,14 @@ class Session:
         return list(chain.from_iterable(groups[first:] + groups[:first]))
 
     def seconds_of(self, entry: Entry) -> list[list[float]]:
-        """Of a call, in each turn of each sitting; none for a contender that is not installed."""
+        """The seconds of a call in each turn of each sitting; none if it is not installed."""
         for number, sitting in enumerate(self.sittings, 1):
             if failure := sitting.failures.get(entry.group):
                 raise RuntimeError(f"{entry.group}: in sitting {number}: {failure}")
         return [sitting.seconds.get(entry.id, []) for sitting in self.sittings]
 
     def reference_of(self, entry: Entry) -> Entry:
-        """The reference that was named, or the first contender if that one is missing."""
+        """The reference of the group, or the first contender if the reference is missing."""
         group = [one for one in self.entries if one.group == entry.group]
         there = [one for one in group if all(self.seconds_of(one))]
         return next((one for one in there if one.name == one.reference), there[0])
@@ -184,7 +184,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     benchmark.group = entry.group
     contender = entry.make()
     try:
-        # Before its work here, because the processes that measure have a time limit.
+        # This comes before its work here, because the processes that measure have a time limit.
         measured = None if benchmark.disabled else session_of(pyfuncitem)
         with contender.within:
             if measured:

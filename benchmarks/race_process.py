@@ -1,4 +1,4 @@
-"""A process besides the run's own, which collects some of its tests and measures them.
+"""A separate process, which collects some tests of the run and measures them.
 
 It is started with ``--NAME=FILE`` and writes its figures to FILE as JSON. A second file names the
 group that it measures, so that the run can report where a process ended early.
@@ -24,7 +24,7 @@ PATIENCE = 60
 
 
 def measure(name: str, entries: Iterable[Entry], config: pytest.Config, **environment: str) -> Any:
-    """Start one, and read its figures. Raises RuntimeError if it ended early."""
+    """Start a process, and read its figures. Raises RuntimeError if it ended early."""
     patience = config.getoption("patience", PATIENCE)
     with TemporaryDirectory() as folder:
         file = Path(folder, "measured.json")
@@ -55,13 +55,13 @@ def place(file: Path) -> Path:
 
 
 def begin(group: str, file: Path, patience: int) -> None:
-    """In such a process: note the group, and limit its time from now on."""
+    """Note the group that this process measures, and limit its time from now on."""
     place(file).write_text(group)
     limit(patience)
 
 
 def limit(seconds: int) -> None:
-    """End this process after so many seconds, with its stacks on standard error.
+    """End this process after this many seconds, with its stacks on standard error.
 
     A later call replaces the limit. There is no second thread: it would make code take locks that a
     process with one thread does not take.

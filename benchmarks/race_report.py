@@ -1,4 +1,4 @@
-"""What a run of races states, in Markdown."""
+"""The report of a run of races, in Markdown."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Row:
 
 
 def report(rows: Sequence[Row], sittings: int, seconds: float, others: float) -> str:
-    """A table for each group; what the columns mean comes last, where a terminal shows it."""
+    """A table for each group. The meaning of the columns comes last, where a terminal shows it."""
     parts = [
         table(
             [group, "time", "ratio", "lies between", "peak"],

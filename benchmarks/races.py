@@ -18,7 +18,7 @@ from typing import TypeVar
 
 import pytest
 
-# Not public, but only pytest's own function judges ``skipif`` as pytest does.
+# Not public, but only pytest's own function evaluates ``skipif`` as pytest does.
 from _pytest.skipping import evaluate_skip_marks
 from turns import Contender, calls_for_a_turn, take_turns
 
@@ -43,7 +43,7 @@ class Replay:
         return next(self.readings)
 
     def hand_over(self, seconds: list[float]) -> None:
-        """The timer is read at the begin and at the end of each turn."""
+        """pytest-benchmark reads the timer at the begin and at the end of each turn."""
         self.readings = (reading for turn in seconds for reading in (0.0, turn))
 
 

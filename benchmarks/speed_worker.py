@@ -47,7 +47,7 @@ def burst(count: int) -> list[Array]:
     return arrays
 
 
-# Each is done to arrays of `count` floats; `a`, `b` and `out` exist before it is timed.
+# Each works on arrays of `count` floats; `a`, `b` and `out` exist before the timing.
 OPERATIONS = {
     "np.empty": "np.empty(count)",
     "np.zeros": "np.zeros(count)",
@@ -101,7 +101,7 @@ def seconds_of(loop: Loop, budget: float) -> float:
 
 
 def prepare(allocator: str) -> None:
-    """Set the contender's allocator, as far as its environment has not."""
+    """Set the contender's allocator, if its environment has not set it."""
     if allocator.startswith("numpool"):
         import numpool
 
@@ -128,7 +128,7 @@ def run_program(work: str, steps: int) -> dict[str, object]:
 
 
 def peak_resident() -> int:
-    """This program's peak; getrusage would include the process that executed it."""
+    """This program's peak. That of getrusage would include the process that executed it."""
     status = Path("/proc/self/status").read_text()
     found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
     assert found is not None

@@ -78,6 +78,6 @@ class Allocator:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin before anything is collected."""
+    """Begin before pytest collects tests."""
     config.pluginmanager.register(Allocator(os.environ["NUMPOOL_WAY"]))
     config.pluginmanager.register(Report(Path(os.environ["NUMPOOL_REPORT"])))

@@ -1,4 +1,4 @@
-"""Where a benchmark ran: the first lines of each report."""
+"""The machine and the versions of a benchmark: the first lines of each report."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def where() -> str:
 
 
 class Bystanders:
-    """Measures the share of the processors' time that others took since this was made."""
+    """Measures the share of the processors' time that other programs took since its creation."""
 
     def __init__(self) -> None:
         self.begin = self.read()
 
     def read(self) -> tuple[float, float, float]:
-        """Seconds of all processors: passed, used by all programs, used by us and our children."""
+        """Seconds of all processors: in all, used by all programs, used by our processes."""
         fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
         ticks = [int(field) for field in fields]
         hertz = os.sysconf("SC_CLK_TCK")

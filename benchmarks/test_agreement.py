@@ -65,8 +65,8 @@ def test_a_ratio_outside_both_spreads_is_named_and_the_status_is_one(tmp_path: P
     after = [BEFORE[0], BEFORE[1], ("a + b", "default", 2.3, 2.11, 2.4)]
     done = agreement(save(tmp_path / "1", BEFORE), save(tmp_path / "2", after), tmp_path)
     assert done.returncode == 1
-    told = [line.split()[0] for line in done.stdout.splitlines() if "do not agree" in line]
-    assert told == ["default"]
+    apart = [line.split()[0] for line in done.stdout.splitlines() if "do not agree" in line]
+    assert apart == ["default"]
     assert "1 of 2 ratios agree" in done.stdout
 
 

@@ -1,6 +1,6 @@
-"""What memory costs in Python, from pools and from other sources.
+"""The cost of memory in Python, from pools and from other sources.
 
-All of it is written, through the same ``numpy.frombuffer``, so the figures include page faults.
+Each contender writes all its memory through ``numpy.frombuffer``, so figures include page faults.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from turns import Contender
 import numpool
 
 SIZES = [64 << 10, 1 << 20, 16 << 20, 64 << 20]
-# It must stay alive: numpy-allocator uses its functions when it is entered.
+# It must stay alive: numpy-allocator uses its functions later.
 LIBC = ctypes.CDLL(None)
 Array = np.ndarray[Any, Any]
 Allocator = AbstractContextManager[object]
@@ -56,7 +56,7 @@ class Sources:
 
 
 def rotated(free: deque[bytearray]) -> bytearray:
-    """The pool that a program writes itself, unchecked."""
+    """An unchecked pool, as a program may write it itself."""
     free.rotate()
     return free[0]
 
@@ -102,7 +102,7 @@ def numpy_allocator() -> Allocator:
     return allocator
 
 
-# NumPy's allocator in a contender's turns.
+# NumPy's allocator during a contender's turns.
 ALLOCATORS: dict[str, Callable[[], Allocator]] = {
     "numpool": pool,
     "default NumPy": nullcontext,

@@ -1,4 +1,4 @@
-"""What a fixed pool's block costs in Python, beside other sources of bytes."""
+"""The cost of a fixed pool's block in Python, beside other sources of bytes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SIZES = [64, 4096, 65536, 2**20]
 
 
 def thousand_times(statement: str, source: object) -> Callable[[], None]:
-    """A function that runs the statement in a bare loop: no call but its own is timed.
+    """A function that runs the statement in a bare loop, so that only its own calls are timed.
 
-    The names in it are attributes of ``source``. No others are asked for: what a contender's rivals
-    keep ready must not be in its memory.
+    Names in it are attributes of ``source``. The function uses no others, because objects of other
+    contenders must not be in its memory.
     """
     namespace: dict[str, Any] = {"np": np, "mmap": mmap}
     for name in compile(statement, "statement", "exec").co_names:
@@ -55,7 +55,7 @@ SOURCES = {
     "bytearray(1)": "bytearray(1)",
     "bytearray(size)": "bytearray(size)",
     "np.empty(size)": "np.empty(size, np.uint8)",
-    # The pool that a program writes itself: it does not check, wait or give memory back.
+    # A pool as a program may write it itself: it does not check, wait or give memory back.
     "deque of bytearrays": "free.append(free.pop())",
     "mmap": "mmap.mmap(-1, size)",
 }

@@ -1,4 +1,4 @@
-"""What a handle costs in Python, beside tables that a program writes itself."""
+"""The cost of a handle in Python, beside tables that a program may write itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each claim of the literature can be tried."""
+"""Each claim of the literature can be measured."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LITTLE = {"socket_server": 0.02, "control_loop": 0.02, "frame_loop": 0.01, "smal
 
 
 @pytest.mark.parametrize("name", claims.CLAIMS)
-def test_a_report_says_what_is_claimed_what_was_measured_and_why_they_differ(name: str) -> None:
+def test_a_report_has_the_claim_the_measurement_and_why_they_differ(name: str) -> None:
     done = subprocess.run(
         [sys.executable, str(RUNNER), name, "--rounds", "1", "--amount", str(LITTLE[name])],
         capture_output=True,

@@ -46,7 +46,7 @@ def test_a_contender_that_writes_nothing_takes_almost_nothing() -> None:
     assert peak_of(working(lambda: np.empty(32 * MIB, np.uint8))) < LITTLE
 
 
-def test_what_is_there_from_setting_up_on_counts() -> None:
+def test_memory_of_the_set_up_counts() -> None:
     def make() -> Contender:
         kept = bytearray(16 * MIB)
         return Contender(lambda: kept[:MIB])
@@ -59,7 +59,7 @@ def test_the_peak_counts_and_not_the_end() -> None:
         for mebibytes in (1, 24, 2):
             bytearray(mebibytes * MIB)
 
-    # malloc may keep the other two: that depends on the past of this process.
+    # malloc may keep the other two. That depends on the past of this process.
     assert peak_of(working(up_and_down)) == pytest.approx(24 * MIB, abs=4 * MIB)
 
 
@@ -85,7 +85,7 @@ def test_pages_of_a_file_do_not_count(tmp_path: Path) -> None:
     assert peak_of(make) < LITTLE
 
 
-def test_what_a_contender_imports_and_what_it_left_at_its_first_setting_up_does_not_count() -> None:
+def test_imports_and_memory_that_the_first_set_up_left_do_not_count() -> None:
     kept: list[bytearray] = []
 
     def make() -> Contender:
@@ -125,7 +125,7 @@ def test_a_contender_that_is_not_installed_has_no_peak() -> None:
 
 
 def interrupt() -> None:
-    # A shell has the jobs that it starts in the background ignore it.
+    # A shell makes its background jobs ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
 
@@ -156,7 +156,7 @@ def test_a_contender_that_hangs_is_ended() -> None:
     assert time.monotonic() - begin < 30
 
 
-def test_where_the_kernel_does_not_say_the_peak_is_unknown(
+def test_without_the_kernels_figures_the_peak_is_unknown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(memory_peaks, "STATUS", tmp_path / "status")

@@ -1,4 +1,4 @@
-"""What lending an object costs in Python, beside pools that a program writes itself."""
+"""The cost of lending an object in Python, beside pools that a program may write itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests that compete: what a run of them measures, states and saves."""
+"""Tests that compete: the figures that a run of them measures, shows and saves."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ import pytest
 from races import race
 from turns import Contender
 
-def told(what):
-    with open("told.txt", "a") as file:
+def note(what):
+    with open("notes.txt", "a") as file:
         print(what, os.getpid(), file=file)
 
 @race("counting to {count}", ["slow", "quick", "absent"], reference="quick")
@@ -32,9 +32,9 @@ def told(what):
 def test_counting(contender, count):
     if contender == "absent":
         pytest.importorskip("package_that_nobody_has")
-    told(f"{contender} {count}")
+    note(f"{contender} {count}")
     count *= 50 if contender == "slow" else 1
-    return Contender(lambda: sum(range(count)), close=lambda: told(f"end of {contender}"))
+    return Contender(lambda: sum(range(count)), close=lambda: note(f"end of {contender}"))
 
 @race("the reference is absent", ["absent", "first", "second"], reference="absent")
 def test_fallback(contender):
@@ -94,24 +94,24 @@ import pytest
 from races import race
 from turns import Contender
 
-def told(what):
-    with open("told.txt", "a") as file:
+def note(what):
+    with open("notes.txt", "a") as file:
         print(what, file=file)
     return Contender(lambda: None)
 
 @race("nobody is skipped", ["runs"], reference="runs")
 def test_nobody(contender):
-    return told(contender)
+    return note(contender)
 
 @pytest.mark.skipif(True, reason="not today")
 @race("skipped by a value", ["value"], reference="value")
 def test_value(contender):
-    return told(contender)
+    return note(contender)
 
 @pytest.mark.skipif("sys.version_info > (3,)", reason="not today")
 @race("skipped by an expression", ["expression"], reference="expression")
 def test_expression(contender):
-    return told(contender)
+    return note(contender)
 """
 
 
@@ -139,7 +139,7 @@ class Ran:
         self.text = run_tests(folder, COMPETING, *options, f"--record={folder}/kept")
         self.kept = (folder / "kept.md").read_text()
         self.saved = json.loads(file.read_text())["benchmarks"]
-        self.told = (folder / "told.txt").read_text().splitlines()
+        self.notes = (folder / "notes.txt").read_text().splitlines()
 
     def row(self, name: str) -> Any:
         return next(one for one in self.saved if one["name"].endswith(f"[{name}]"))
@@ -162,12 +162,12 @@ def test_a_contender_that_is_not_installed_is_skipped_and_the_others_run(ran: Ra
 
 
 def test_each_sitting_is_a_process_that_sets_up_all_contenders(ran: Ran) -> None:
-    processes = [line.split()[-1] for line in ran.told]
-    # Besides the processes for the peaks, which have one contender each.
+    processes = [line.split()[-1] for line in ran.notes]
+    # There are also the processes for the peaks, which have one contender each.
     shared = {process for process in processes if processes.count(process) > 4}
     assert len(shared) == 3
     for process in shared:
-        assert sorted(line.rpartition(" ")[0] for line in ran.told if line.endswith(process)) == [
+        assert sorted(line.rpartition(" ")[0] for line in ran.notes if line.endswith(process)) == [
             "end of quick",
             "end of quick",
             "end of slow",
@@ -180,9 +180,9 @@ def test_each_sitting_is_a_process_that_sets_up_all_contenders(ran: Ran) -> None
 
 
 def test_each_peak_is_of_a_process_with_one_contender(ran: Ran) -> None:
-    processes = [line.split()[-1] for line in ran.told]
-    alone = [line.split()[:-1] for line in ran.told if processes.count(line.split()[-1]) == 3]
-    # Set up and closed once before it is measured, for what it imports.
+    processes = [line.split()[-1] for line in ran.notes]
+    alone = [line.split()[:-1] for line in ran.notes if processes.count(line.split()[-1]) == 3]
+    # It is set up and closed once before it is measured, so that its imports do not count.
     one = [["quick", "10"], ["end", "of", "quick"], ["quick", "10"]]
     assert alone[3:6] == one
     assert len(alone) == 3 * 4
@@ -236,7 +236,7 @@ def test_a_run_says_how_far_it_is_and_ends_with_a_table(ran: Ran) -> None:
     slow, quick = ([cell.strip() for cell in line.split("|")] for line in lines[place + 2 :][:2])
     info = ran.row("10-slow")["extra_info"]
     ratio, low, high = (figure(info[name]) for name in ("ratio", "low", "high"))
-    # Sittings that agree as far as the table tells leave nothing to lie between.
+    # If all sittings have the same figure in the table, no ratio is between them.
     assert (slow[1], *slow[3:5]) == ("slow", ratio, "" if low == high else f"{low} to {high}")
     assert (quick[1], *quick[3:5]) == ("quick", "reference", "")
     assert any(line.startswith("2 sittings in ") for line in lines)
@@ -254,21 +254,21 @@ def test_only_what_is_selected_takes_turns(tmp_path: Path) -> None:
     text = run_tests(tmp_path, COMPETING, "--benchmark-only", "--sittings=1", "-k", "10-quick")
     assert "sitting 1 of 1: 1 contender\n" in text
     assert "1 passed" in text
-    assert "slow" not in (tmp_path / "told.txt").read_text()
+    assert "slow" not in (tmp_path / "notes.txt").read_text()
 
 
 def test_disabled_each_contender_works_once_in_this_process(tmp_path: Path) -> None:
     text = run_tests(tmp_path, COMPETING, "--benchmark-disable")
     assert "7 passed, 3 skipped" in text
     assert "sitting" not in text
-    told = (tmp_path / "told.txt").read_text().splitlines()
-    assert len(told) == 8
-    assert len({line.split()[-1] for line in told}) == 1
+    notes = (tmp_path / "notes.txt").read_text().splitlines()
+    assert len(notes) == 8
+    assert len({line.split()[-1] for line in notes}) == 1
 
 
 def test_skipped_benchmarks_take_no_turns(tmp_path: Path) -> None:
     assert "1 passed, 9 skipped" in run_tests(tmp_path, COMPETING, "--benchmark-skip")
-    assert not (tmp_path / "told.txt").exists()
+    assert not (tmp_path / "notes.txt").exists()
 
 
 def test_a_contender_that_fails_fails_its_group_and_no_other(tmp_path: Path) -> None:
@@ -311,7 +311,7 @@ def test_a_contender_skipped_by_a_condition_is_set_up_in_no_process(tmp_path: Pa
     text = run_tests(tmp_path, CONDITIONAL, "--benchmark-only", "--sittings=1")
     assert "1 passed, 2 skipped" in text
     assert "sitting 1 of 1: 1 contender\n" in text
-    assert set((tmp_path / "told.txt").read_text().split()) == {"runs"}
+    assert set((tmp_path / "notes.txt").read_text().split()) == {"runs"}
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "some"])
@@ -321,12 +321,12 @@ def test_there_must_be_a_sitting(tmp_path: Path, number: str) -> None:
 
 
 def test_each_sitting_begins_with_another_group(ran: Ran) -> None:
-    told: dict[str, list[str]] = {}
-    for line in ran.told:
+    notes: dict[str, list[str]] = {}
+    for line in ran.notes:
         what, _, process = line.rpartition(" ")
-        told.setdefault(process, []).append(what)
-    # The first process is the run's own.
-    begun_with = [lines[0] for lines in told.values() if len(lines) == 8]
+        notes.setdefault(process, []).append(what)
+    # The first process is that of the run itself.
+    begun_with = [lines[0] for lines in notes.values() if len(lines) == 8]
     assert begun_with == ["slow 10", "slow 10", "slow 20"]
 
 

@@ -1,4 +1,4 @@
-"""What a reserve costs in Python, beside its backing pool."""
+"""The cost of a reserve in Python, beside its backing pool."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def test_turns_are_taken_round_by_round() -> None:
     calls: list[str] = []
     contenders = {name: Contender(partial(calls.append, name)) for name in "ab"}
     took = take_turns(contenders, {"a": 2, "b": 1})
-    # One more call than is timed: the first one warms caches.
+    # There is one more call than the timed ones: the first one warms caches.
     assert "".join(calls) == "aaabb" + "bbaaa" + "bbaaa" + "aaabb" + "aaabb" + "bbaaa"
     assert {name: len(seconds) for name, seconds in took.items()} == {"a": 6, "b": 6}
     assert all(second > 0 for seconds in took.values() for second in seconds)

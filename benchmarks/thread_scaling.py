@@ -1,4 +1,4 @@
-"""What threads on one pool cost each other in Python.
+"""The cost of several threads on one pool in Python.
 
     python benchmarks/thread_scaling.py
 
@@ -28,7 +28,7 @@ OPERATIONS = 50_000
 
 
 def repeated(statement: str, count: int = OPERATIONS, **names: object) -> Callable[[], None]:
-    """A function that runs the statement in a bare loop; each thread gets one of its own.
+    """A function that runs the statement in a bare loop. Each thread gets a function of its own.
 
     The names are its local variables. Without a GIL, each look-up in a module or in another object
     counts a reference, so that the threads write to one count in turns.
@@ -62,7 +62,7 @@ def operations_per_second(make: Callable[[], Callable[[], None]], threads: int, 
 
 
 class LockedFreeList:
-    """The pool that a program writes itself, for several threads."""
+    """A pool for several threads, as a program may write it itself."""
 
     def __init__(self, size: int, blocks: int) -> None:
         self.lock = threading.Lock()

@@ -26,7 +26,7 @@ def nothing() -> None:
 
 @dataclass(frozen=True)
 class Contender:
-    """The work that is timed, what is entered during its turns only, and what ends it."""
+    """The timed work, a context for its turns only, and a function that ends it."""
 
     work: Work
     within: AbstractContextManager[object] = field(default_factory=nullcontext)
@@ -56,7 +56,7 @@ def calls_for_a_turn(contender: Contender) -> int:
 
 
 def order(names: list[str], turn: int) -> list[str]:
-    """Another first one each time, and both directions, so that no pair always follows."""
+    """The order of a round. Its start and direction change, so that no pair always follows."""
     first = turn // 2 % len(names)
     names = names[first:] + names[:first]
     return names[::-1] if turn % 2 else names

@@ -79,7 +79,7 @@ def check_results(all_of: Contenders, works: Sequence[str]) -> None:
 
 
 def counted(all_of: Contenders, works: Sequence[str]) -> str:
-    """The number of rounds, and how busy the machine was."""
+    """The number of rounds, and the load of the machine."""
     rounds = {len(all_of.rounds[work]) for work in works}
     count = " to ".join(str(one) for one in sorted({min(rounds), max(rounds)}))
     count += " round, so no spread is known" if rounds == {1} else " rounds"

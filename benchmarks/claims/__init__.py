@@ -1,4 +1,4 @@
-"""What the literature claims for pools, each as a scenario that ``literature.py`` runs.
+"""Claims of the literature for pools. Each is a scenario that ``literature.py`` runs.
 
 Each module has a ``CLAIM``. It is imported only in the process that runs it, a new one for each
 contender.
@@ -19,7 +19,7 @@ CLAIMS = ("socket_server", "control_loop", "frame_loop", "small_records")
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed, how it is measured, and why the figures differ."""
+    """The claim, the way to measure it, and the reason why the figures differ."""
 
     title: str
     claimed: str

@@ -1,4 +1,4 @@
-"""A thousand steps a second with NumPy's temporaries: the time of the slowest steps."""
+"""A loop of a thousand steps a second with NumPy's temporaries: the time of the slowest steps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames that are graded one after the other: how many in a second."""
+"""A loop that grades frames one after the other: the number of frames in a second."""
 
 from __future__ import annotations
 

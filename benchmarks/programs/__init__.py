@@ -15,14 +15,14 @@ from importlib.util import find_spec
 
 @dataclass(frozen=True)
 class Program:
-    """Its place, and how many times it does its work: about a second of it."""
+    """The place of a program, and how many times it does its work: for about a second."""
 
     place: str
     steps: int
     needs: str = "numpy"
 
     def installed(self) -> bool:
-        """Whether the package that it needs is installed."""
+        """Whether the package that the program needs is installed."""
         return find_spec(self.needs) is not None
 
     def load(self) -> Callable[[int], float]:

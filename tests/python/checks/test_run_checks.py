@@ -94,8 +94,14 @@ def test_nothing_at_the_end_is_said_too(child: Child) -> None:
         (["--checks=loud"], "argument --checks: 'loud' is not one of raise, abort, off"),
         (["--compare", "--checks"], "--compare measures time, and --checks and --leaks take it"),
         (["--compare", "--leaks"], "--compare measures time, and --checks and --leaks take it"),
-        (["--pool=none", "--checks"], "--pool none leaves NumPy its own allocator, where --checks"),
-        (["--pool=none", "--leaks"], "--pool none leaves NumPy its own allocator, where --leaks"),
+        (
+            ["--pool=none", "--checks"],
+            "--checks has no effect with --pool none, which keeps NumPy's own",
+        ),
+        (
+            ["--pool=none", "--leaks"],
+            "--leaks has no effect with --pool none, which keeps NumPy's own",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(child: Child, options: list[str], text: str) -> None:

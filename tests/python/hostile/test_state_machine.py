@@ -241,10 +241,13 @@ class Pools(RuleBasedStateMachine):
         if not isinstance(pool, numpool.Arena) or pool.closed:
             return
         ran: list[int] = []
+        resetting = True
 
         def fail() -> None:
             ran.append(1)
-            raise Trouble
+            # After a refused reset it stays for the arena's end, where an error has no caller.
+            if resetting:
+                raise Trouble
 
         pool.defer(fail)
         pool.defer(ran.append, 2)
@@ -258,6 +261,7 @@ class Pools(RuleBasedStateMachine):
             assert not in_use
             assert ran == [2, 1]
             self.blocks = [block for block in self.blocks if block.owner is not pool]
+        resetting = False
 
     @rule()
     def collect(self) -> None:

@@ -7,6 +7,10 @@ endforeach()
 foreach(header base/error.hpp threads/lifecycle/pool_figures.hpp)
     configure_file(src/${header} ${public}/${header} COPYONLY)
 endforeach()
+# For extensions of Python, which get the functions at run time.
+if(NUMPOOL_PYTHON)
+    configure_file(src/bindings/c_api/c_api.h ${public}/c_api.h COPYONLY)
+endif()
 configure_file(src/numpool/version.hpp.in ${public}/version.hpp @ONLY)
 target_include_directories(numpool INTERFACE $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
                                              $<INSTALL_INTERFACE:include>)

@@ -140,6 +140,7 @@ __all__ = [
 # use. With their own imports they take a hundredth of a small program's memory.
 _LATE = {
     "ArrayPool": "_arrays",
+    "_C_API": "_core",
     "ClassStats": "_stats",
     "LiveBlock": "_checks",
     "Loan": "_objects",

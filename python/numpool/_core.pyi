@@ -34,6 +34,7 @@ __version__: Final[str]
 _compiler: Final[str]
 tracemalloc_domain: Final[int]
 _numpy_feature_version: Final[int]
+_C_API: Final[CapsuleType]
 
 # The metaclass of pybind11's classes, which can't be combined with another one.
 class _pybind11_type(type): ...

@@ -49,6 +49,7 @@ PYBIND11_MODULE(_core_in_main, module, py::mod_gil_not_used()) {
     register_shared_pool(module);
     register_references(module);
     register_numpy(module);
+    register_c_api(module);
 }
 
 /// An import calls this first. Before CPython 3.12, pybind11's own function waits for ever in

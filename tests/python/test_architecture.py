@@ -28,7 +28,7 @@ ROOMS = {
     ],
     "processes": ["region", "tables", "pool"],
     "numpool": [""],
-    "bindings": ["python", "buffer", "sources", "pools", "processes", "numpy", ""],
+    "bindings": ["python", "buffer", "sources", "pools", "processes", "numpy", "c_api", ""],
 }  # fmt: skip
 # Sub-rooms of one list that must not include each other.
 APART = {

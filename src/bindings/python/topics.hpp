@@ -24,6 +24,7 @@ void register_handle_pool(py::module_& module);
 void register_reserve_pool(py::module_& module);
 void register_shared_pool(py::module_& module);
 void register_references(py::module_& module);
+void register_c_api(py::module_& module);
 
 /// From now on a forked child finds pybind11's locks unlocked.
 void free_bindings_locks_after_fork();

@@ -1,4 +1,4 @@
-// A pool for containers, and one for frames: find_package(numpool), then numpool::numpool.
+// A pool for containers, and one for equal buffers. CMakeLists.txt shows how to link numpool.
 
 #include <cstdio>
 #include <memory_resource>

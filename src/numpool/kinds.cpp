@@ -106,7 +106,7 @@ void* FixedPool::acquire_for(std::chrono::nanoseconds timeout) {
         if (fixed_->state_of(*waiter) == threads::Waiter::State::closed)
             throw Closed{fixed_->title() + " was closed while this request waited"};
         if (woken == Doorbell::Woken::by_time) throw Exhausted{fixed_->refuse(1)};
-        // A signal handler forked, and this is the child, where nobody waits any more.
+        // A signal handler forked, and this is the child: its request is no longer in the queue.
         if (const auto block = fixed_->acquire_or_wait(waiter)) return block.start;
     }
 }

@@ -10,7 +10,8 @@
 
 namespace numpool {
 
-/// A pool for containers of std::pmr. It holds the pool; refused requests throw BadAlloc.
+/// A pool for the containers of std::pmr. It is a handle on the pool. Refused requests throw
+/// BadAlloc.
 class memory_resource final : public std::pmr::memory_resource {
   public:
     explicit memory_resource(Pool pool) noexcept : pool_{std::move(pool)} {}
@@ -32,8 +33,8 @@ class memory_resource final : public std::pmr::memory_resource {
     Pool pool_;
 };
 
-/// A pool for containers whose allocator is a type. It holds the pool and goes with a container
-/// that is assigned or swapped.
+/// A pool for containers that have an allocator type, like std::vector. It is a handle on the pool,
+/// and moves with the contents when a container is assigned or swapped.
 template <class T>
 class allocator {
   public:
@@ -43,7 +44,8 @@ class allocator {
     using propagate_on_container_swap = std::true_type;
     using is_always_equal = std::false_type;
 
-    allocator(Pool pool) noexcept : pool_{std::move(pool)} {}  // NOLINT: a pool is one.
+    // NOLINTNEXTLINE: implicit, so that a pool can be passed as an allocator.
+    allocator(Pool pool) noexcept : pool_{std::move(pool)} {}
     template <class Other>
     allocator(const allocator<Other>& other) noexcept : pool_{other.pool()} {}
 

@@ -1,6 +1,6 @@
 #pragma once
 
-/// numpool for C++: everything that is public. What is not included here is not installed.
+/// numpool for C++: all public names. Only the headers that this one includes are installed.
 ///
 ///     numpool::SlabPool pool{{.limit = 64 << 20, .name = "frames"}};
 ///     numpool::memory_resource resource{pool};
@@ -9,5 +9,5 @@
 #include "numpool/memory_resource.hpp"
 #include "numpool/pools.hpp"
 
-// The build writes this one, beside copies of the others.
+// The build generates this header.
 #include <numpool/version.hpp>

@@ -6,7 +6,7 @@
 
 namespace numpool {
 
-/// What stands behind a handle, for the library's own sources.
+/// Access to the pool behind a handle, for the library's own sources.
 struct PoolAccess {
     static threads::PoolLifecycle& lifecycle(const Pool& pool) noexcept { return *pool.pool_; }
     static threads::ByteSource& source(const Pool& pool) noexcept { return *pool.source_; }

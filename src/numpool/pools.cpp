@@ -43,7 +43,7 @@ void* Pool::try_reallocate(void* block, std::size_t bytes) noexcept {
 
 void Pool::release(void* block, std::size_t bytes) noexcept {
     if (source_->try_release(block, bytes)) return;
-    pool_->release(static_cast<std::byte*>(block), bytes);  // It says what is wrong, and aborts.
+    pool_->release(static_cast<std::byte*>(block), bytes);  // Writes what is wrong, and aborts.
 }
 
 std::size_t Pool::usable_size(const void* block) const noexcept {
@@ -52,15 +52,15 @@ std::size_t Pool::usable_size(const void* block) const noexcept {
 
 namespace {
 
-/// From 64 bytes on the blocks of a pool with that natural alignment have it.
+/// A size whose blocks have the natural alignment: it holds only for blocks of 64 bytes and more.
 std::size_t aligned_size(std::size_t bytes, std::size_t align) noexcept {
     return std::max(bytes, align <= 16 ? align : 64);
 }
 
 }  // namespace
 
-// A block that no size aligns has room for the alignment, and before its start the address of the
-// pool's block.
+// If the alignment is larger than the natural one, the pool's block is larger by the alignment, and
+// its address is stored just before the returned address.
 void* Pool::allocate(std::size_t bytes, std::size_t align) try {
     if (align <= natural_align_) return acquire(aligned_size(bytes, align));
     const std::size_t extra = align + sizeof(void*);

@@ -25,7 +25,7 @@ using Figures = threads::PoolFigures;
 
 constexpr std::size_t unlimited = Figures::no_limit;
 
-/// What `Pool::allocate` throws, so that code that knows only std::bad_alloc can handle it.
+/// What `Pool::allocate` throws instead of Exhausted, for code that handles only std::bad_alloc.
 class BadAlloc : public std::bad_alloc {
   public:
     explicit BadAlloc(const std::string& text) : text_{text} {}
@@ -35,11 +35,12 @@ class BadAlloc : public std::bad_alloc {
     Exhausted text_;
 };
 
-/// A handle on a pool of any kind. Copies are handles on the same pool. A pool lives while it has
-/// a handle or a live block, so blocks may outlive all handles. Any thread may call.
+/// A handle on a pool of any kind. A copy is a handle on the same pool. A pool exists as long as it
+/// has a handle or a live block, so blocks may outlive all handles. Any thread may use it.
 ///
-/// A block starts at a multiple of 16, or of its size's largest power of two if that is less. A
-/// handle that was moved from may only be assigned to and destroyed.
+/// A block starts at a multiple of 16; a block of less than 16 bytes at a multiple of the largest
+/// power of two that is not larger. A handle that was moved from may only be assigned to or
+/// destroyed.
 class Pool {
   public:
     Pool(const Pool& other) noexcept;
@@ -55,45 +56,45 @@ class Pool {
     }
     ~Pool();
 
-    /// A block of at least so many bytes. Throws Exhausted, whose text says what was asked of which
-    /// pool and what there was; Closed.
+    /// A block of at least `bytes`. Throws Closed, or Exhausted with a text that names the pool,
+    /// the request and what the pool has.
     void* acquire(std::size_t bytes);
-    /// The same, but null where `acquire` throws.
+    /// Like `acquire`, but returns null instead of throwing.
     void* try_acquire(std::size_t bytes) noexcept;
-    /// Like `try_acquire`, with the requested bytes zeroed. Known zeroes are not written again.
+    /// Like `try_acquire`, but zeroed. Bytes that are known to be zero are not written again.
     void* try_acquire_zeroed(std::size_t bytes) noexcept;
 
-    /// A block of `bytes` with the contents of this one, as far as both reach; this one is
-    /// released. Null, and nothing has changed, where that is refused.
+    /// A block of `bytes` with the contents of `block`, up to the smaller size, and releases
+    /// `block`. Returns null, and changes nothing, if the pool refuses.
     void* try_reallocate(void* block, std::size_t bytes) noexcept;
 
-    /// Takes a live block back; null is ignored. `bytes` is the requested size, if known: it makes
-    /// a release faster. Aborts where the address is not this pool's.
+    /// Releases a live block; ignores null. `bytes` is the requested size, or 0: with the size, the
+    /// release is faster. Aborts if the address does not belong to this pool.
     void release(void* block, std::size_t bytes = 0) noexcept;
 
-    /// What fits into the live block at this address; 0 where none is.
+    /// The bytes that the live block at this address holds; 0 if there is no such block.
     std::size_t usable_size(const void* block) const noexcept;
 
-    /// For containers: a block with any alignment that is a power of two. Throws BadAlloc, Closed.
+    /// For containers: a block that is aligned to any power of two. Throws BadAlloc, Closed.
     void* allocate(std::size_t bytes, std::size_t align);
-    /// Ends a block of `allocate`, called with the same two numbers.
+    /// Releases a block of `allocate`. The two numbers must be the same as there.
     void deallocate(void* block, std::size_t bytes, std::size_t align) noexcept;
 
     const std::string& name() const noexcept;
     /// Whether the address is in the pool's memory.
     bool owns(const void* address) const noexcept;
     Figures figures() const;
-    /// Gives back what no live block needs, and returns its bytes.
+    /// Gives back all pages that no live block needs, and returns their bytes.
     std::size_t trim();
-    /// From here on `peak` and `peak_committed` are the most since now.
+    /// Starts the figures `peak` and `peak_committed` again from the present ones.
     void reset_peak() noexcept;
-    /// Throws Corrupted where the pool's records contradict each other.
+    /// Throws Corrupted if the pool's records contradict each other.
     void check() const;
-    /// From here on requests throw Closed. Live blocks stay valid.
+    /// Makes all further requests throw Closed. Live blocks stay valid.
     void close() noexcept;
     bool closed() const noexcept;
 
-    /// Whether both are handles on one pool.
+    /// Whether both are handles on the same pool.
     friend bool operator==(const Pool& one, const Pool& other) noexcept {
         return one.pool_ == other.pool_;
     }
@@ -114,21 +115,21 @@ class Pool {
 struct SlabOptions {
     /// The most bytes that may be live at once.
     std::size_t limit = unlimited;
-    /// Pages idle for so long go back to the system.
+    /// Pages that were unused for this time go back to the system.
     std::chrono::milliseconds decay{1000};
-    /// Zero every block when it comes back.
+    /// Zero each block when it is released.
     bool wipe = false;
-    /// A thread gives idle pages back while the whole process idles.
+    /// Use a thread for `decay`, so that an idle process gives pages back, too.
     bool background = false;
     std::string name = {};
 };
 
-/// Blocks of any size. A thread's small blocks come from a cache of its own, without a lock.
+/// Blocks of any size. Each thread has a cache of small blocks, which it uses without a lock.
 class SlabPool : public Pool {
   public:
     explicit SlabPool(const SlabOptions& options = {});
 
-    // As in Pool, without a virtual call.
+    // Like those of Pool, but without a virtual call.
     void* acquire(std::size_t bytes);
     void* try_acquire(std::size_t bytes) noexcept;
     void release(void* block, std::size_t bytes = 0) noexcept;
@@ -141,20 +142,20 @@ class SlabPool : public Pool {
 struct FixedOptions {
     std::size_t block_size = 0;
     std::size_t blocks = 0;
-    /// The most blocks that it may grow to; 0 means `blocks`.
+    /// The most blocks that the pool may grow to; 0 means `blocks`.
     std::size_t max_blocks = 0;
-    /// Where blocks start; 0 lets the pool choose by the size, 64 at most.
+    /// The alignment of blocks. With 0 it depends on the size, and is at most 64.
     std::size_t align = 0;
-    /// Zero every block when it comes back.
+    /// Zero each block when it is released.
     bool wipe = false;
     std::string name = {};
 };
 
-/// Equal blocks, a bounded number of them; callers may wait for one.
+/// A bounded number of equal blocks. Callers can wait for a free block.
 class FixedPool : public Pool {
   public:
-    /// Takes its memory from `source`, if given; its limit then bounds this pool, too. Throws
-    /// BadArgument.
+    /// With `source`, the pool takes its memory from there, and the limit of `source` holds for it,
+    /// too. Throws BadArgument.
     explicit FixedPool(const FixedOptions& options);
     FixedPool(const FixedOptions& options, const Pool& source);
 
@@ -162,12 +163,12 @@ class FixedPool : public Pool {
     using Pool::try_acquire;
     /// A block of the pool's size. Throws Exhausted, Closed.
     void* acquire();
-    /// The same, but null where there is none.
+    /// Like `acquire`, but returns null instead of throwing.
     void* try_acquire() noexcept;
-    /// Waits for a block where there is none; first come, first served. Throws Exhausted once the
-    /// time is over; Closed.
+    /// Waits if no block is free. The first caller is served first. Throws Exhausted when the time
+    /// is over, and Closed.
     void* acquire_for(std::chrono::nanoseconds timeout);
-    /// As in Pool, without a virtual call.
+    /// Like that of Pool, but without a virtual call.
     void release(void* block, std::size_t bytes = 0) noexcept;
 
     std::size_t block_size() const noexcept;
@@ -183,10 +184,10 @@ struct BuddyOptions {
     std::string name = {};
 };
 
-/// A bounded region, cut into powers of two that merge again.
+/// Blocks of one bounded region. Their sizes are powers of two, and free ones merge again.
 class BuddyPool : public Pool {
   public:
-    /// As for FixedPool.
+    /// `source` is as for FixedPool.
     explicit BuddyPool(const BuddyOptions& options);
     BuddyPool(const BuddyOptions& options, const Pool& source);
 
@@ -199,16 +200,16 @@ struct ArenaOptions {
     std::string name = {};
 };
 
-/// A region that moves a pointer for each block. Its memory is reused once `reset` is called, which
-/// checks that no block is live. For a region whose blocks nobody releases one by one, put a
-/// std::pmr::monotonic_buffer_resource on the memory_resource of any pool.
+/// Blocks of any size; a request only moves a pointer. `reset` reuses the memory of all blocks,
+/// after they were released. If you do not want to release each block, use instead a
+/// std::pmr::monotonic_buffer_resource on the memory_resource of a pool.
 class Arena : public Pool {
   public:
-    /// As for FixedPool.
+    /// `source` is as for FixedPool.
     explicit Arena(const ArenaOptions& options = {});
     Arena(const ArenaOptions& options, const Pool& source);
 
-    /// Begins anew in the memory that it has. Throws InUse where a block is live; Closed.
+    /// Starts again in the memory that the arena has. Throws InUse if a block is live, and Closed.
     void reset();
 
   private:

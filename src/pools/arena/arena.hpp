@@ -137,8 +137,6 @@ class Arena {
     }
     /// How many extents it has mapped so far.
     std::size_t growths() const noexcept { return growths_; }
-    /// How many extents it has now.
-    std::size_t extents() const noexcept { return chunks_.size(); }
 
   private:
     using Header = ArenaHeader;

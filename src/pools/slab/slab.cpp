@@ -12,8 +12,7 @@ namespace numpool::pools {
 Slab::Slab(const SlabLayout& layout, Span& span) noexcept
     : unused_count_{static_cast<std::uint32_t>(layout.blocks)},
       first_{span.start + layout.first_offset(span.start)},
-      span_{&span},
-      touched_before_{span.bytes() - span.zero_bytes} {
+      span_{&span} {
     std::uint64_t* const unused_bits = unused_words();
     std::uint64_t* const touched_bits = unused_bits + layout.words();
     std::fill_n(unused_bits, layout.words(), ~std::uint64_t{0});
@@ -21,7 +20,8 @@ Slab::Slab(const SlabLayout& layout, Span& span) noexcept
         unused_bits[layout.words() - 1] >>= 64 - layout.blocks % 64;
     }
     const std::size_t offset = layout.first_offset(span.start);
-    const std::size_t bytes = touched_before_ > offset ? touched_before_ - offset : 0;
+    const std::size_t touched = span.bytes() - span.zero_bytes;
+    const std::size_t bytes = touched > offset ? touched - offset : 0;
     const std::size_t count =
         std::min(layout.blocks, (bytes + layout.stride.bytes() - 1) / layout.stride.bytes());
     std::fill_n(touched_bits, layout.words(), 0);
@@ -104,19 +104,7 @@ std::size_t Slab::note_purged(const SlabLayout& layout, Run run, pages::Extent p
         touched_bits[i / 64] &= ~bit;
         ++purged;
     }
-    if (pages.bytes == layout.bytes) touched_before_ = 0;
     return purged;
-}
-
-std::size_t Slab::touched_bytes(const SlabLayout& layout) const noexcept {
-    const std::uint64_t* const touched_bits = unused_words() + layout.words();
-    for (std::size_t word = layout.words(); word-- > 0;) {
-        if (touched_bits[word] == 0) continue;
-        const std::size_t end = word * 64 + std::bit_width(touched_bits[word]);
-        const auto bytes = static_cast<std::size_t>(block_at(layout, end) - span_->start);
-        return std::max(bytes, touched_before_);
-    }
-    return touched_before_;
 }
 
 std::size_t Slab::count_touched(const SlabLayout& layout) const noexcept {

@@ -69,9 +69,6 @@ class Slab {
     /// Notes that these pages were purged. Returns how many touched blocks became fresh.
     std::size_t note_purged(const SlabLayout& layout, Run run, pages::Extent pages) noexcept;
 
-    /// How many bytes from its start were touched at most, for a slab whose blocks are all unused.
-    std::size_t touched_bytes(const SlabLayout& layout) const noexcept;
-
     /// Counts the unused blocks that were touched.
     std::size_t count_touched(const SlabLayout& layout) const noexcept;
 
@@ -109,9 +106,6 @@ class Slab {
     std::uint32_t first_word_ = 0;
     std::byte* first_ = nullptr;
     Span* span_ = nullptr;
-    /// How many bytes from its start were touched before this slab was made; some may lie in no
-    /// block.
-    std::size_t touched_before_;
 };
 
 }  // namespace numpool::pools

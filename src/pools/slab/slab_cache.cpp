@@ -120,7 +120,7 @@ void SlabCache::end_slab(Slab& slab) noexcept {
     touched_blocks_ -= slab.count_touched(layout_);
     lists_[empty].remove(slab);
     --slabs_;
-    store_.destroy(slab, layout_, spare_records_);
+    store_.destroy(slab, spare_records_);
 }
 
 std::size_t SlabCache::give_back_empty() noexcept {

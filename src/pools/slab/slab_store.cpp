@@ -21,9 +21,8 @@ Slab* SlabStore::create(const SlabLayout& layout, pages::Kind kind, Slab*& spare
     return slab;
 }
 
-void SlabStore::destroy(Slab& slab, const SlabLayout& layout, Slab*& spare) noexcept {
+void SlabStore::destroy(Slab& slab, Slab*& spare) noexcept {
     Span& span = slab.span();
-    span.zero_bytes = span.bytes() - slab.touched_bytes(layout);
     slab_bytes_ -= span.bytes();
     bank_.release(&span);
     slab.next = spare;

@@ -24,7 +24,7 @@ class SlabStore {
     }
 
     /// Ends a slab whose blocks are all unused. Its record becomes a spare one.
-    void destroy(Slab& slab, const SlabLayout& layout, Slab*& spare) noexcept;
+    void destroy(Slab& slab, Slab*& spare) noexcept;
 
     /// Purges the pages under unused blocks of a slab that also has used ones. Returns how many
     /// blocks became fresh.

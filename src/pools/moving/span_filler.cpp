@@ -78,16 +78,24 @@ bool SpanFiller::move_units(std::byte* to, std::size_t units) noexcept {
     return true;
 }
 
+/// Moves a piece to the first of `granules` cold ones at `to`, which then are those behind it.
+Moved SpanFiller::move_piece(const SpanPiece& source, std::byte*& to,
+                             std::size_t& granules) noexcept {
+    const Moved moved = mover_.move(source.start, to, source.granules);
+    if (moved != Moved::done) return moved;
+    free_.cool(source.span, source.start, source.granules);
+    to = at(to, source.granules);
+    granules -= source.granules;
+    return moved;
+}
+
 /// Moves whole pieces to `granules` cold ones, the largest first. False if a move lost addresses.
 bool SpanFiller::move_pieces(std::byte* to, std::size_t granules) noexcept {
     SpanPiece source;
     while (granules != 0 && mover_.may_move_free() &&
            pieces_.pop(std::min(granules, unit_granules), 1, source)) {
-        const Moved moved = mover_.move(source.start, to, source.granules);
+        const Moved moved = move_piece(source, to, granules);
         if (moved != Moved::done) return moved == Moved::refused;
-        free_.cool(source.span, source.start, source.granules);
-        to = at(to, source.granules);
-        granules -= source.granules;
     }
     return true;
 }
@@ -106,11 +114,8 @@ bool SpanFiller::move_parts(std::byte* to, std::size_t granules) noexcept {
         if (rest != 0) pieces_.add({source.span, source.start, rest});
         source.start = at(source.start, rest);
         source.granules -= rest;
-        const Moved moved = mover_.move(source.start, to, source.granules);
+        const Moved moved = move_piece(source, to, granules);
         if (moved != Moved::done) return moved == Moved::refused;
-        free_.cool(source.span, source.start, source.granules);
-        to = at(to, source.granules);
-        granules -= source.granules;
     }
     return true;
 }

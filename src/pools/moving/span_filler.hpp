@@ -19,6 +19,8 @@ class SpanFiller {
 
   private:
     bool move_units(std::byte* to, std::size_t units) noexcept;
+    pages::Moved move_piece(const SpanPiece& source, std::byte*& to,
+                            std::size_t& granules) noexcept;
     bool move_pieces(std::byte* to, std::size_t granules) noexcept;
     bool move_parts(std::byte* to, std::size_t granules) noexcept;
     bool fill_tail(Span& span, std::byte* from) noexcept;

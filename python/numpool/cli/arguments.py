@@ -8,7 +8,7 @@ import difflib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -22,6 +22,9 @@ _Value = TypeVar("_Value")
 PREFIX = "NUMPOOL_"
 """The start of the names of environment variables that set options."""
 
+CHECKS = ("raise", "abort", "off")
+"""The values of --checks."""
+
 STANDARD_OUTPUT = Path("-")
 
 SWITCH = {"1": True, "on": True, "yes": True, "true": True}
@@ -29,7 +32,13 @@ SWITCH |= {"0": False, "off": False, "no": False, "false": False, "": False}
 
 
 class HelpFormatter(argparse.HelpFormatter):
-    """Fills each paragraph to the terminal's width, but keeps one with indented lines."""
+    """Fills each paragraph to the terminal's width, but keeps one with indented lines.
+
+    It shows an optional value as ``--option[=VALUE]``.
+    """
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        return super()._format_action_invocation(action).replace(" [", "[=")
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n\n".join(
@@ -102,16 +111,15 @@ class Parser(argparse.ArgumentParser):
         )
 
     def _from_environment(self, option: str, kind: Callable[[str], _Value | None]) -> _Value | None:
-        word = option.strip("-").replace("-", "_").upper()
-        self.words.append(word)
-        variable = PREFIX + word
-        text = os.environ.get(variable)
+        name = variable(option)
+        self.words.append(name.removeprefix(PREFIX))
+        text = os.environ.get(name)
         if text is None:
             return None
         try:
             return kind(text)
         except ValueError as error:
-            self.error(f"environment variable {variable}: {error}")
+            self.error(f"environment variable {name}: {error}")
 
     def names(self) -> list[str]:
         """The options, without the short ones."""
@@ -126,16 +134,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
+def variable(option: str) -> str:
+    """The environment variable of an option."""
+    return PREFIX + option.strip("-").replace("-", "_").upper()
+
+
 def warn_of_variables(parser: Parser) -> None:
     """Warn of environment variables that are probably misspelt options."""
-    for variable in sorted(os.environ):
-        word = variable.removeprefix(PREFIX)
+    for name in sorted(os.environ):
+        word = name.removeprefix(PREFIX)
         # NUMPOOL_RUN is numpool's own.
-        if word == variable or word in (*parser.words, "RUN"):
+        if word == name or word in (*parser.words, "RUN"):
             continue
         for close in difflib.get_close_matches(word, parser.words, 1):
             print(
-                f"{parser.prog}: warning: {variable} stands for no option: did you mean "
+                f"{parser.prog}: warning: {name} stands for no option: did you mean "
                 f"{PREFIX}{close}?",
                 file=sys.stderr,
             )
@@ -152,13 +165,13 @@ def to_switch(text: str) -> bool:
 
 
 def to_checks(text: str) -> str | None:
-    """What checks do where they find something, or None for no checks."""
+    """What to do when a bug is found, raise or abort, or None for no checks."""
     if text in ("raise", "abort"):
         return text
     try:
         return "raise" if to_switch(text) else None
     except ValueError:
-        raise ValueError(f"{text!r} is not one of raise, abort, off") from None
+        raise ValueError(f"{text!r} is not one of {', '.join(CHECKS)}") from None
 
 
 def to_limit(text: str) -> int:
@@ -208,6 +221,13 @@ def add_json(parser: Parser) -> None:
         "--json", Path, None, metavar="FILE", help="write the figures to this file; - prints them"
     )
     parser.add_switch("--force", help="overwrite the file")
+
+
+def parse(parser: Parser, arguments: Sequence[str]) -> tuple[argparse.Namespace, Path | None]:
+    """The options, and the file for the figures, or None."""
+    given = parser.parse_args(arguments)
+    warn_of_variables(parser)
+    return given, json_file(parser, given)
 
 
 def json_file(parser: Parser, given: argparse.Namespace) -> Path | None:

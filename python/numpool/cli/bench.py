@@ -6,20 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from numpool.cli.arguments import (
-    Parser,
-    add_json,
-    json_file,
-    to_new_file,
-    warn_of_variables,
-    write_json,
-)
+from numpool.cli.arguments import Parser, add_json, parse, to_new_file, write_json
 
 DESCRIPTION = """\
-Time NumPy's operations with its own allocator, with glibc set to keep memory (mallopt), and with
-the pool. Each allocator runs in a process of its own, and they take turns. np.add(a, b, out=c)
-allocates nothing, so it is the limit for a + b. The tables show medians. The spread behind ± is
-half the width of the middle half of all rounds. This takes about half a minute."""
+Time NumPy's operations with its own allocator, with glibc set to keep freed memory (mallopt), and
+with the pool. Each allocator runs in its own process, and they take turns. The tables show medians.
+The number after ± is half the distance between the quartiles of all rounds. np.add(a, b, out=c)
+allocates nothing, so a + b cannot be faster. This takes about half a minute."""
 
 
 def parser() -> Parser:
@@ -27,7 +20,7 @@ def parser() -> Parser:
     parser = Parser("bench", description=DESCRIPTION)
     parser.add_switch(
         "--full",
-        help="measure all operations and all sizes that fit in memory, in more rounds: six minutes",
+        help="measure all operations, all sizes that fit in memory, and more rounds: six minutes",
     )
     add_json(parser)
     parser.add_value(
@@ -35,7 +28,7 @@ def parser() -> Parser:
         Path,
         None,
         metavar="FILE",
-        help="draw a picture into this file; its ending gives the format, like .png",
+        help="draw a plot into this file; its ending is the format, like .png",
     )
     return parser
 
@@ -43,9 +36,7 @@ def parser() -> Parser:
 def main(arguments: Sequence[str]) -> int:
     """Measure, then show, write or draw the figures."""
     options = parser()
-    given = options.parse_args(arguments)
-    warn_of_variables(options)
-    file = json_file(options, given)
+    given, file = parse(options, arguments)
     picture = to_new_file(options, given.plot, force=given.force)
 
     from numpool.cli import bench_plot, bench_report, console, timings

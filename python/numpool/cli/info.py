@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from numpool.cli.arguments import Parser, add_json, json_file, warn_of_variables, write_json
+from numpool.cli.arguments import Parser, add_json, parse, write_json
 
 DESCRIPTION = """\
 Show what this machine offers to pools: versions, processor, page sizes, whether the system really
-gives huge pages, memory limits, and NumPy's allocator. Hints say what could be better. To see the
-same inside a program under numpool run: numpool run -m numpool info"""
+provides huge pages, memory limits, and NumPy's allocator. Hints say what could be better. To see
+this as a program under numpool run sees it: numpool run -m numpool info"""
 
 
 def parser() -> Parser:
@@ -21,11 +21,7 @@ def parser() -> Parser:
 
 def main(arguments: Sequence[str]) -> int:
     """Gather the facts, and show or write them."""
-    options = parser()
-    given = options.parse_args(arguments)
-    warn_of_variables(options)
-
-    file = json_file(options, given)
+    _, file = parse(parser(), arguments)
 
     from numpool.cli import console, info_report, machine
 

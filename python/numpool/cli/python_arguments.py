@@ -63,13 +63,29 @@ def program_in(arguments: Sequence[str]) -> Program:
 def is_missing(program: Program) -> bool:
     """Whether Python cannot start the program. Python itself then reports it."""
     if program.kind == "-m":
-        top = program.name.partition(".")[0]
-        with suppress(ImportError, ValueError):
-            return not (PathFinder.find_spec(top, [os.curdir]) or importlib.util.find_spec(top))
+        return not is_module(program.name)
     if program.kind == "":
         path = Path(program.name)
         return not (path.is_dir() or os.access(path, os.R_OK))
     return False
+
+
+def is_module(name: str) -> bool:
+    """Whether ``-m`` finds the module or, for a.b, its package a."""
+    top = name.partition(".")[0]
+    with suppress(ImportError, ValueError):
+        return bool(PathFinder.find_spec(top, [os.curdir]) or importlib.util.find_spec(top))
+    return True
+
+
+def meant(program: Program) -> list[str] | None:
+    """How to name the program, if its name is not a file, but a file without .py or a module."""
+    if program.kind != "" or Path(program.name).exists():
+        return None
+    if Path(f"{program.name}.py").exists():
+        return [f"{program.name}.py"]
+    is_name = re.fullmatch(r"\w+(\.\w+)*", program.name) and not program.name.endswith(".py")
+    return ["-m", program.name] if is_name and is_module(program.name) else None
 
 
 def flag_against_startup(options: Sequence[str]) -> str | None:

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from numpool import _core
 from numpool.cli.arguments import (
+    CHECKS,
     Parser,
     add_json,
     json_file,
@@ -28,6 +29,7 @@ from numpool.cli.arguments import (
     to_limit,
     to_rounds,
     to_seconds,
+    variable,
     warn_of_variables,
     write_json,
 )
@@ -35,6 +37,7 @@ from numpool.cli.misplaced import suspects
 from numpool.cli.python_arguments import (
     flag_against_startup,
     is_missing,
+    meant,
     names_python,
     program_in,
     python_options,
@@ -47,12 +50,12 @@ Run a Python program with the pool as NumPy's allocator, and show a summary at i
 
 PROGRAM is what you would write after 'python': a script and its arguments, -m MODULE, -c CODE, a
 folder or a zip file, or - for standard input. Python's own options (-u, -W, -X ...) may precede it.
-The rest is as without numpool: output, exit code, signals, tracebacks, and the program's view of
-its own process. The pool replaces NumPy's allocator when the program imports NumPy."""
+The pool replaces NumPy's allocator when the program imports NumPy. All else is as without numpool:
+output, exit code, signals, tracebacks, and what the program sees of its process."""
 
 EPILOG = """\
 Environment variables can set options, too: NUMPOOL_LIMIT=2GiB, NUMPOOL_HUGE_PAGES=off,
-NUMPOOL_WIPE=1 and so on. There is no summary if the program ends by os._exit() or a signal.
+NUMPOOL_WIPE=1 and so on. A program that ends by os._exit() or a signal has no summary.
 
 examples:
   numpool run simulation.py --steps 100
@@ -74,23 +77,23 @@ def parser() -> Parser:
         one_of("slab", "none"),
         "slab",
         metavar="KIND",
-        help="the kind of pool: slab, or none to measure NumPy's own allocator",
+        help="the pool: slab (the default), or none to measure NumPy's own allocator",
     )
     parser.add_value(
         "--limit",
         to_limit,
         None,
         metavar="SIZE",
-        help="the most memory that NumPy's arrays may take, like 2GiB, or 50%% of the memory that "
-        "this process may use; beyond it NumPy raises MemoryError",
+        help="the most memory that NumPy's arrays may take, like 2GiB or 50%% (of the memory that "
+        "this process may use); NumPy raises MemoryError for arrays beyond it",
     )
     parser.add_value(
         "--huge-pages",
         one_of("on", "off", "auto"),
         "auto",
         metavar="on|off|auto",
-        help="huge pages for large arrays: auto uses them if the system offers them; on does not "
-        "start if the system offers none",
+        help="huge pages for large arrays: auto (the default) uses them if the system offers them; "
+        "on refuses to start if the system offers none",
     )
     parser.add_value(
         "--decay",
@@ -100,37 +103,44 @@ def parser() -> Parser:
         help="give memory back to the system when it was unused for this time (1)",
     )
     parser.add_switch(
-        "--background", help="use a thread to give memory back, so that an idle program does, too"
+        "--background",
+        help="use a thread for --decay, so that an idle program gives memory back, too",
     )
     parser.add_switch("--wipe", help="zero the memory of an array when it is freed")
     parser.add_switch(
         "--tune-malloc",
-        help="make glibc keep freed memory that does not pass through NumPy's allocator",
+        help="also make glibc keep freed memory, for memory that is not NumPy's arrays",
     )
     parser.add_switch(
         "--children",
-        help="also install the pool in Python processes that the program starts (forked processes "
-        "always have it); PYTHONPATH then shows it",
+        help="also use a pool in the Python processes that the program starts (forked ones always "
+        "do); their PYTHONPATH then has an entry of numpool",
     )
     parser.add_optional_value(
         "--checks",
         to_checks,
         "raise",
-        metavar="raise|abort",
-        help="find memory bugs of C extensions and ctypes: writes before, past and after a block, "
-        "frees of what is no block; raise CorruptionError (the default) or --checks=abort",
+        metavar="raise|abort|off",
+        help="find memory bugs of C extensions and ctypes: writes outside a block or after its "
+        "release, and frees of an address that is no block. --checks raises CorruptionError, "
+        "--checks=abort aborts the process",
     )
     parser.add_switch(
         "--leaks",
-        help="show at the end which lines acquired the blocks that are still in use; with --checks",
+        help="show the lines that acquired the blocks in use when the program ends; it checks "
+        "blocks, as --checks does",
     )
     parser.add_switch(
         "--compare",
-        help="run the program several times, without its output: with NumPy's own allocator and on "
-        "the pool, with and without --tune-malloc, in turns; show the time and memory of each",
+        help="run the program several times, without its output, and show the time and memory of "
+        "each way, in turns: NumPy's own allocator, the pool, and the pool with --tune-malloc",
     )
     parser.add_value(
-        "--rounds", to_rounds, 5, metavar="N", help="the number of runs of each in --compare (5)"
+        "--rounds",
+        to_rounds,
+        5,
+        metavar="N",
+        help="the runs of each way in --compare (5)",
     )
     parser.add_switch("--quiet", help="show no summary")
     add_json(parser)
@@ -155,12 +165,22 @@ def main(arguments: Sequence[str]) -> NoReturn:
     given = options.parse_args(ours)
     warn_of_variables(options)
     if not given.compare and any(one.partition("=")[0] == "--rounds" for one in ours):
-        options.error("--rounds is how often --compare runs the program: give --compare, too")
+        options.error("--rounds says how often --compare runs the program: give --compare, too")
     if not program:
         options.error("name a program: a script, -m MODULE, -c CODE or - for standard input")
     if names_python(program[0]):
-        meant = shlex.join(["numpool", "run", *ours, *program[1:]])
-        options.error(f"PROGRAM is what you would write after 'python': did you mean {meant!r}?")
+        hint = shlex.join(["numpool", "run", *ours, *program[1:]])
+        options.error(f"PROGRAM is what you would write after 'python': did you mean {hint!r}?")
+    if ours[-1:] == ["--checks"] and program[0] in CHECKS and not Path(program[0]).exists():
+        options.error(
+            f"--checks takes its value after '=': write --checks={program[0]} (it takes "
+            f"{', '.join(CHECKS)}), or only --checks for raise"
+        )
+    named = program_in(program)
+    if better := meant(named):
+        options_of_python = python_options(program)
+        hint = shlex.join(["numpool", "run", *ours, *options_of_python, *better, *named.arguments])
+        options.error(f"there is no file {named.name}: did you mean {hint!r}?")
     flags = python_options(sys.orig_argv[1:])
     if flag := flag_against_startup([*flags, *python_options(program)]):
         options.error(
@@ -180,10 +200,9 @@ def main(arguments: Sequence[str]) -> NoReturn:
     file = json_file(options, given)
     checks = "raise" if given.leaks and given.checks is None else given.checks
     if given.compare and checks is not None:
-        options.error("--compare measures time, and --checks and --leaks take it: leave them out")
+        options.error("--compare measures time, and --checks and --leaks cost time: leave them out")
     if given.compare:
         sys.exit(compare(options, given, flags, program, file))
-    named = program_in(program)
     settings = {
         "pool": given.pool,
         "limit": given.limit,
@@ -192,6 +211,11 @@ def main(arguments: Sequence[str]) -> NoReturn:
         "background": bool(given.background),
         "wipe": bool(given.wipe),
         "checks": checks or False,
+        "checked_for": [
+            f"--{name}" if any(one.startswith(f"--{name}") for one in ours) else variable(name)
+            for name in ("checks", "leaks")
+            if getattr(given, name)
+        ],
         "leaks": bool(given.leaks),
         "tune_malloc": bool(given.tune_malloc),
         "quiet": bool(given.quiet) or is_missing(named),
@@ -211,7 +235,7 @@ def compare(
 ) -> int:
     """Run the program in all ways, and show or write the time and memory of each."""
     if given.pool == "none" or given.tune_malloc:
-        options.error("--compare tries --pool none and --tune-malloc itself: leave them out")
+        options.error("--compare itself runs with --pool none and --tune-malloc: leave them out")
     from numpool.cli import compare, compare_report, console
 
     try:

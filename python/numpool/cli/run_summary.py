@@ -37,7 +37,7 @@ class LeakFigures:
     line: str
     blocks: int
     size: int
-    """Bytes, as they were asked for."""
+    """The requested bytes."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ class RunSummary:
     """Options of numpool that come after the program, and that the program does not mention."""
     checks: bool = False
     """Whether blocks were checked, which takes time and memory."""
+    checked_for: list[str] = field(default_factory=list)
+    """The options or variables that ask for this."""
     leaks: list[LeakFigures] | None = None
     """The blocks in use at the end, the most bytes first; None without --leaks."""
 
@@ -132,12 +134,13 @@ def gather(
         ],
         misplaced=misplaced(settings["suspects"]),
         checks=bool(settings["checks"]),
+        checked_for=settings["checked_for"],
         leaks=leaks() if settings["leaks"] else None,
     )
 
 
 def leaks() -> list[LeakFigures]:
-    """What is in use of all checked pools, by the line that acquired it."""
+    """The live blocks of all checked pools, by the line that acquired them."""
     lines: dict[str, list[int]] = {}
     for _, blocks in _core._all_live():
         for block in blocks:
@@ -182,7 +185,11 @@ def sentences(summary: RunSummary) -> Iterator[str]:
         yield misplaced_options(summary)
     others = other_processes(summary)
     if summary.checks:
-        yield "Blocks were checked, which takes time and memory: see the figures without --checks."
+        one = len(summary.checked_for) == 1
+        yield (
+            f"{' and '.join(summary.checked_for)} {'takes' if one else 'take'} time and memory: "
+            f"leave {'it' if one else 'them'} out to see the usual figures."
+        )
     if summary.pool == "none":
         yield "NumPy allocated as without numpool (--pool none)."
         if others:

@@ -29,7 +29,7 @@ print("not reached")
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert "numpool.CorruptionError: SlabPool 'run': a write past a block: byte 10" in done.stderr
-    assert "Blocks were checked, which takes time and memory" in done.stderr
+    assert "--checks takes time and memory: leave it out to see the usual" in done.stderr
 
 
 @pytest.mark.parametrize("checks", ["--checks=abort", "--checks"])
@@ -92,8 +92,8 @@ def test_nothing_at_the_end_is_said_too(child: Child) -> None:
     ("options", "text"),
     [
         (["--checks=loud"], "argument --checks: 'loud' is not one of raise, abort, off"),
-        (["--compare", "--checks"], "--compare measures time, and --checks and --leaks take it"),
-        (["--compare", "--leaks"], "--compare measures time, and --checks and --leaks take it"),
+        (["--compare", "--checks"], "--compare measures time, and --checks and --leaks cost time"),
+        (["--compare", "--leaks"], "--compare measures time, and --checks and --leaks cost time"),
         (
             ["--pool=none", "--checks"],
             "--checks has no effect with --pool none, which keeps NumPy's own",
@@ -110,7 +110,21 @@ def test_what_makes_no_sense_is_refused(child: Child, options: list[str], text: 
     assert text in done.stderr
 
 
-def test_the_environment_may_say_so_and_the_command_line_takes_it_back(child: Child) -> None:
+@pytest.mark.parametrize(
+    ("options", "variables", "text"),
+    [
+        (["--leaks"], {}, "--leaks takes time and memory: leave it out to see the usual"),
+        (["--leaks", "--checks"], {}, "--checks and --leaks take time and memory: leave them out"),
+        ([], {"NUMPOOL_CHECKS": "1"}, "NUMPOOL_CHECKS takes time and memory: leave it out"),
+    ],
+)
+def test_the_summary_names_what_made_the_run_slow(
+    child: Child, options: list[str], variables: dict[str, str], text: str
+) -> None:
+    assert text in " ".join(child("", *options, command=RUN, **variables).stderr.split())
+
+
+def test_the_environment_may_ask_for_checks_and_the_command_line_may_not(child: Child) -> None:
     code = "print(numpool.current().live())"
     done = child(code, "--quiet", command=RUN, NUMPOOL_CHECKS="1")
     assert (done.stdout, done.stderr) == ("[]\n", "")

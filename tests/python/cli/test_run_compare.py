@@ -128,8 +128,8 @@ def test_a_program_that_fails_is_not_compared(numpool_run: Run, code: str) -> No
 WRONG = {
     ("--rounds", "2"): "argument --rounds: 2 rounds are too few: give a number from 3 on",
     ("--rounds", "some"): "'some' is no number of rounds: give a number from 3 on",
-    ("--tune-malloc",): "--compare tries --pool none and --tune-malloc itself: leave them out",
-    ("--pool", "none"): "--compare tries --pool none and --tune-malloc itself: leave them out",
+    ("--tune-malloc",): "--compare itself runs with --pool none and --tune-malloc: leave them out",
+    ("--pool", "none"): "--compare itself runs with --pool none and --tune-malloc: leave them out",
 }
 
 

@@ -27,7 +27,13 @@ WRONG = {
     ): "argument --rounds: 0 rounds are too few: give a number from 3 on",
     ("--compare", "--rounds", "-1"): "argument --rounds: -1 rounds are too few: give a number from",
     ("--compare", "--rounds", "x"): "argument --rounds: 'x' is no number of rounds: give a number",
-    ("--rounds", "3"): "--rounds is how often --compare runs the program: give --compare, too",
+    ("--rounds", "3"): "--rounds says how often --compare runs the program: give --compare, too",
+    ("--checks", "abort"): "--checks takes its value after '=': write --checks=abort (it takes "
+    "raise, abort, off), or only --checks for raise",
+    ("--quiet", "json.tool", "-x"): "there is no file json.tool: did you mean "
+    "'numpool run --quiet -m json.tool -x program.py'?",
+    ("-u", "program"): "there is no file program: did you mean 'numpool run -u program.py "
+    "program.py'?",
     ("--huge-pages", "1"): "argument --huge-pages: '1' is not one of on, off, auto",
     ("--pool", "fixed"): "argument --pool: 'fixed' is not one of slab, none",
     ("--zzz",): "unrecognized arguments: --zzz; see numpool run --help",

@@ -289,7 +289,7 @@ class ObjectPool(Generic[_Object]):
         one, none = ("it", "it was not") if self.size == 1 else ("one", "none was")
         if timeout == 0:
             return f"return {one}, or wait with take(timeout=...)"
-        return f"{none} returned within {timeout} seconds"
+        return f"{none} returned within {timeout} second{'s' * (timeout != 1)}"
 
     def _is_closed(self) -> PoolClosed:
         return PoolClosed(f"{self.title} is closed and takes no more requests")
@@ -356,6 +356,6 @@ class ObjectPool(Generic[_Object]):
     def __repr__(self) -> str:
         stats = self.stats()
         if self.closed:
-            out = f", {stats.taken} still out" if stats.taken else ""
+            out = f", {stats.taken} still taken" if stats.taken else ""
             return f"<{self.title}: closed{out}>"
         return f"<{self.title}: {stats.taken} of {stats.size} taken, {stats.idle} idle>"

@@ -96,6 +96,12 @@ std::size_t size_from_text(std::string_view text, const std::function<std::size_
     for (const Unit& unit : units) {
         if (name == unit.name) bytes = number * unit.bytes;
     }
+    if ((name.empty() || name == "b") && bytes != std::floor(bytes)) {
+        throw BadArgument{"'" + shown(text) +
+                          "' is no whole number of bytes: write one, or a unit "
+                          "like '" +
+                          shown({clean.data(), rest}) + "KiB'"};
+    }
     if (bytes < 0) {
         const std::string advice = unit_advice(text, name);
         if (!advice.empty()) throw BadArgument{advice};
@@ -108,6 +114,7 @@ std::size_t size_from_text(std::string_view text, const std::function<std::size_
 }
 
 std::string size_to_text(std::size_t bytes) {
+    if (bytes == 1) return "1 byte";
     static constexpr std::array names{"bytes", "KiB", "MiB", "GiB", "TiB"};
     auto value = static_cast<double>(bytes);
     std::size_t unit = 0;
@@ -116,6 +123,10 @@ std::string size_to_text(std::size_t bytes) {
     const char* const format = unit == 0 || value >= 999.5 ? "%.0f %s" : "%.3g %s";
     std::snprintf(text.data(), text.size(), format, value, names[unit]);
     return text.data();
+}
+
+[[gnu::cold]] std::string count_to_text(std::size_t count, std::string_view one) {
+    return std::to_string(count) + " " + std::string{one} + (count == 1 ? "" : "s");
 }
 
 }  // namespace numpool

@@ -15,4 +15,7 @@ std::size_t size_from_text(std::string_view text, const std::function<std::size_
 /// Like "1.5 GiB": three digits and the largest binary unit of which there is at least one.
 std::string size_to_text(std::size_t bytes);
 
+/// "1 block", and "3 blocks".
+std::string count_to_text(std::size_t count, std::string_view one);
+
 }  // namespace numpool

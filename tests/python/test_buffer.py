@@ -58,7 +58,7 @@ def test_array_makes_an_ndarray_on_the_block(
         ("f4", (-1,), ValueError, r"shape \(-1,\) has a negative dimension"),
         ("u1", (2**32, 2**32), ValueError, "does not fit"),
         ("u1", (2**62, 4), ValueError, "does not fit"),
-        ([("x", "u1", 3)], None, ValueError, "4096 bytes are no whole number of"),
+        ([("x", "u1", 3)], None, ValueError, "4096 bytes holds no whole number of"),
         ("O", (4,), TypeError, "object, whose items are references"),
         ([("x", "O")], (4,), TypeError, "whose items are references"),
         ("S", None, ValueError, "has no size"),

@@ -54,8 +54,9 @@ bool shape_from(PyObject* shape, PyArray_Descr* dtype, Py_ssize_t bytes, PyArray
     if (shape == Py_None) {
         if (bytes % item != 0) {
             PyErr_Format(PyExc_ValueError,
-                         "%zd bytes are no whole number of %S items of %zd bytes: give a shape",
-                         bytes, dtype, static_cast<Py_ssize_t>(item));
+                         "a buffer of %zd byte%s holds no whole number of %S items of %zd bytes: "
+                         "give a shape",
+                         bytes, bytes == 1 ? "" : "s", dtype, static_cast<Py_ssize_t>(item));
             return false;
         }
         const npy_intp count = bytes / item;
@@ -79,8 +80,8 @@ bool shape_from(PyObject* shape, PyArray_Descr* dtype, Py_ssize_t bytes, PyArray
     }
     if (fits(*dims, item, bytes)) return true;
     PyErr_Format(PyExc_ValueError,
-                 "an array of shape %R and dtype %S does not fit into a buffer of %zd bytes", shape,
-                 dtype, bytes);
+                 "an array of shape %R and dtype %S does not fit into a buffer of %zd byte%s",
+                 shape, dtype, bytes, bytes == 1 ? "" : "s");
     return false;
 }
 

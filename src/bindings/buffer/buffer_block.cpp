@@ -61,7 +61,7 @@ std::vector<ArrayNote> arrays_on(const Buffer* buffer) {
 /// An array lives as long as its own views, and does not tell whether anything else refers to it.
 std::string text_of_views(const Buffer* buffer, std::size_t views) {
     constexpr const char* kinds = " (memoryview, array or DLPack)";
-    std::string text = std::to_string(views) + (views == 1 ? " view" : " views");
+    std::string text = count_to_text(views, "view");
     const auto arrays = arrays_on(buffer);
     if (arrays.empty()) return text + kinds;
     const char* separator = ": ";
@@ -72,7 +72,7 @@ std::string text_of_views(const Buffer* buffer, std::size_t views) {
     }
     const std::size_t others = views - std::min(views, arrays.size());
     if (others == 0) return text;
-    return text + ", and " + std::to_string(others) + (others == 1 ? " other" : " others") + kinds;
+    return text + ", and " + count_to_text(others, "other") + kinds;
 }
 
 }  // namespace

@@ -167,8 +167,7 @@ py::object stats(const SharedHandlePool& pool) {
 
 std::string repr(const SharedHandlePool& pool) {
     const PoolFigures figures = pool.figures();
-    const std::string live =
-        std::to_string(figures.blocks) + (figures.blocks == 1 ? " handle" : " handles");
+    const std::string live = count_to_text(figures.blocks, "handle");
     std::string text = "<" + pool.title() + ": ";
     if (pool.closed())
         return text + (figures.blocks == 0 ? "closed>" : "closed, " + live + " live>");
@@ -225,7 +224,6 @@ name        shown in errors and reprs)";
 void register_handle_pool(py::module_& module) {
     py::class_<SharedHandlePool, threads::Pool, threads::PoolHandle<SharedHandlePool>> pool{
         module, "HandlePool", py::custom_type_setup{become_a_container}, doc};
-    pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
     pool.def_property_readonly(
             "sizes",

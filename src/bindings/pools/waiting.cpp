@@ -34,8 +34,8 @@ std::optional<Deadline> to_deadline(PyObject* timeout) {
 }
 
 std::string in_vain(PyObject* timeout) {
-    return ", and none was released within " + std::string{py::str(py::handle{timeout})} +
-           " seconds";
+    const std::string seconds{py::str(py::handle{timeout})};
+    return ", and none was released within " + seconds + (seconds == "1" ? " second" : " seconds");
 }
 
 void return_unseen(WaitingPool& pool, Block block) noexcept {

@@ -121,9 +121,9 @@ py::list members(const SharedPool& pool) {
 
 std::string repr(const SharedPool& pool) {
     const processes::RegionFigures figures = pool.region_figures();
-    return "<" + pool.title() + ": " + std::to_string(figures.blocks) +
-           (figures.blocks == 1 ? " block, " : " blocks, ") + size_to_text(figures.in_use) +
-           " of " + size_to_text(pool.capacity()) + " in use" + (pool.closed() ? ", closed>" : ">");
+    return "<" + pool.title() + ": " + count_to_text(figures.blocks, "block") + ", " +
+           size_to_text(figures.in_use) + " of " + size_to_text(pool.capacity()) + " in use" +
+           (pool.closed() ? ", closed>" : ">");
 }
 
 [[noreturn]] void refuse_to_pickle(const py::object&) {
@@ -157,7 +157,6 @@ name      shown in errors and reprs)";
 void register_shared_pool(py::module_& module) {
     py::class_<SharedPool, threads::Pool, threads::PoolHandle<SharedPool>> pool{
         module, "SharedPool", own_layout(), doc};
-    pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
     pool.def_property_readonly("capacity", number<SharedPool>(&SharedPool::capacity),
                                "The bytes of all processes together.")

@@ -63,7 +63,7 @@ FixedPool::FixedPool(const FixedPoolOptions& options, pages::PageSource& source)
     }
     if (!add_chunk(options.blocks)) {
         throw Exhausted{"the system refused " + size_to_text(*bytes) + " for " +
-                        std::to_string(options.blocks) + " blocks of " + size_to_text(stride()) +
+                        count_to_text(options.blocks, "block") + " of " + size_to_text(stride()) +
                         source_.refusal_clause()};
     }
 }

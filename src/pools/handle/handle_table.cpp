@@ -44,7 +44,7 @@ HandleTable::HandleTable(std::size_t block_size, std::size_t blocks, Handle firs
     const auto block_bytes = checked_product(stride(), blocks);
     if (block_bytes) pages_ = source.map(record_bytes + *block_bytes, pages::page_size());
     if (!pages_) {
-        throw Exhausted{"the system refused memory for " + std::to_string(blocks) + " blocks of " +
+        throw Exhausted{"the system refused memory for " + count_to_text(blocks, "block") + " of " +
                         size_to_text(stride())};
     }
     // Pages read as zero, so all records are zero.

@@ -134,7 +134,7 @@ void SlabCentre::reset_peak() noexcept {
 
 [[gnu::cold]] std::string SlabCentre::refusal_text(std::size_t bytes) const {
     const std::size_t used = bank_.live();
-    std::string text = title() + ": " + std::to_string(bytes) + " bytes";
+    std::string text = title() + ": " + count_to_text(bytes, "byte");
     if (bytes >= 1024) text += " (" + size_to_text(bytes) + ")";
     text += " requested";
     const std::size_t limit = bank_.limit();

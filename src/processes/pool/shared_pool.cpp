@@ -74,7 +74,7 @@ std::byte* SharedPool::acquire(std::size_t bytes) {
            ", " + size_to_text(figures.in_use) + " are in use by " +
            std::to_string(figures.processes.size()) +
            (figures.processes.size() == 1 ? " process" : " processes") +
-           ", and what is free is not in one piece or the machine has no memory";
+           ", and the rest is not in one piece, or the machine has no memory";
 }
 
 bool SharedPool::try_release(void* block, std::size_t) noexcept {

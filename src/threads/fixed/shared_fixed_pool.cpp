@@ -150,8 +150,8 @@ void SharedFixedPool::end_memory() noexcept {
         text += "asked for " + std::to_string(wanted) + " blocks at once, " + std::to_string(left) +
                 " of at most " + std::to_string(max_blocks_) + " are left";
     } else if (left != 0) {
-        text += "the system refused memory to grow beyond " + std::to_string(blocks) +
-                " blocks of " + size_to_text(block_size_) + source_->refusal_clause();
+        text += "the system refused memory to grow beyond " + count_to_text(blocks, "block") +
+                " of " + size_to_text(block_size_) + source_->refusal_clause();
     } else {
         const std::string size = size_to_text(block_size_);
         text += max_blocks_ == 1

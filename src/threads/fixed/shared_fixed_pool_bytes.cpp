@@ -58,8 +58,12 @@ std::size_t SharedFixedPool::usable_size(const void* block) const noexcept {
     const std::string start = title() + ": " + size_to_text(bytes) + " requested; ";
     if (closed()) return closed_text();
     if (!fits(bytes)) return start + "its blocks are of " + size_to_text(block_size_);
-    return start + std::to_string(figures().blocks) + " of " + std::to_string(max_blocks_) +
-           " blocks are in use";
+    if (const std::size_t blocks = figures().blocks; blocks < max_blocks_)
+        return start + count_to_text(blocks, "block") + " in use, and no memory for another one";
+    return start +
+           (max_blocks_ == 1 ? "its only block is"
+                             : "all " + std::to_string(max_blocks_) + " blocks are") +
+           " in use: drop an array or a buffer that has one";
 }
 
 bool SharedFixedPool::leaves_to_others(std::size_t bytes) const noexcept {

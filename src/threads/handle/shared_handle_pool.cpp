@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.hpp"
+#include "base/size_text.hpp"
 #include "threads/handle/handle_numbers.hpp"
 
 namespace numpool::threads {
@@ -77,15 +78,15 @@ SharedHandlePool::Handle SharedHandlePool::acquire(std::size_t bytes) {
 [[gnu::cold]] void SharedHandlePool::throw_exhausted(std::size_t bytes) {
     const std::size_t largest = sizes_.back().first;
     if (bytes > largest) {
-        throw BadArgument{title() + ": asked for " + std::to_string(bytes) +
-                          " bytes, and the largest blocks have " + std::to_string(largest)};
+        throw BadArgument{title() + ": asked for " + count_to_text(bytes, "byte") +
+                          ", and the largest blocks have " + std::to_string(largest)};
     }
     ++history_.failures;
     std::size_t blocks = 0;
     for (const HandleTable& table : pool_->tables()) {
         if (table.block_size() >= bytes) blocks += table.blocks();
     }
-    const std::string size = std::to_string(bytes) + " bytes or more";
+    const std::string size = count_to_text(bytes, "byte") + " or more";
     throw Exhausted{title() + ": " +
                     (blocks == 1 ? "its only block of " + size + " is in use: free it"
                                  : "all " + std::to_string(blocks) + " blocks of " + size +

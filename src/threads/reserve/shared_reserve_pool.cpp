@@ -62,7 +62,7 @@ void SharedReservePool::replenish_or_throw() {
     const std::size_t filled = at_hand();
     if (filled == reserve_) return;
     throw Exhausted{backing_->title() + " gave " + std::to_string(filled) + " of the " +
-                    std::to_string(reserve_) + " blocks of " + size_to_text(bytes_) +
+                    count_to_text(reserve_, "block") + " of " + size_to_text(bytes_) +
                     " to keep in reserve"};
 }
 
@@ -182,8 +182,9 @@ void SharedReservePool::resize(std::size_t reserve) {
 [[gnu::cold]] std::string SharedReservePool::refuse() {
     const Lock lock{mutex_};
     ++failures_;
-    return title() + ": " + backing_->title() + " has no " + size_to_text(bytes_) +
-           " left, and the " + std::to_string(reserve_) + " blocks in reserve are in use";
+    return title() + ": " + backing_->title() + " has no " + size_to_text(bytes_) + " left, and " +
+           (reserve_ == 1 ? "the only block" : "all " + std::to_string(reserve_) + " blocks") +
+           " in reserve " + (reserve_ == 1 ? "is" : "are") + " in use";
 }
 
 std::size_t SharedReservePool::reserve() const noexcept {

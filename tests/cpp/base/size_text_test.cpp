@@ -30,6 +30,12 @@ TEST("the error for a text that is no size names it and what is allowed") {
     CHECK_THROWS(BadArgument, "'64K' may mean two sizes: write '64KiB' (powers of 1024) or '64kB'",
                  parse("64K"));
     CHECK_THROWS(BadArgument, "write '1.5GiB' (powers of 1024) or '1.5GB'", parse("1.5g"));
+    CHECK_THROWS(BadArgument,
+                 "'1.5' is no whole number of bytes: write one, or a unit like '1.5KiB'",
+                 parse("1.5"));
+    CHECK_THROWS(BadArgument, "'0.5 B' is no whole number of bytes: write one, or a unit like",
+                 parse("0.5 B"));
+    CHECK_EQUAL(parse("2.0"), 2U);
     CHECK_THROWS(BadArgument, "128 TiB", parse("129TiB"));
     CHECK_THROWS(BadArgument, "128 TiB", parse("99999999999999999999999"));
     CHECK_THROWS(BadArgument, "'99999999999999999?' is more", parse("99999999999999999\n"));
@@ -37,8 +43,15 @@ TEST("the error for a text that is no size names it and what is allowed") {
 
 TEST("sizes are written short") {
     CHECK_EQUAL(size_to_text(0), "0 bytes");
+    CHECK_EQUAL(size_to_text(1), "1 byte");
     CHECK_EQUAL(size_to_text(1023), "1023 bytes");
     CHECK_EQUAL(size_to_text(4096), "4 KiB");
     CHECK_EQUAL(size_to_text(3UL << 29), "1.5 GiB");
     CHECK_EQUAL(size_to_text(1023UL << 20), "1023 MiB");
+}
+
+TEST("a count of one is singular") {
+    CHECK_EQUAL(count_to_text(0, "block"), "0 blocks");
+    CHECK_EQUAL(count_to_text(1, "block"), "1 block");
+    CHECK_EQUAL(count_to_text(2, "block"), "2 blocks");
 }

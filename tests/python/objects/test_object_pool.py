@@ -244,7 +244,7 @@ def test_a_closed_pool_lends_nothing_and_lets_its_objects_go(
     things.close()
     things.close()
     assert things.closed
-    assert repr(things) == "<ObjectPool 'things': closed, 1 still out>"
+    assert repr(things) == "<ObjectPool 'things': closed, 1 still taken>"
     for use in (things.take, things.try_take, lambda: things.take(timeout=1)):
         with pytest.raises(numpool.PoolClosed, match="ObjectPool 'things' is closed and takes no"):
             use()

@@ -34,7 +34,7 @@ def test_creation_takes_the_reserve_or_fails() -> None:
     ):
         numpool.ReservePool(backing, 4096, 3)
     assert backing.stats().blocks == 2
-    with pytest.raises(MemoryError, match="gave 0 of the 1 blocks of 8 KiB"):
+    with pytest.raises(MemoryError, match="gave 0 of the 1 block of 8 KiB"):
         numpool.ReservePool(backing, 8192, 1)
 
 
@@ -47,7 +47,7 @@ def test_the_backing_pool_serves_first_and_the_reserve_when_it_refuses() -> None
     assert reserve.try_acquire() is None
     with pytest.raises(
         numpool.PoolExhausted,
-        match=r"ReservePool 'vital': FixedPool 'small' has no 4 KiB left, and the 2 blocks in "
+        match=r"ReservePool 'vital': FixedPool 'small' has no 4 KiB left, and all 2 blocks in "
         r"reserve are in use: release one, or wait with acquire\(timeout=...\)",
     ):
         reserve.acquire()
@@ -296,7 +296,7 @@ def test_a_closed_pool_gives_its_reserve_back() -> None:
     assert [str(error) for error in errors] == [
         "ReservePool 'vital' was closed while this request waited"
     ]
-    assert repr(reserve) == "<ReservePool 'vital': closed, 2 blocks of 4 KiB still out>"
+    assert repr(reserve) == "<ReservePool 'vital': closed, 2 blocks of 4 KiB still in use>"
     for use in (reserve.acquire, reserve.try_acquire, lambda: reserve.resize(1)):
         with pytest.raises(numpool.PoolClosed, match="ReservePool 'vital' is closed"):
             use()

@@ -88,7 +88,7 @@ TEST("a request asks the backing pool first and the reserve next") {
     CHECK_EQUAL(pool->at_hand(), 0U);
     CHECK(!pool->try_acquire());
     CHECK_EQUAL(pool->refuse(),
-                "ReservePool 'test': MoodyPool has no 64 bytes left, and the 2 blocks in reserve "
+                "ReservePool 'test': MoodyPool has no 64 bytes left, and all 2 blocks in reserve "
                 "are in use");
     // A block that comes back goes to the reserve first.
     pool->release(first.start);

@@ -1,4 +1,4 @@
-"""What checked pools tell."""
+"""What Python sees of checked pools: their live blocks, and the check at exit."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from numpool import _core
 
 @dataclass(frozen=True)
 class LiveBlock:
-    """A block that is in use, as ``Pool.live()`` lists it.
+    """A block in use, as ``Pool.live()`` lists it.
 
-    size     bytes, as they were asked for
+    size     the requested bytes
     age      seconds since it was acquired
     line     the line of Python that acquired it, as "file.py:3 in function"; None for native code
     address  the address of its first byte
@@ -26,13 +26,13 @@ class LiveBlock:
     address: int
 
 
-def watch_the_exit() -> None:
-    """Have all blocks looked at before Python ends, and what was found written to stderr."""
-    atexit.register(_say_last_words, os.getpid())
+def check_at_exit() -> None:
+    """Check all blocks when Python exits, and write the reports to standard error."""
+    atexit.register(_write_reports, os.getpid())
 
 
-def _say_last_words(pid: int) -> None:
+def _write_reports(pid: int) -> None:
     if os.getpid() != pid:
         return
-    for text in _core._last_words():
+    for text in _core._reports_at_exit():
         print(f"numpool: at exit: {text}", file=sys.stderr)

@@ -31,6 +31,8 @@ PYBIND11_MODULE(_core_in_main, module, py::mod_gil_not_used()) {
     // Docstrings begin with signatures in Python's own form, which inspect and IPython read.
     py::options options;
     options.disable_function_signatures();
+    // pybind11 names classes and functions after this attribute of their module.
+    module.attr("__module__") = "numpool";
     free_bindings_locks_after_fork();
     prepare_classes();
     register_errors(module);
@@ -50,6 +52,7 @@ PYBIND11_MODULE(_core_in_main, module, py::mod_gil_not_used()) {
     register_references(module);
     register_numpy(module);
     register_c_api(module);
+    py::delattr(module, "__module__");
 }
 
 /// An import calls this first. Before CPython 3.12, pybind11's own function waits for ever in

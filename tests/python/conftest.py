@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import importlib
 import itertools
 import os
 import random
@@ -15,10 +17,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import pytest
 
 import numpool
-from numpool import _core
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,13 +60,24 @@ def ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
+def set_default_handler() -> None:
+    """Sets NumPy's own allocator in this context, by NumPy's C function PyDataMem_SetHandler."""
+    core = "numpy._core" if np.__version__ >= "2" else "numpy.core"
+    api = importlib.import_module(f"{core}._multiarray_umath")._ARRAY_API
+    pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", ctypes.pythonapi)
+    )
+    table = ctypes.cast(pointer_of(api, None), ctypes.POINTER(ctypes.c_void_p))
+    ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(table[304])(None)
+
+
 @pytest.fixture(autouse=True)
 def allocator_put_back() -> Iterator[None]:
     """Checks that NumPy has its own allocator again after each test. The test must restore it."""
     yield
     numpool.uninstall()
     left = numpool.current()
-    _core._set_default_handler()
+    set_default_handler()
     assert left is None, f"the test left NumPy allocating from {left!r}"
 
 

@@ -290,7 +290,7 @@ def test_a_block_with_an_init_is_constructed_again_after_its_use_as_bytes() -> N
         ),
         (
             lambda: numpool.SlabPool.__new__(numpool.SlabPool),
-            "numpool._core.SlabPool.__init__() was not called on this object",
+            "numpool.SlabPool.__init__() was not called on this object",
         ),
     ],
     ids=["no pool", "handles", "without init"],

@@ -200,7 +200,7 @@ def test_a_closed_pool_says_so_and_its_buffers_stay_good(pool: numpool.FixedPool
     with pytest.raises(ValueError, match="closed"):
         pool.acquire(timeout=None)
     buffer.array()[:] = 7
-    assert repr(pool) == "<FixedPool 'test': closed, 1 block of 4 KiB still out>"
+    assert repr(pool) == "<FixedPool 'test': closed, 1 block of 4 KiB still in use>"
     assert pool.stats().mapped > 0
     buffer.release()
     assert pool.stats().mapped == 0

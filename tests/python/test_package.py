@@ -35,9 +35,40 @@ def test_the_packages_help_names_each_pool_and_fits_a_terminal() -> None:
     assert max(map(len, page.splitlines())) <= 100
 
 
-def test_one_way_to_the_pool_of_an_array_is_the_one_to_use() -> None:
-    assert "This is the function to use" in pydoc.render_doc(numpool.owner)
-    assert "else use owner()" in pydoc.render_doc(numpool.pool_of)
+def test_the_help_says_how_owner_and_pool_of_differ() -> None:
+    assert "pool_of() is the same, but refuses\n    addresses" in pydoc.render_doc(numpool.owner)
+    assert "Like owner(), but only for an array" in pydoc.render_doc(numpool.pool_of)
+
+
+def test_errors_and_reprs_show_the_public_names_of_classes() -> None:
+    with pytest.raises(AttributeError, match=r"'numpool\.FixedPool' object has no attribute"):
+        numpool.FixedPool(8, 1).alloc  # type: ignore[attr-defined]  # noqa: B018
+    for name in numpool.__all__:
+        if isinstance(one := getattr(numpool, name), type):
+            assert one.__module__.partition(".")[0] == "numpool"
+            assert "_core" not in repr(one)
+    assert numpool.parse_size.__module__ == "numpool"
+
+
+MISSING: dict[str, Callable[..., Any]] = {
+    "use.__init__() missing 1 required positional argument: 'pool'": numpool.use,
+    "ArrayPool.__init__() missing 1 required keyword-only argument: 'size'": (
+        lambda: numpool.ArrayPool((3, 3))  # type: ignore[call-arg]
+    ),
+    "ObjectPool.__init__() missing 1 required keyword-only argument: 'size'": (
+        lambda: numpool.ObjectPool(list)  # type: ignore[call-arg]
+    ),
+    'use() takes no limit: give it to a pool, as in use(SlabPool(limit="1GiB"))': (
+        lambda: numpool.use(limit="1GiB")  # type: ignore[call-arg]
+    ),
+}
+
+
+@pytest.mark.parametrize("text", MISSING)
+def test_a_missing_argument_is_named(text: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        MISSING[text]()
+    assert str(caught.value) == text
 
 
 @pytest.fixture

@@ -41,6 +41,44 @@ def test_a_bare_prefix_is_refused_with_its_possible_meanings(text: str) -> None:
         numpool.SlabPool(limit="1.5G")
 
 
+def test_a_part_of_a_byte_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^block_size: '1.5' is no whole number of bytes: write"):
+        numpool.FixedPool("1.5", 4)
+
+
+def test_one_is_singular() -> None:
+    assert numpool.format_size(1) == "1 byte"
+    pool = numpool.FixedPool(1, 1)
+    buffer = pool.acquire()
+    assert repr(pool) == "<FixedPool: 1 of 1 block of 1 byte in use>"
+    with pytest.raises(ValueError, match=r"does not fit into a buffer of 1 byte$"):
+        buffer.array("u1", 2)
+    with pytest.raises(ValueError, match="a buffer of 1 byte holds no whole number of int16 items"):
+        buffer.array("i2")
+    with pytest.raises(numpool.PoolExhausted, match="its only block, of 1 byte, is in use"):
+        pool.acquire()
+    slabs = numpool.SlabPool(limit=1)
+    with pytest.raises(numpool.PoolExhausted, match=r"SlabPool: 1 byte requested, 0 bytes of a "):
+        slabs.acquire(1)
+    handles = numpool.HandlePool({1: 2})
+    kept = [handles.alloc(1), handles.alloc(1)]
+    with pytest.raises(numpool.PoolExhausted, match="all 2 blocks of 1 byte or more are in use"):
+        handles.alloc(1)
+    with pytest.raises(numpool.PoolExhausted) as caught:
+        numpool.ReservePool(numpool.FixedPool(1, 1), 1, 2)
+    assert "of the 2 blocks of 1 byte" in str(caught.value)
+    del kept
+
+
+def test_one_second_is_singular() -> None:
+    pool = numpool.FixedPool(8, 1)
+    with pool.acquire(), pytest.raises(numpool.PoolExhausted, match=r"within 1 second$"):
+        pool.acquire(timeout=1)
+    objects: numpool.ObjectPool[list[int]] = numpool.ObjectPool(list, size=1)
+    with objects.take(), pytest.raises(numpool.PoolExhausted, match=r"within 1 second$"):
+        objects.take(timeout=1)
+
+
 def test_a_percentage_above_100_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^limit: '200%' is more than 100 % of the memory this"):
         numpool.SlabPool(limit="200%")
@@ -54,7 +92,7 @@ def test_other_types_are_refused(size: Any) -> None:
 
 @given(st.integers(0, 2**47))
 def test_a_formatted_size_reads_back_within_a_percent(size: int) -> None:
-    text = numpool.format_size(size).replace("bytes", "B")
+    text = numpool.format_size(size).replace("bytes", "B").replace("byte", "B")
     assert abs(numpool.parse_size(text) - size) <= size / 100
 
 

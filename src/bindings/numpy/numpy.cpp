@@ -85,13 +85,6 @@ void uninstall() {
     without_gil(pages::release_heap);
 }
 
-/// Sets NumPy's default handler in this context: then nothing of ours serves there.
-void set_default_handler() {
-    require_numpy();
-    const auto before = py::reinterpret_steal<py::object>(PyDataMem_SetHandler(nullptr));
-    if (!before) throw py::error_already_set{};
-}
-
 }  // namespace
 
 py::object handler_on(const py::object& pool, const py::object& fallback) {
@@ -112,27 +105,25 @@ void register_numpy(py::module_& module) {
         "owner(x, /)\n--\n\n"
         "The pool that x belongs to, or None. x is an array, a Buffer, a memoryview, another\n"
         "exporter of bytes, or an address. A view belongs to the pool of the memory that it\n"
-        "shows. Where one pool draws on another, an object belongs to the pool that handed it\n"
-        "out, and an address to the pool whose memory it is.\n"
-        "This is the function to use; pool_of() is for code that must refuse addresses.");
+        "shows. If one pool draws on another, an object belongs to the pool that handed it out,\n"
+        "and an address to the pool whose memory it is. pool_of() is the same, but refuses\n"
+        "addresses.");
     module.def(
         "pool_of", &pool_of, py::arg("array"), py::pos_only(),
         "pool_of(array, /)\n--\n\n"
-        "owner() of an array, a Buffer or a memoryview. Raises TypeError for anything else,\n"
-        "also for an int, which owner() takes for an address. For code that must not mix these\n"
-        "up; else use owner().");
+        "Like owner(), but only for an array, a Buffer or a memoryview. Anything else raises\n"
+        "TypeError, also an int, which owner() takes for an address.");
     module.def("current", &current,
                "current()\n--\n\n"
-               "The pool that NumPy allocates from in this context, or None where it is no pool of "
-               "numpool's.");
+               "The pool that NumPy allocates from in this context, or None if it is no pool of "
+               "numpool.");
     module.def(
         "default_pool", [] { return object_of(&default_pool()); },
         "default_pool()\n--\n\n"
-        "The pool that serves where no other is named. It lives as long as the process.");
+        "The pool that is used if no other is named. It lives as long as the process.");
     module.def("_name_refusal", &name_refusal, py::arg("error"), py::pos_only(),
                "_name_refusal(error, /)\n--\n\n"
                "Name in a MemoryError the last refusal of the process's pool.");
-    module.def("_set_default_handler", &set_default_handler, "_set_default_handler()\n--\n\n");
     module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::arg("tune_malloc"),
                py::pos_only(), "_install(pool, fallback, tune_malloc, /)\n--\n\n");
     module.def("_uninstall", &uninstall, "_uninstall()\n--\n\n");

@@ -118,6 +118,20 @@ py::object new_open_block(PyObject* block) {
     return open;
 }
 
+PyTypeObject* context_type = nullptr;
+
+/// `use(limit=...)` is a likely mistake, so its error says what to write. Not for subclasses of
+/// `use`, which may have such an argument.
+PyObject* create(PyTypeObject* type, PyObject* arguments, PyObject* options) {
+    if (options == nullptr || type->tp_base != context_type ||
+        PyDict_GetItemString(options, "limit") == nullptr)
+        return PyType_GenericNew(type, arguments, options);
+    PyErr_SetString(PyExc_TypeError,
+                    "use() takes no limit: give it to a pool, as in "
+                    "use(SlabPool(limit=\"1GiB\"))");
+    return nullptr;
+}
+
 PyObject* enter(PyObject* self, PyObject*) {
     return guarded<PyObject*>(nullptr, [self] {
         PyObject* const variable = allocator_variable();
@@ -299,7 +313,7 @@ PyTypeObject* make_context_type() {
         {},
     };
     static PyType_Slot slots[] = {
-        {Py_tp_new, reinterpret_cast<void*>(&PyType_GenericNew)},
+        {Py_tp_new, reinterpret_cast<void*>(&create)},
         {Py_tp_init, reinterpret_cast<void*>(&init)},
         {Py_tp_dealloc, reinterpret_cast<void*>(&dealloc<clear_context>)},
         {Py_tp_traverse, reinterpret_cast<void*>(&traverse_context)},
@@ -335,8 +349,9 @@ void register_numpy_context(py::module_& module) {
     open_block_type = make_open_block_type();
     const py::tuple none;
     open_blocks = stolen(PyContextVar_New("numpool.use", none.ptr())).release().ptr();
+    context_type = make_context_type();
     module.attr("_Context") =
-        py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(make_context_type()));
+        py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(context_type));
 }
 
 }  // namespace numpool::bindings

@@ -12,14 +12,15 @@
 
 namespace numpool::bindings {
 
-/// A Buffer on a block. Where that fails, the block goes back and the error is thrown.
+/// A Buffer on a block. If that fails, the block goes back, and the error is thrown.
 PyObject* to_buffer(Holding holding);
 
 /// Throws the type_error of an `acquire` that was not called with `nbytes` alone.
 [[noreturn]] void refuse_arguments(Py_ssize_t count, PyObject* names);
 
-/// Throws Exhausted where so many buffers of so many bytes can't be there at once: they exceed the
-/// pool's limit, or the buffers alone exceed the memory of this process. Closed where it is.
+/// Throws Exhausted if `count` buffers of `bytes` cannot exist at once: they exceed the pool's
+/// limit, or the Buffer objects alone exceed the memory of this process. Throws Closed if the pool
+/// is.
 void require_room_for_many(const threads::Pool& pool, std::size_t bytes, std::size_t count);
 
 /// The Python methods `acquire`, `try_acquire` and `acquire_many` for pools with blocks of any
@@ -64,7 +65,7 @@ struct AnySize {
         return buffers;
     }
 
-    /// Also in the place of methods with another access.
+    /// Replaces the methods of another access, if there are any.
     static void add_to(py::handle pool) {
         static PyMethodDef methods[] = {
             {"acquire", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire)),
@@ -104,8 +105,8 @@ struct BlockAccess {
     }
 };
 
-/// The same for a class of pools of which some are checked. Its methods replace the usual ones when
-/// the first checked pool is made, so until then nobody pays for it.
+/// The same for a class with checked pools. Its methods replace those of BlockAccess when the first
+/// checked pool is made, so programs without checks do not pay for it.
 template <class SomePool>
 struct CheckedAccess {
     using Pool = SomePool;
@@ -120,12 +121,12 @@ struct CheckedAccess {
         if (checks == nullptr) return BlockAccess<Pool>::try_acquire(pool, bytes);
         if (std::byte* const block = checks->try_acquire(bytes))
             return to_buffer({checks, block, static_cast<Py_ssize_t>(bytes)});
-        if (pool.closed()) checks->acquire(bytes);  // Says so.
+        if (pool.closed()) checks->acquire(bytes);  // Throws Closed.
         return nullptr;
     }
 };
 
-/// Has the blocks of this pool checked, before anybody has one.
+/// Makes this a checked pool, before it hands out a block.
 template <class SomePool>
 void add_checks(SomePool& pool, const CheckedBlocksOptions& options) {
     check_blocks(pool, options);
@@ -133,7 +134,7 @@ void add_checks(SomePool& pool, const CheckedBlocksOptions& options) {
     if (!added.exchange(true)) AnySize<CheckedAccess<SomePool>>::add_to(py::type::of<SomePool>());
 }
 
-/// The methods that a class begins with.
+/// The methods that a class has at first.
 template <class SomePool>
 void add_acquire_methods_of(py::handle type) {
     if (environment_names_checks()) return AnySize<CheckedAccess<SomePool>>::add_to(type);

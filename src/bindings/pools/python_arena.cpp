@@ -37,7 +37,7 @@ void Arena::clear() noexcept {
 
 namespace {
 
-/// How AnySize makes a Buffer of it.
+/// How AnySize makes a Buffer on a block of an arena.
 struct Access {
     using Pool = Arena;
 
@@ -82,8 +82,7 @@ PoolHandle<Arena> create(const Given& given) {
 
 std::string repr(const Arena& arena) {
     const PoolFigures figures = arena.figures();
-    const std::string blocks =
-        std::to_string(figures.blocks) + (figures.blocks == 1 ? " block" : " blocks");
+    const std::string blocks = count_to_text(figures.blocks, "block");
     std::string text = "<" + arena.title() + ": ";
     if (arena.closed())
         return text + (figures.blocks == 0 ? "closed>" : "closed, " + blocks + " still in use>");
@@ -91,8 +90,8 @@ std::string repr(const Arena& arena) {
            size_to_text(figures.mapped) + ">";
 }
 
-/// Clean-ups run once the arena's Python object is unreachable, like a `__del__`: see CleanUps.
-/// They may refer to the arena, so the garbage collector must see them.
+/// Clean-ups run when the arena's Python object becomes unreachable, as a `__del__` does: see
+/// CleanUps. They may refer to the arena, so the garbage collector must see them.
 void support_clean_ups(PyHeapTypeObject* heap_type) {
     give_own_layout(heap_type);
     PyTypeObject* const type = &heap_type->ht_type;
@@ -115,29 +114,30 @@ void support_clean_ups(PyHeapTypeObject* heap_type) {
 constexpr const char* doc = R"(Arena(chunk_size="64KiB", parent=None, *, source=None, name="")
 --
 
-A region: blocks of any size by moving a pointer, ended all at once.
+Blocks of any size that are released together. A request only moves a pointer.
 
-For what lives and dies together: a request's buffers, a frame's temporaries, a parse. reset() and
-rewind() end any number of small blocks in one step, a million as fast as one. The chunks they lie
-in stay, and serve the next cycle: from one reset to the next, or from one rewind to a mark to the
-next. A chunk that a whole cycle did not need goes back to the source at its end; trim() gives all
-unused chunks back at once. Large blocks go back one by one. A block that dies early is only counted,
-except where its room comes back for free: as the newest block, as a large one, or as the last one
-of its chunk. For long loops whose blocks come and go in any order use a SlabPool.
+Use it for blocks that are needed for the same time: those of a request, a frame or a parse. reset()
+releases all blocks, and rewind() all blocks since a mark. Both take the same time for a million small
+blocks as for one.
 
-While an array, made by the arena or by NumPy under numpool.use(arena), or a view of a buffer lives,
-reset(), rewind() and close() raise BufferError and change nothing. The error says how many blocks
-are in use and names the first few: the newest arrays of this arena and its buffers like
-"(1024, 3) float64 of 24 KiB", and others by size and address. A Buffer without views does not stop
-them: it ends, and any use of it raises ValueError, as after release().
+The arena cuts small blocks from chunks. It keeps its chunks when it is reset, and uses them again. A
+chunk that was not needed between two resets goes back to the source; trim() gives back all unused
+chunks. A large block has memory of its own, which goes back when the block is released. If a small
+block is released early, its memory is reused at once only if it is the newest block, or if no other
+block of its chunk is left. So if blocks come and go in any order for long, use a SlabPool.
+
+reset(), rewind() and close() raise BufferError, and change nothing, while one of their blocks is in
+use: by an array of the arena, by an array that NumPy made under numpool.use(arena), or by a view of a
+buffer. The error has the number of these blocks, and names the first few: the newest arrays like
+"(1024, 3) float64 of 24 KiB", others by size and address. A Buffer without views does not count as
+use. It is released, and then raises ValueError when it is used.
 
 Any thread may use an arena; a lock guards it. tracemalloc does not see its blocks.
 
-chunk_size  what it takes at first, an int or a text like "64KiB"; later chunks double. A request of
-            more than a quarter of it gets memory of its own, given back when it dies
-parent      an arena that this one ends with
-source      the pool that it draws its chunks from: by default its parent's source, or the default
-            pool
+chunk_size  the size of the first chunk, an int or a text like "64KiB"; each further chunk is twice as
+            large. A block larger than a quarter of this has memory of its own
+parent      another arena: when the parent is reset or closed, this arena is closed
+source      the pool that provides the chunks: by default the parent's source, or the default pool
 name        shown in errors and reprs)";
 
 }  // namespace
@@ -145,28 +145,26 @@ name        shown in errors and reprs)";
 void register_arena(py::module_& module) {
     CleanUps::create_type();
     py::class_<ArenaMark> mark{module, "ArenaMark", py::is_final(), own_layout(),
-                               "ArenaMark(*args, **kwargs)\n--\n\nA place in an arena, from "
-                               "Arena.mark() and for Arena.rewind()."};
-    mark.attr("__module__") = "numpool";
+                               "ArenaMark(*args, **kwargs)\n--\n\nA place in an arena. "
+                               "Arena.mark() returns it, and Arena.rewind() takes it."};
     refuse_init(mark, "an ArenaMark is made by mark() of an arena");
     py::class_<Arena, threads::Pool, PoolHandle<Arena>> arena{
         module, "Arena", py::custom_type_setup{support_clean_ups}, doc};
-    arena.attr("__module__") = "numpool";
     define_init(arena, doc, &create);
     arena
         .def_property_readonly("chunk_size", number<Arena>(&Arena::chunk_size),
-                               "What it takes at first, in whole pages.")
+                               "The size of the first chunk, in whole pages.")
         .def_property_readonly("parent", &Arena::parent,
-                               "The arena that this one ends with, or None.")
+                               "The parent, which closes this arena when it is reset, or None.")
         .def("defer", &Arena::defer, py::arg("callback"), py::pos_only(),
              "defer(self, callback, /, *args, **kwargs)\n--\n\n"
              "Call callback(*args, **kwargs) when the arena is reset, rewound to an older mark, "
-             "closed\nor dropped. Clean-ups run in reverse order, after all children have ended "
-             "and before any\nblock ends; one may defer another. All of them run, and the last "
-             "exception is raised.")
+             "closed\nor dropped. Such callbacks run in reverse order, after all children are "
+             "closed and before\nblocks are released. A callback may call defer(). If callbacks "
+             "raise, the others still run,\nand the last exception is raised.")
         .def("mark", &Arena::mark_here,
              "mark(self)\n--\n\n"
-             "A mark of this place, for rewind(). Nothing is copied; a mark costs a few words.")
+             "A mark of this moment, for rewind(). It costs a few words of memory.")
         .def(
             "rewind",
             [](Arena& self, const py::object& to) {
@@ -178,16 +176,15 @@ void register_arena(py::module_& module) {
             },
             py::arg("mark"), py::pos_only(),
             "rewind(self, mark, /)\n--\n\n"
-            "End what began since the mark: children, clean-ups, blocks. The mark stays valid, "
-            "later ones\ndo not. Raises BufferError, and changes nothing, while one of those "
-            "blocks is in use.")
+            "Reset the arena to the state at the mark: close later children, call later callbacks "
+            "of\ndefer(), and release later blocks. The mark stays valid; later marks do not. "
+            "Raises\nBufferError, and changes nothing, while one of those blocks is in use.")
         .def("reset", &Arena::reset_all,
              "reset(self)\n--\n\n"
-             "End everything: children, then clean-ups in reverse order, then all blocks in one "
-             "step. Chunks\nstay for the next cycle, except those that this one did not need. "
-             "Raises BufferError, and\nchanges nothing, while a block is in use, also in a child. "
-             "(If a clean-up itself begins to use\na block, BufferError comes after the "
-             "clean-ups.)")
+             "Close all children, call the callbacks of defer() in reverse order, and release all "
+             "blocks.\nThe arena keeps the chunks that it needed since the last reset. Raises "
+             "BufferError, and\nchanges nothing, while a block is in use, also in a child. If a "
+             "callback itself begins to use\na block, BufferError is raised after the callbacks.")
         .def("close", &Arena::close_all,
              "close(self)\n--\n\n"
              "Like reset(), and take no more requests. Closing again does nothing.")
@@ -198,8 +195,8 @@ void register_arena(py::module_& module) {
                 failing ? self.close_in_passing() : self.close_all();
             },
             "__exit__(self, *exc_info)\n--\n\n"
-            "Close the arena. An exception of the with block is passed on, and blocks that its "
-            "frames still use go with their last use.")
+            "Close the arena. If the with block raises, its exception is passed on. Blocks that "
+            "its frames still use are then released after their last use.")
         .def("__repr__", &repr);
     AnySize<Access>::add_to(arena);
     add_array_methods<Arena>(arena);

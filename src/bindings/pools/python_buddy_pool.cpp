@@ -85,10 +85,9 @@ py::dict free_blocks(const SharedBuddyPool& pool) {
 std::string repr(const SharedBuddyPool& pool) {
     const PoolFigures figures = figures_of(pool);
     std::string text = "<" + pool.title() + ": ";
-    const std::string blocks =
-        std::to_string(figures.blocks) + (figures.blocks == 1 ? " block" : " blocks");
+    const std::string blocks = count_to_text(figures.blocks, "block");
     if (pool.closed())
-        return text + (figures.blocks == 0 ? "closed>" : "closed, " + blocks + " still out>");
+        return text + (figures.blocks == 0 ? "closed>" : "closed, " + blocks + " still in use>");
     return text + blocks + ", " + size_to_text(figures.in_use) + " of " +
            size_to_text(pool.capacity() / scale_of(pool)) + " in use>";
 }
@@ -97,31 +96,30 @@ constexpr const char* doc =
     R"(BuddyPool(capacity, min_block=4096, *, source=None, name="", checks=None)
 --
 
-Power-of-two blocks of one region, which split on demand and merge again.
+Blocks of one region, each a power of two in size, which split on demand and merge again.
 
-For a bounded region that is cut into blocks of very different sizes and must come together again: a
-page allocator, a ring of textures, memory that a device sees. A block starts at a multiple of its own
-size within the region. The time of acquire, release and growing in place depends on the number of
-sizes, not of blocks. Free buddies always merge. A request is rounded up to a power of two, which
-wastes a quarter on average: where that matters and a region does not, use a SlabPool.
+Use it for a bounded region whose blocks differ much in size and must merge again: a page allocator,
+textures, memory that a device sees. A block starts at a multiple of its own size within the region.
+The time of acquire, release and growing in place depends on the number of sizes, not of blocks. Free
+buddies always merge. A request is rounded up to a power of two, which wastes a quarter on average: if
+you need no region, a SlabPool wastes less.
 
-Creating a pool of any capacity touches no page. Any thread may use it; a lock guards it. Callers cannot
-wait for a block, since it is unknown which release will make room for a large one.
+A new pool of any capacity touches no page. Any thread may use it; a lock guards it. Callers cannot
+wait for a block, because it is unknown which release will make room for a large one.
 
 capacity   the bytes of the region, an int or a text like "64MiB"; rounded down to a whole number of
            smallest blocks
 min_block  the smallest block, a power of two from 16 on
 source     the pool that it draws its region from, a SlabPool or a BuddyPool; by default the system
 name       shown in errors and reprs
-checks     True finds memory bugs of those who use the blocks, and raises CorruptionError; "abort" ends
-           the process instead. By default NUMPOOL_CHECKS says so; see "Find memory bugs")";
+checks     True finds memory bugs of the code that uses the blocks, and raises CorruptionError;
+           "abort" aborts the process instead. None uses NUMPOOL_CHECKS. See "Find memory bugs")";
 
 }  // namespace
 
 void register_buddy_pool(py::module_& module) {
     py::class_<SharedBuddyPool, threads::Pool, threads::PoolHandle<SharedBuddyPool>> pool{
         module, "BuddyPool", own_layout(), doc};
-    pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
     pool.def_property_readonly(
             "capacity",
@@ -137,14 +135,14 @@ void register_buddy_pool(py::module_& module) {
         .def_property_readonly(
             "fragmentation", &SharedBuddyPool::fragmentation,
             "External fragmentation: the part of the free bytes that is not in the largest free "
-            "block, 0.0 where one block could have them all.")
+            "block. It is 0.0 if the largest free block has all of them.")
         .def("reallocate", &reallocate<SharedBuddyPool>, py::arg("buffer"), py::arg("nbytes"),
              py::pos_only(),
              "reallocate(self, buffer, nbytes, /)\n--\n\n"
-             "A buffer of another size with the contents of this one, as far as both reach; this "
-             "one is released. It stays in its place where its buddies are free or it shrinks. "
-             "Raises, and leaves the buffer as it was, while a view of it lives or where no block "
-             "is free.")
+             "A buffer of another size with the contents of this one, up to the smaller size; this "
+             "one is released. The block stays at its address if it shrinks, or if its buddies are "
+             "free. While a view of the buffer lives, or if no block is free, this raises, and the "
+             "buffer stays as it was.")
         .def("stats", &stats,
              "stats(self)\n--\n\n"
              "The pool's figures at this moment, as a PoolStats, by block size too.")

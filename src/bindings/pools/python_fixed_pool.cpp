@@ -33,12 +33,11 @@ void FixedPool::only_blocks_left() noexcept {
 }
 
 void FixedPool::note_drop() noexcept try {
-    if (checks_of(*this) != nullptr) return;  // They tell more.
+    if (checks_of(*this) != nullptr) return;  // Their own warning also names the lines.
     const std::size_t blocks = closed() ? 0 : figures().blocks;
     if (blocks == 0) return;
-    notice_.warn_later(title() + " was dropped with " + std::to_string(blocks) +
-                       (blocks == 1 ? " block" : " blocks") +
-                       " out: keep the pool as long as its blocks are used, or close() it");
+    notice_.warn_later(title() + " was dropped with " + count_to_text(blocks, "block") +
+                       " in use: keep the pool as long as its blocks are used, or close it");
 } catch (...) {  // No memory for a warning.
 }
 
@@ -60,7 +59,7 @@ PyObject* FixedPool::hand_out_with_care(Block block) {
     std::byte* start = block.start;
     if (CheckedBlocks* const checks = checks_of(*this)) {
         try {
-            start = checks->enter(block.start, block_size());
+            start = checks->wrap(block.start, block_size());
         } catch (const std::bad_alloc&) {
             release_unused(block.start);
             throw;
@@ -100,13 +99,13 @@ PyObject* FixedPool::construct(PyObject* buffer) {
 
 FixedPool::Block FixedPool::acquire_kept() {
     CheckedBlocks* const checks = checks_of(*this);
-    return checks != nullptr && checks->give_back() ? try_acquire() : Block{};
+    return checks != nullptr && checks->empty_quarantine() ? try_acquire() : Block{};
 }
 
 bool FixedPool::acquire_all(std::span<Block> blocks) {
     if (try_acquire_many(blocks)) return true;
     CheckedBlocks* const checks = checks_of(*this);
-    return checks != nullptr && checks->give_back() && try_acquire_many(blocks);
+    return checks != nullptr && checks->empty_quarantine() && try_acquire_many(blocks);
 }
 
 void FixedPool::add_checks(const CheckedBlocksOptions& options) {
@@ -156,7 +155,7 @@ threads::PoolHandle<FixedPool> create(const Given& given) {
                            : wipe          ? Contents::zeroed
                                            : Contents::filled;
         checks->most_blocks = options.max_blocks;
-        options.fences = CheckedBlocks::room_before(*checks, 0) + CheckedBlocks::fence;
+        options.fences = CheckedBlocks::bytes_before(*checks, 0) + CheckedBlocks::fence;
     }
     threads::PoolHandle<FixedPool> pool{
         new FixedPool{options, to_source(given("source"), pages::os_pages(), options.align),
@@ -172,10 +171,10 @@ std::string repr(const FixedPool& pool) {
     std::string text = "<" + pool.title() + ": ";
     if (pool.closed()) {
         if (figures.blocks == 0) return text + "closed>";
-        return text + "closed, " + std::to_string(figures.blocks) +
-               (figures.blocks == 1 ? " block" : " blocks") + " of " + size + " still out>";
+        return text + "closed, " + count_to_text(figures.blocks, "block") + " of " + size +
+               " still in use>";
     }
-    text += std::to_string(figures.blocks) + " of " + std::to_string(blocks) + " blocks of " +
+    text += std::to_string(figures.blocks) + " of " + count_to_text(blocks, "block") + " of " +
             size + " in use";
     if (pool.max_blocks() == SharedFixedPoolOptions::unbounded) {
         text += ", may grow without bound";
@@ -208,31 +207,31 @@ constexpr const char* doc =
 Equal blocks of memory, handed out and taken back in constant time.
 
 A new pool of any size touches no page; a block gets its pages when it is first used. The block that
-was released last is handed out first, while it is still in the processor's cache.
+was released last is handed out first, because it may still be in the processor's cache.
 
 Any thread may acquire blocks, and may release those of other threads. Each thread keeps some of the
 blocks that it releases, and acquires them again without a lock: one block, or more up to 256 KiB or
 an eighth of the pool. Other threads get these blocks before the pool grows, lets a request wait or
 refuses it. So stats().peak may count them as in use. trim() and the end of the thread give them back.
 
-If a pool is dropped while blocks are in use, and it was not closed, there is a ResourceWarning, which
-Python shows with -X dev. Views and arrays stay valid.
+A pool that is dropped without close() while blocks are in use gives a ResourceWarning, which Python
+shows with -X dev. Views and arrays stay valid.
 
 block_size  the size of a block, an int or a text like "64KiB"
 blocks      how many blocks there are from the start
 max_blocks  how many it may grow to, in doubling steps: "blocks" means that it does not grow, None
             that it may grow without a bound
 align       blocks start at multiples of this power of two; by default 64, less for small blocks
-init        called with a memoryview of a block before it is handed out for the first time; what
-            it wrote is there again each time, apart from what users of the block changed
-wipe        zero each block when it comes back; acquired blocks then always hold zeroes
-huge_pages  blocks of 2 MiB and more use huge pages where whole ones fit and the system offers them:
-            new ones come four times as fast, and writing to them is faster. Give False where only
-            a part of each block is used. A source decides this by itself
+init        called with a memoryview of each block before its first use. The block keeps these
+            contents, except for what its users change
+wipe        zero each block when it is released, so that acquired blocks hold zeroes
+huge_pages  blocks of 2 MiB and more use huge pages, if the system offers them. New blocks then come
+            four times as fast, and are faster to write. Give False if only a part of each block is
+            used. With a source, the source decides
 source      the pool that it draws its memory from, a SlabPool or a BuddyPool; by default the system
 name        shown in errors and reprs
-checks      True finds memory bugs of those who use the blocks, and raises CorruptionError; "abort" ends
-            the process instead. By default NUMPOOL_CHECKS says so; see "Find memory bugs")";
+checks      True finds memory bugs of the code that uses the blocks, and raises CorruptionError;
+            "abort" aborts the process instead. None uses NUMPOOL_CHECKS. See "Find memory bugs")";
 
 }  // namespace
 
@@ -240,7 +239,6 @@ void register_fixed_pool(py::module_& module) {
     register_request(module);
     py::class_<FixedPool, threads::Pool, threads::PoolHandle<FixedPool>> pool{
         module, "FixedPool", py::custom_type_setup{support_garbage_collection}, doc};
-    pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
     pool.def_property_readonly("block_size", number<FixedPool>(&FixedPool::block_size),
                                "The bytes in a block.")

@@ -52,12 +52,11 @@ PoolHandle<ReservePool> create(const Given& given) {
 
 std::string repr(const ReservePool& pool) {
     const PoolFigures figures = pool.figures();
-    const std::string blocks = std::to_string(figures.blocks) +
-                               (figures.blocks == 1 ? " block" : " blocks") + " of " +
-                               size_to_text(pool.bytes());
+    const std::string blocks =
+        count_to_text(figures.blocks, "block") + " of " + size_to_text(pool.bytes());
     const std::string text = "<" + pool.title() + ": ";
     if (pool.closed())
-        return text + (figures.blocks == 0 ? "closed>" : "closed, " + blocks + " still out>");
+        return text + (figures.blocks == 0 ? "closed>" : "closed, " + blocks + " still in use>");
     return text + blocks + " in use, " + std::to_string(pool.at_hand()) + " of " +
            std::to_string(pool.reserve()) + " in reserve, from " + pool.backing().title() + ">";
 }
@@ -82,19 +81,19 @@ void support_garbage_collection(PyHeapTypeObject* type) {
 constexpr const char* doc = R"(ReservePool(pool, nbytes, reserve, *, name="")
 --
 
-Blocks of another pool, some of which are kept for when it refuses.
+Blocks of another pool, with a reserve for requests that the other pool refuses.
 
-A request asks the other pool first, then the reserve, and then waits if it may. A request that may
-wait never fails, whatever happens to the other pool: the blocks of the reserve are there or come
-back. A released block goes to the first that waits, else into the reserve, else to the other pool.
+A request asks the other pool first, then takes a block of the reserve, and then waits, if it may. A
+request that may wait never fails, because blocks of the reserve always come back. A released block
+goes to the first waiter, else into the reserve, else to the other pool.
 
-Use it for work that must go on when memory runs out: writing back what is dirty, answering what was
-accepted, closing down in order.
+Use it for work that must go on when memory runs out: to write changes back, to answer requests that
+were accepted, to shut down in order.
 
 pool        any pool that hands out memory of the size asked for: a FixedPool, a SlabPool
 nbytes      the size of each block, an int or a text like "64KiB"
-reserve     how many blocks to keep, 1 or more; where the pool does not give them all at once,
-            PoolExhausted is raised
+reserve     how many blocks to keep, 1 or more. If the pool refuses one of them now, PoolExhausted is
+            raised
 name        shown in errors and reprs)";
 
 }  // namespace
@@ -102,7 +101,6 @@ name        shown in errors and reprs)";
 void register_reserve_pool(py::module_& module) {
     py::class_<ReservePool, Pool, PoolHandle<ReservePool>> pool{
         module, "ReservePool", py::custom_type_setup{support_garbage_collection}, doc};
-    pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
     pool.def_property_readonly(
             "pool", [](const ReservePool& self) { return object_of(&self.backing()); },
@@ -110,9 +108,9 @@ void register_reserve_pool(py::module_& module) {
         .def_property_readonly("nbytes", number<ReservePool>(&ReservePool::bytes),
                                "The bytes in a block.")
         .def_property_readonly("reserve", number<ReservePool>(&ReservePool::reserve),
-                               "How many blocks are to be kept.")
+                               "How many blocks the reserve should have.")
         .def_property_readonly("at_hand", number<ReservePool>(&ReservePool::at_hand),
-                               "How many of the reserve are there now.")
+                               "How many blocks the reserve has now.")
         .def(
             "resize",
             [](ReservePool& self, const py::object& reserve) {
@@ -122,7 +120,7 @@ void register_reserve_pool(py::module_& module) {
             py::arg("reserve"), py::pos_only(),
             "resize(self, reserve, /)\n--\n\n"
             "Keep so many blocks from now on, 1 or more. Surplus blocks go back at once. Missing "
-            "ones are\nrequested now; where the pool refuses, released blocks fill the reserve.")
+            "ones are\nrequested now; if the pool refuses, released blocks fill the reserve.")
         .def("__repr__", &repr);
     add_acquire_methods<ReservePool>(pool);
 }

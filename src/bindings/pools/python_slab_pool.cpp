@@ -104,11 +104,9 @@ std::string repr(const SharedSlabPool& pool) {
     std::string text = "<" + pool.title() + ": ";
     if (pool.closed()) {
         if (figures.blocks == 0) return text + "closed>";
-        return text + "closed, " + std::to_string(figures.blocks) +
-               (figures.blocks == 1 ? " block still out>" : " blocks still out>");
+        return text + "closed, " + count_to_text(figures.blocks, "block") + " still in use>";
     }
-    text += std::to_string(figures.blocks) + (figures.blocks == 1 ? " block, " : " blocks, ") +
-            size_to_text(figures.in_use);
+    text += count_to_text(figures.blocks, "block") + ", " + size_to_text(figures.in_use);
     if (figures.limit != PoolFigures::no_limit) text += " of " + size_to_text(figures.limit);
     return text + " in use, " + size_to_text(figures.cached) + " cached>";
 }
@@ -119,43 +117,40 @@ constexpr const char* doc =
 
 Blocks of any size, in constant time.
 
-Small blocks come from slabs of their size class, through a magazine of each thread; large ones are
-spans of pages that are cached. They merge with free neighbours, and their pages move, when another
-request needs them: free memory serves any request that is no larger. Any thread may
-use the pool, and release what another acquired.
+Each thread has a cache of small blocks, which it uses without a lock. Large blocks are whole pages,
+and the pool caches them, too. Free memory merges with its free neighbours, and its pages can move to
+other addresses, so it serves any request that is not larger than all of it. Any thread may use the
+pool, and may release blocks of other threads.
 
 limit       the most bytes that may be in use, an int or a text like "2GiB" or "50%"; a request beyond
-            it raises PoolExhausted. NumPy, under use() or install(), raises MemoryError then, unless
-            the call names a fallback: a pool that serves what this one refuses
-cache       the most bytes that may be kept for later, by default a quarter of the memory this process
+            it raises PoolExhausted. Under use() or install() NumPy then raises MemoryError, unless
+            the call names a fallback: a pool that serves requests that this one refuses
+cache       the most free bytes that the pool keeps, by default a quarter of the memory this process
             may use
-huge_pages  ask for huge pages in blocks of 2 MiB and more, and for smaller ones once 128 MiB are in
-            use; "all" asks for them at once: faster where many small blocks are in use, for up to
-            2 MiB of memory more
+huge_pages  True asks for huge pages in blocks of 2 MiB and more, and in smaller ones once 128 MiB are
+            in use. "all" asks for them in all blocks from the start: faster for many small blocks,
+            and up to 2 MiB more memory
 decay       unused pages go back to the system after so many seconds, when the pool is next used
-background  have a thread look after that, so that an idle process gives back, too
-wipe        zero each block when it comes back; acquired blocks then always hold zeroes
-classes     the block sizes to serve from slabs, if not the usual ones
+background  use a thread for this, so that an idle process gives memory back, too
+wipe        zero each block when it is released, so that acquired blocks hold zeroes
+classes     other block sizes for small blocks than the usual ones
 name        shown in errors and reprs
-checks      True finds memory bugs of those who use the blocks, and raises CorruptionError; "abort" ends
-            the process instead. By default NUMPOOL_CHECKS says so; see "Find memory bugs")";
+checks      True finds memory bugs of the code that uses the blocks, and raises CorruptionError;
+            "abort" aborts the process instead. None uses NUMPOOL_CHECKS. See "Find memory bugs")";
 
 }  // namespace
 
 void register_slab_pool(py::module_& module) {
     SlabPoolClass pool{module, "SlabPool", own_layout(), doc};
-    pool.attr("__module__") = "numpool";
     define_init(pool, doc, &create);
     pool.def(
             "reallocate", &reallocate<SharedSlabPool>, py::arg("buffer"), py::arg("nbytes"),
             py::pos_only(),
             "reallocate(self, buffer, nbytes, /)\n--\n\n"
-            "A buffer of another size with the contents of this one, as far as both reach; this "
-            "one is "
-            "released. Large blocks, and those that have grown to 16 KiB, grow in place or by "
-            "moving their pages, without a copy. "
-            "Raises, "
-            "and leaves the buffer as it was, while a view of it lives or where memory is refused.")
+            "A buffer of another size with the contents of this one, up to the smaller size; this "
+            "one is released. Large blocks, and those that have grown to 16 KiB, grow in place or "
+            "by moving their pages, without a copy. While a view of the buffer lives, or if memory "
+            "is refused, this raises, and the buffer stays as it was.")
         .def("stats", &stats,
              "stats(self)\n--\n\n"
              "The pool's figures at this moment, as a PoolStats, by size class too.")

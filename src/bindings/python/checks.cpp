@@ -21,7 +21,7 @@ using threads::LiveBlock;
 
 constexpr const char* variable = "NUMPOOL_CHECKS";
 
-/// Called by Python in the main thread, when it runs there next: raises what was found meanwhile.
+/// A pending call: Python calls it in the main thread between two instructions. Raises all reports.
 int raise_reports(void*) {
     std::string all;
     for (std::string one; !(one = CheckedPools::instance().take_report()).empty();)
@@ -30,17 +30,17 @@ int raise_reports(void*) {
     return guarded(-1, [&]() -> int { throw Misused{all}; });
 }
 
-/// Where too many calls wait already, the next report, or the end of the process, takes this one.
+/// If Python's queue of pending calls is full, the next report or the exit takes this one.
 void reported() noexcept {
     Py_AddPendingCall(raise_reports, nullptr);
 }
 
-/// Warns, when Python code runs next, of blocks that are out still: a function that returns drops
-/// its variables one by one, and the pool may go before its blocks.
-int warn_of_left(void*) {
+/// A pending call, too: warns of blocks that are still in use. Not earlier, because a function that
+/// returns may drop the pool before the blocks.
+int warn_of_leaks(void*) {
     return guarded(0, [] {
-        for (const std::string& text : CheckedPools::instance().take_left()) {
-            // Where warnings are errors there is nobody to catch this one.
+        for (const std::string& text : CheckedPools::instance().take_leak_texts()) {
+            // If warnings are errors, no code can catch this one.
             if (PyErr_ResourceWarning(nullptr, 1, "%s", text.c_str()) != 0)
                 PyErr_WriteUnraisable(nullptr);
         }
@@ -48,14 +48,14 @@ int warn_of_left(void*) {
     });
 }
 
-void left() noexcept {
-    Py_AddPendingCall(warn_of_left, nullptr);
+void leaked() noexcept {
+    Py_AddPendingCall(warn_of_leaks, nullptr);
 }
 
-/// What nobody has taken, and what is damaged now. From now on reports are written at once: Python
-/// code runs no more.
-py::list last_words() {
-    CheckedPools::instance().set_surroundings({.line = python_line});
+/// All reports at exit: those not taken yet, and the damage that a check of all pools finds. Later
+/// reports go to standard error at once, because no Python code runs any more.
+py::list reports_at_exit() {
+    CheckedPools::instance().set_hooks({.line = python_line});
     py::list all;
     for (std::string one; !(one = CheckedPools::instance().take_report()).empty();) all.append(one);
     for (const std::string& text : without_gil([] { return CheckedPools::instance().damage(); }))
@@ -86,8 +86,8 @@ std::optional<CheckedBlocksOptions> to_checks(const std::string& word, const std
     if (is_one_of({"", "0", "off", "no", "false"})) return std::nullopt;
     throw BadArgument{
         source + " is '" + word +
-        "': it must be 'raise' or '1' (a CorruptionError), 'abort' (the process ends) "
-        "or '0'"};
+        "': it must be 'raise' or '1' (raises CorruptionError), 'abort' (aborts the process) "
+        "or '0' (no checks)"};
 }
 
 }  // namespace
@@ -101,8 +101,8 @@ std::optional<CheckedBlocksOptions> to_checks(const py::object& checks) {
     if (checks.equal(py::str{"raise"})) return to_checks("raise", "");
     if (checks.equal(py::str{"abort"})) return to_checks("abort", "");
     throw BadArgument{"checks is " + std::string{py::repr(checks)} +
-                      ": it must be True or 'raise' (a CorruptionError), 'abort' (the process "
-                      "ends), False, or None for what NUMPOOL_CHECKS says"};
+                      ": it must be True or 'raise' (raises CorruptionError), 'abort' (aborts the "
+                      "process), False (no checks), or None (uses NUMPOOL_CHECKS)"};
 }
 
 bool environment_names_checks() noexcept {
@@ -112,9 +112,9 @@ bool environment_names_checks() noexcept {
 void prepare_checks() {
     static std::atomic<bool> prepared = false;
     if (prepared.exchange(true)) return;
-    CheckedPools::instance().set_surroundings(
-        {.line = python_line, .reported = reported, .left = left});
-    py::module_::import("numpool._checks").attr("watch_the_exit")();
+    CheckedPools::instance().set_hooks(
+        {.line = python_line, .reported = reported, .leaked = leaked});
+    py::module_::import("numpool._checks").attr("check_at_exit")();
 }
 
 threads::PoolFigures figures_of(const threads::Pool& pool) {
@@ -126,14 +126,14 @@ py::list live_blocks(const threads::Pool& pool) {
     const CheckedBlocks* const checks = checks_of(pool);
     if (checks == nullptr) {
         throw BadArgument{pool.title() +
-                          " keeps no list of its blocks: a SlabPool, FixedPool or BuddyPool does "
-                          "that is made with checks=True or under NUMPOOL_CHECKS=1"};
+                          " keeps no list of its blocks: make a SlabPool, FixedPool or BuddyPool "
+                          "with checks=True, or set NUMPOOL_CHECKS=1"};
     }
     return to_list(checks->live());
 }
 
 void register_checks(py::module_& module) {
-    module.def("_last_words", &last_words, "_last_words()\n--\n\n");
+    module.def("_reports_at_exit", &reports_at_exit, "_reports_at_exit()\n--\n\n");
     module.def(
         "_all_live",
         [] {
@@ -142,7 +142,7 @@ void register_checks(py::module_& module) {
                 all.append(py::make_tuple(title, to_list(blocks)));
             return all;
         },
-        "_all_live()\n--\n\nWhat is out of each checked pool.");
+        "_all_live()\n--\n\nThe live blocks of each checked pool.");
 }
 
 }  // namespace numpool::bindings

@@ -13,23 +13,23 @@ namespace numpool::bindings {
 using threads::CheckedBlocks;
 using threads::CheckedBlocksOptions;
 
-/// What `checks` or, where that was not given, the environment asks for; nothing where it asks for
-/// no checks. Throws BadArgument for what is neither.
+/// The options that the argument `checks` stands for, or NUMPOOL_CHECKS if the argument is None.
+/// Nothing if checks are off. Throws BadArgument for another value.
 std::optional<CheckedBlocksOptions> to_checks(const py::object& checks);
 
-/// Whether the environment says anything of checks.
+/// Whether NUMPOOL_CHECKS is set.
 bool environment_names_checks() noexcept;
 
-/// What a checked pool needs of Python: lines, and somebody who raises what it finds. To be called
-/// before the first one is made.
+/// Lets checked pools name lines of Python, and raise their reports. Must be called before the
+/// first checked pool is made.
 void prepare_checks();
 
-/// The pool's layer; null where it is not checked.
+/// The pool's layer; null if the pool is not checked.
 inline CheckedBlocks* checks_of(const threads::Pool& pool) noexcept {
     return static_cast<CheckedBlocks*>(pool.layer());
 }
 
-/// Has the pool's blocks checked.
+/// Makes this a checked pool, before it hands out a block.
 template <class SomePool>
 void check_blocks(SomePool& pool, const CheckedBlocksOptions& options) {
     prepare_checks();

@@ -31,7 +31,7 @@ bool is_in_package(std::string_view file, std::string_view package) noexcept {
     return place != std::string_view::npos;
 }
 
-/// Files whose lines say nothing of who asked for memory.
+/// Whether the file is numpool's or NumPy's, whose lines do not show which code asked for memory.
 bool is_of_a_library(std::string_view file) noexcept {
     return is_in_package(file, "/site-packages/numpy/") ||
            is_in_package(file, "/dist-packages/numpy/") || is_in_package(file, "/numpool/_");

@@ -120,7 +120,6 @@ What all pools have in common.
 
 A pool may be used by any thread. Its memory lives as long as anyone can reach it: the pool
 object, a buffer, a view or an array.)"};
-    pool.attr("__module__") = "numpool";
     refuse_init(
         pool,
         "Pool is what all pools have in common: make one of its kinds, a FixedPool, SlabPool, "
@@ -151,15 +150,16 @@ object, a buffer, a view or an array.)"};
             "check(self)\n--\n\n"
             "Check all records of the pool. Raise PoolError, which says what is broken, if "
             "anything is. With checks, raise CorruptionError if a block is damaged.")
-        .def("live", &live_blocks,
-             "live(self)\n--\n\n"
-             "The blocks that are out, the oldest first: a list of LiveBlock, with size, age and "
-             "the\nline that acquired it. For pools with checks; ValueError for others.")
+        .def(
+            "live", &live_blocks,
+            "live(self)\n--\n\n"
+            "The blocks in use, the oldest first: a list of LiveBlock, each with its size, its age "
+            "and\nthe line that acquired it. A pool without checks raises ValueError.")
         .def(
             "trim",
             [](Pool& self) {
                 return py::int_{without_gil([&] {
-                    if (CheckedBlocks* const checks = checks_of(self)) checks->give_back();
+                    if (CheckedBlocks* const checks = checks_of(self)) checks->empty_quarantine();
                     return self.trim();
                 })};
             },

@@ -77,7 +77,6 @@ A pool that can't have such pages raises PoolExhausted. In a forked child they a
 
 void register_pages(py::module_& module) {
     py::class_<Pages> pages{module, "Pages", py::is_final(), own_layout(), doc};
-    pages.attr("__module__") = "numpool";
     define_init(pages, doc, &create);
     pages.def("__repr__", [](const Pages& self) { return self.text; });
 }

@@ -20,8 +20,8 @@ std::uint64_t CheckedBlocks::sum_of(const std::byte* start, std::size_t bytes) n
     return sum;
 }
 
-std::size_t CheckedBlocks::room_before(const CheckedBlocksOptions& options,
-                                       std::size_t bytes) noexcept {
+std::size_t CheckedBlocks::bytes_before(const CheckedBlocksOptions& options,
+                                        std::size_t bytes) noexcept {
     const std::size_t least = std::max(options.align, fence);
     constexpr std::size_t most = ~std::size_t{0} / 4;
     return options.natural && bytes > least && bytes < most ? std::bit_ceil(bytes) : least;
@@ -40,13 +40,13 @@ CheckedBlocks::~CheckedBlocks() {
 
 std::byte* CheckedBlocks::take(std::size_t bytes, bool zeroed) noexcept try {
     std::size_t whole_bytes = 0;
-    const std::size_t fences = room_before(options_, bytes) + fence;
+    const std::size_t fences = bytes_before(options_, bytes) + fence;
     if (__builtin_add_overflow(bytes, fences, &whole_bytes)) return nullptr;
     const auto ask = [&] {
         return zeroed ? below_.try_acquire_zeroed(whole_bytes) : below_.try_acquire(whole_bytes);
     };
     std::byte* whole = ask();
-    if (whole == nullptr && give_back()) whole = ask();
+    if (whole == nullptr && empty_quarantine()) whole = ask();
     if (whole == nullptr) return nullptr;
     try {
         return add(whole, bytes, Way::as_bytes, zeroed);
@@ -58,16 +58,16 @@ std::byte* CheckedBlocks::take(std::size_t bytes, bool zeroed) noexcept try {
     return nullptr;
 }
 
-std::byte* CheckedBlocks::enter(std::byte* block, std::size_t bytes) {
+std::byte* CheckedBlocks::wrap(std::byte* block, std::size_t bytes) {
     return add(block, bytes, Way::as_block, false);
 }
 
 std::byte* CheckedBlocks::add(std::byte* whole, std::size_t bytes, Way way, bool zeroed) {
     Record record;
     record.whole = whole;
-    record.start = whole + room_before(options_, bytes);
+    record.start = whole + bytes_before(options_, bytes);
     record.bytes = bytes;
-    record.room = below_.usable_size(whole);
+    record.whole_bytes = below_.usable_size(whole);
     record.way = way;
     record.since = Clock::now();
     record.acquired = CheckedPools::instance().line();
@@ -81,11 +81,11 @@ std::byte* CheckedBlocks::add(std::byte* whole, std::size_t bytes, Way way, bool
     {
         const std::lock_guard lock{mutex_};
         records_.insert_or_assign(start, record);
-        // It may have been the pool's last one.
-        while (is_to_leave()) leaving.push_back(leave(found));
+        // This may have been the pool's last free block.
+        while (quarantine_is_full()) leaving.push_back(leave_quarantine(found));
     }
     report(found);
-    pass_down(leaving);
+    release_below(leaving);
     return start;
 }
 
@@ -99,7 +99,7 @@ std::byte* CheckedBlocks::try_reallocate(void* block, std::size_t bytes) noexcep
     if (block == nullptr) return try_acquire(bytes);
     const std::size_t before = usable_size(block);
     if (before == 0) {
-        end(block, std::nullopt);  // It reports what is wrong with the address.
+        take_back(block, std::nullopt);  // It reports what is wrong with the address.
         return nullptr;
     }
     std::byte* const moved = try_acquire(bytes);
@@ -118,26 +118,26 @@ std::byte* CheckedBlocks::reallocate(std::byte* block, std::size_t bytes) {
 std::size_t CheckedBlocks::usable_size(const void* block) const noexcept {
     const std::lock_guard lock{mutex_};
     const auto found = records_.find(static_cast<const std::byte*>(block));
-    // A block of no bytes is a block, too.
-    return found == records_.end() || found->second.resting
+    // For a live block this is not 0, even if the block has no bytes.
+    return found == records_.end() || found->second.quarantined
                ? 0
                : std::max<std::size_t>(found->second.bytes, 1);
 }
 
 bool CheckedBlocks::try_release(void* block, std::size_t) noexcept {
-    return block == nullptr || end(block, std::nullopt);
+    return block == nullptr || take_back(block, std::nullopt);
 }
 
 void CheckedBlocks::release(std::byte* block, std::size_t) noexcept {
-    if (!end(block, std::nullopt)) report_stray(block);
+    if (!take_back(block, std::nullopt)) report_stray(block);
 }
 
 void CheckedBlocks::release_unused(std::byte* block) noexcept {
-    if (!end(block, Way::unused)) report_stray(block);
+    if (!take_back(block, Way::unused)) report_stray(block);
 }
 
-/// False where the address has nothing to do with any block here. Afterwards the pool may be gone.
-bool CheckedBlocks::end(void* address, std::optional<Way> way) noexcept {
+/// False if the address is in none of the blocks here. The pool may be destroyed on return.
+bool CheckedBlocks::take_back(void* address, std::optional<Way> way) noexcept {
     auto* const start = static_cast<std::byte*>(address);
     const SourceLine line = CheckedPools::instance().line();
     Texts found;
@@ -145,7 +145,7 @@ bool CheckedBlocks::end(void* address, std::optional<Way> way) noexcept {
     {
         const std::lock_guard lock{mutex_};
         const auto place = records_.find(start);
-        if (place == records_.end() || place->second.resting) {
+        if (place == records_.end() || place->second.quarantined) {
             const std::string text = text_of_stray(start, line);
             if (text.empty()) return false;
             found.push_back(text);
@@ -154,26 +154,26 @@ bool CheckedBlocks::end(void* address, std::optional<Way> way) noexcept {
             record.released = line;
             record.way = way.value_or(record.way);
             check_fences(record, found);
-            rest(record);
-            if (record.way == Way::unused || record.bytes > most_resting || retired_) {
-                // It does not rest.
+            fill_released(record);
+            if (record.way == Way::unused || record.bytes > most_quarantined || retired_) {
+                // It skips the quarantine.
                 leaving.push_back(record);
                 records_.erase(place);
             } else {
-                record.resting = true;
-                resting_.push_back(start);
-                resting_bytes_ += record.bytes;
+                record.quarantined = true;
+                quarantine_.push_back(start);
+                quarantined_bytes_ += record.bytes;
             }
-            while (is_to_leave()) leaving.push_back(leave(found));
+            while (quarantine_is_full()) leaving.push_back(leave_quarantine(found));
         }
     }
     report(found);
-    pass_down(leaving);
+    release_below(leaving);
     return true;
 }
 
-/// Makes the contents such that a write to them is noticed.
-void CheckedBlocks::rest(Record& record) noexcept {
+/// Prepares the contents so that `check_contents` finds a later write.
+void CheckedBlocks::fill_released(Record& record) noexcept {
     if (options_.contents == CheckedBlocksOptions::Contents::kept) {
         record.sum = sum_of(record.start, record.bytes);
     } else {
@@ -181,25 +181,25 @@ void CheckedBlocks::rest(Record& record) noexcept {
     }
 }
 
-/// Whether the block that rests longest must go back to the pool.
-bool CheckedBlocks::is_to_leave() const noexcept {
-    return !resting_.empty() &&
-           (retired_ || resting_bytes_ > most_resting || records_.size() >= options_.most_blocks);
+/// Whether the oldest block of the quarantine must go back to the pool.
+bool CheckedBlocks::quarantine_is_full() const noexcept {
+    return !quarantine_.empty() && (retired_ || quarantined_bytes_ > most_quarantined ||
+                                    records_.size() >= options_.most_blocks);
 }
 
-CheckedBlocks::Record CheckedBlocks::leave(Texts& found) {
-    const auto place = records_.find(resting_.front());
-    resting_.pop_front();
+CheckedBlocks::Record CheckedBlocks::leave_quarantine(Texts& found) {
+    const auto place = records_.find(quarantine_.front());
+    quarantine_.pop_front();
     Record record = place->second;
-    resting_bytes_ -= record.bytes;
+    quarantined_bytes_ -= record.bytes;
     records_.erase(place);
     check_fences(record, found);
     check_contents(record, found);
     return record;
 }
 
-/// The last one may end the pool, and this.
-void CheckedBlocks::pass_down(const std::vector<Record>& records) noexcept {
+/// The last release may destroy the pool and this object, so the loop does not use `this`.
+void CheckedBlocks::release_below(const std::vector<Record>& records) noexcept {
     Pool& pool = pool_;
     ByteSource& below = below_;
     for (const Record& record : records) {
@@ -213,15 +213,15 @@ void CheckedBlocks::pass_down(const std::vector<Record>& records) noexcept {
     }
 }
 
-bool CheckedBlocks::give_back() noexcept {
+bool CheckedBlocks::empty_quarantine() noexcept {
     Texts found;
     std::vector<Record> leaving;
     {
         const std::lock_guard lock{mutex_};
-        while (!resting_.empty()) leaving.push_back(leave(found));
+        while (!quarantine_.empty()) leaving.push_back(leave_quarantine(found));
     }
     report(found);
-    pass_down(leaving);
+    release_below(leaving);
     return !leaving.empty();
 }
 
@@ -230,8 +230,8 @@ void CheckedBlocks::retire() noexcept {
         const std::lock_guard lock{mutex_};
         retired_ = true;
     }
-    give_back();
-    CheckedPools::instance().note_left();
+    empty_quarantine();
+    CheckedPools::instance().note_leaks();
 }
 
 std::vector<std::string> CheckedBlocks::damage() {
@@ -240,7 +240,7 @@ std::vector<std::string> CheckedBlocks::damage() {
         const std::lock_guard lock{mutex_};
         for (auto& [start, record] : records_) {
             check_fences(record, found);
-            if (record.resting) check_contents(record, found);
+            if (record.quarantined) check_contents(record, found);
         }
     }
     if (options_.aborts) report(found);
@@ -251,58 +251,6 @@ void CheckedBlocks::check() {
     std::string all;
     for (const std::string& text : damage()) all += (all.empty() ? "" : "\n") + text;
     if (!all.empty()) throw Misused{all};
-}
-
-std::vector<LiveBlock> CheckedBlocks::live() const {
-    const auto now = Clock::now();
-    std::vector<LiveBlock> blocks;
-    {
-        const std::lock_guard lock{mutex_};
-        for (const auto& [start, record] : records_) {
-            if (record.resting) continue;
-            const std::chrono::duration<double> age = now - record.since;
-            blocks.push_back({record.start, record.bytes, age.count(), record.acquired});
-        }
-    }
-    std::stable_sort(blocks.begin(), blocks.end(), [](const LiveBlock& one, const LiveBlock& next) {
-        return one.age_seconds > next.age_seconds;
-    });
-    return blocks;
-}
-
-std::size_t CheckedBlocks::resting() const noexcept {
-    const std::lock_guard lock{mutex_};
-    return resting_.size();
-}
-
-PoolFigures CheckedBlocks::figures() const {
-    PoolFigures figures = pool_.figures();
-    std::size_t resting = 0;
-    std::size_t room = 0;
-    figures.requested = 0;
-    {
-        const std::lock_guard lock{mutex_};
-        for (const auto& [start, record] : records_) {
-            if (record.resting) {
-                ++resting;
-                room += record.room;
-            } else {
-                figures.requested += record.bytes;
-            }
-        }
-    }
-    // All blocks of a pool that has a bound of them are equal, and may lie further apart.
-    const bool equal = options_.most_blocks != CheckedBlocksOptions{}.most_blocks;
-    if (equal && figures.blocks != 0) room = figures.in_use / figures.blocks * resting;
-    figures.blocks -= std::min(figures.blocks, resting);
-    figures.in_use -= std::min(figures.in_use, room);
-    for (std::size_t* const bytes :
-         {&figures.in_use, &figures.peak, &figures.cached, &figures.committed,
-          &figures.peak_committed, &figures.mapped}) {
-        *bytes /= options_.scale;
-    }
-    if (figures.limit != PoolFigures::no_limit) figures.limit /= options_.scale;
-    return figures;
 }
 
 }  // namespace numpool::threads

@@ -18,57 +18,57 @@
 namespace numpool::threads {
 
 struct CheckedBlocksOptions {
-    /// What blocks hold when they are handed out, and so how a write after release is noticed.
+    /// What acquired blocks hold. This decides how a write after a release is found.
     enum class Contents {
-        filled,  ///< a fill byte, and another one once they are released
-        zeroed,  ///< zeroes, which the pool below sees to
-        kept,    ///< what their last user left
+        filled,  ///< `acquired_byte`; released blocks hold `released_byte`
+        zeroed,  ///< zeroes, which the pool below writes; released blocks hold `released_byte`
+        kept,    ///< what the last user left; a checksum finds a write after the release
     };
 
     /// Blocks start at multiples of this power of two.
     std::size_t align = 64;
-    /// ... and at multiples of their own size, rounded up to a power of two.
+    /// Blocks also start at multiples of their own size, rounded up to a power of two.
     bool natural = false;
     Contents contents = Contents::filled;
-    /// How many times as large as without the checks the pool's blocks are, all alike.
+    /// The pool's blocks are this many times as large as they would be without checks.
     std::size_t scale = 1;
-    /// How many blocks the pool below has at most. The last one is never kept from its users.
+    /// The most blocks that the pool below can have. The quarantine never holds the last one.
     std::size_t most_blocks = ~std::size_t{0};
-    /// End the process where something is found, instead of reporting it.
+    /// Abort the process when something is found, instead of reporting it.
     bool aborts = false;
 };
 
-/// A layer that finds what users of a pool's blocks do wrong: writes before or past a block, writes
-/// after its release, a second release, a release of what is no block.
+/// A layer that finds memory bugs of a pool's users: a write before or past a block, a write after
+/// its release, a second release, and the release of an address that is no block.
 ///
-/// Each block lies between two fences, runs of a known byte that are looked at when it is released.
-/// Released blocks rest, filled with another byte, before the pool gets them back: in the order of
-/// their release, and as long as they have less than `most_resting` bytes together. Where the pool
-/// refuses a request, it gets all of them back and is asked again.
+/// Each block lies between two fences: runs of a known byte, which a release checks. A released
+/// block is filled with another byte, and waits in a quarantine before the pool gets it back. The
+/// quarantine is a queue of at most `most_quarantined` bytes. If the pool refuses a request, the
+/// quarantine is emptied, and the request is tried again.
 ///
-/// One lock guards the records. Neither the pool below nor the program's surroundings are called
-/// with it.
+/// One lock guards the records. It is never held while the pool below or a hook is called.
 class CheckedBlocks final : public BlockLayer, private ForkGuarded {
   public:
-    /// The bytes in a fence, after a block and, at least, before it.
+    /// The bytes of the fence after a block, and the least number of those before it.
     static constexpr std::size_t fence = 64;
-    static constexpr std::size_t most_resting = std::size_t{64} << 20;
+    static constexpr std::size_t most_quarantined = std::size_t{64} << 20;
     static constexpr std::byte fence_byte{0xFD};
     static constexpr std::byte acquired_byte{0xCD};
     static constexpr std::byte released_byte{0xDD};
 
-    /// What a pool's block has besides its user's bytes.
-    static std::size_t room_before(const CheckedBlocksOptions& options, std::size_t bytes) noexcept;
+    /// The bytes of a pool's block before its user's block.
+    static std::size_t bytes_before(const CheckedBlocksOptions& options,
+                                    std::size_t bytes) noexcept;
 
-    /// For a pool that is itself the source below.
+    /// `below` is the source that `pool` serves blocks from: usually the pool itself.
     CheckedBlocks(Pool& pool, ByteSource& below, const CheckedBlocksOptions& options);
     ~CheckedBlocks() override;
 
     std::byte* try_acquire(std::size_t bytes) noexcept override { return take(bytes, false); }
     std::byte* try_acquire_zeroed(std::size_t bytes) noexcept override { return take(bytes, true); }
-    /// True also for what is reported: then nobody else may free it.
+    /// Also true for an address that it reports: no other allocator may free this address.
     bool try_release(void* block, std::size_t bytes) noexcept override;
-    /// Always moves.
+    /// Always moves the block.
     std::byte* try_reallocate(void* block, std::size_t bytes) noexcept override;
     std::size_t usable_size(const void* block) const noexcept override;
     bool leaves_to_others(std::size_t bytes) const noexcept override {
@@ -76,12 +76,12 @@ class CheckedBlocks final : public BlockLayer, private ForkGuarded {
     }
     std::string refusal(std::size_t bytes) const override { return below_.refusal(bytes); }
 
-    /// They throw Exhausted and Closed.
+    /// Both throw Exhausted and Closed.
     std::byte* acquire(std::size_t bytes);
     std::byte* reallocate(std::byte* block, std::size_t bytes);
-    /// The user's block in one that the pool below has handed out. Throws std::bad_alloc; then the
-    /// pool's block is still the caller's.
-    std::byte* enter(std::byte* block, std::size_t bytes);
+    /// Makes a user's block inside a block of the pool. Throws std::bad_alloc; the caller then
+    /// still owns the pool's block.
+    std::byte* wrap(std::byte* block, std::size_t bytes);
 
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;
     void release_unused(std::byte* block) noexcept override;
@@ -90,40 +90,42 @@ class CheckedBlocks final : public BlockLayer, private ForkGuarded {
 
     void retire() noexcept override;
     void report_stray(const void* address) noexcept override;
-    /// What to say of a pool that has retired with blocks out, once; else an empty text.
-    std::string take_left();
-    /// Gives all resting blocks back to the pool. False where there was none.
-    bool give_back() noexcept;
+    /// The warning about a pool that has retired while blocks were live. Empty if there is none, or
+    /// if it was taken before.
+    std::string take_leak_text();
+    /// Gives all quarantined blocks back to the pool. False if there was none.
+    bool empty_quarantine() noexcept;
 
-    /// What is wrong now with live and resting blocks. It is reported once. Aborts where the
-    /// options say so.
+    /// The damage of live and quarantined blocks that was not reported before. Aborts instead if
+    /// `aborts` is set.
     std::vector<std::string> damage();
-    /// The same; throws Misused.
+    /// Throws Misused with the texts of `damage`, if there are any.
     void check();
-    /// From the oldest to the youngest.
+    /// All live blocks, the oldest first.
     std::vector<LiveBlock> live() const;
-    /// The pool's figures as its users see them: without blocks that rest, and without fences.
+    /// The pool's figures as its users see them: without quarantined blocks, and without fences.
     PoolFigures figures() const;
-    std::size_t resting() const noexcept;
+    std::size_t quarantined() const noexcept;
 
   private:
     using Clock = std::chrono::steady_clock;
 
-    /// How the pool below gets a block back.
+    /// How the pool below gets a block back: by `try_release`, `release` or `release_unused`.
     enum class Way { as_bytes, as_block, unused };
 
     struct Record {
+        /// The pool's block.
         std::byte* whole = nullptr;
+        std::size_t whole_bytes = 0;
+        /// The user's block inside it.
         std::byte* start = nullptr;
         std::size_t bytes = 0;
-        /// The size of the pool's block.
-        std::size_t room = 0;
         Way way = Way::as_bytes;
-        bool resting = false;
+        bool quarantined = false;
         Clock::time_point since;
         SourceLine acquired = nullptr;
         SourceLine released = nullptr;
-        /// Of the contents at the release, where those are kept.
+        /// The checksum of the contents at the release, if contents are kept.
         std::uint64_t sum = 0;
 
         std::byte* end() const noexcept { return start + bytes; }
@@ -135,11 +137,11 @@ class CheckedBlocks final : public BlockLayer, private ForkGuarded {
 
     std::byte* take(std::size_t bytes, bool zeroed) noexcept;
     std::byte* add(std::byte* whole, std::size_t bytes, Way way, bool zeroed);
-    bool end(void* address, std::optional<Way> way) noexcept;
-    void rest(Record& record) noexcept;
-    bool is_to_leave() const noexcept;
-    Record leave(Texts& found);
-    void pass_down(const std::vector<Record>& records) noexcept;
+    bool take_back(void* address, std::optional<Way> way) noexcept;
+    void fill_released(Record& record) noexcept;
+    bool quarantine_is_full() const noexcept;
+    Record leave_quarantine(Texts& found);
+    void release_below(const std::vector<Record>& records) noexcept;
 
     void check_fences(Record& record, Texts& found) const;
     void check_contents(Record& record, Texts& found) const;
@@ -156,13 +158,13 @@ class CheckedBlocks final : public BlockLayer, private ForkGuarded {
     const CheckedBlocksOptions options_;
 
     mutable std::mutex mutex_;
-    /// Live and resting, by their users' address.
+    /// Live and quarantined blocks, by the address of the user's block.
     std::map<const std::byte*, Record> records_;
-    /// The one that rests longest is the first.
-    std::deque<const std::byte*> resting_;
-    std::size_t resting_bytes_ = 0;
+    /// The oldest release is first.
+    std::deque<const std::byte*> quarantine_;
+    std::size_t quarantined_bytes_ = 0;
     bool retired_ = false;
-    bool told_ = false;
+    bool leaks_reported_ = false;
 };
 
 }  // namespace numpool::threads

@@ -16,13 +16,13 @@ CheckedPools::CheckedPools() {
     guard(Rank::listings);
 }
 
-void CheckedPools::set_surroundings(const Surroundings& surroundings) noexcept {
+void CheckedPools::set_hooks(const Hooks& hooks) noexcept {
     const std::lock_guard lock{mutex_};
-    surroundings_ = surroundings;
+    hooks_ = hooks;
 }
 
 SourceLine CheckedPools::line() const noexcept {
-    return surroundings_.line == nullptr ? nullptr : surroundings_.line();
+    return hooks_.line == nullptr ? nullptr : hooks_.line();
 }
 
 SourceLine CheckedPools::keep(std::string_view line) noexcept try {
@@ -37,16 +37,16 @@ SourceLine CheckedPools::keep(std::string_view line) noexcept try {
 void CheckedPools::report(std::string text) noexcept {
     try {
         const std::lock_guard lock{mutex_};
-        if (surroundings_.reported != nullptr) {
+        if (hooks_.reported != nullptr) {
             reports_.push_back(std::move(text));
             text.clear();
         }
-    } catch (const std::bad_alloc&) {  // Then it is written at once.
+    } catch (const std::bad_alloc&) {  // The report is written at once.
     }
     if (!text.empty()) {
         std::fprintf(stderr, "numpool: %s\n", text.c_str());
     } else {
-        surroundings_.reported();
+        hooks_.reported();
     }
 }
 
@@ -77,11 +77,11 @@ std::vector<std::string> CheckedPools::damage() {
     return all;
 }
 
-std::vector<std::string> CheckedPools::take_left() {
+std::vector<std::string> CheckedPools::take_leak_texts() {
     const std::lock_guard lock{mutex_};
     std::vector<std::string> all;
     for (CheckedBlocks* const blocks : pools_) {
-        std::string text = blocks->take_left();
+        std::string text = blocks->take_leak_text();
         if (!text.empty()) all.push_back(std::move(text));
     }
     return all;

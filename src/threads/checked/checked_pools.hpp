@@ -14,13 +14,13 @@
 
 namespace numpool::threads {
 
-/// A line of the program that uses the pools: text that lives as long as the process. Null where
-/// none is known.
+/// A line of the program that uses the pools, as a text that lives as long as the process. Null if
+/// the line is not known.
 using SourceLine = const char*;
 
 class CheckedBlocks;
 
-/// A block that is out.
+/// A block that is in use.
 struct LiveBlock {
     std::byte* start = nullptr;
     std::size_t bytes = 0;
@@ -28,46 +28,45 @@ struct LiveBlock {
     SourceLine acquired = nullptr;
 };
 
-/// What all checked pools of the process share: the lines of the program that they have met, and
-/// what they found.
+/// What all checked pools of the process share: the texts of source lines, and the reports.
 class CheckedPools final : private ForkGuarded {
   public:
-    /// It is never destroyed: pools come and go while the process exits.
+    /// It is never destroyed, because pools may be made and destroyed while the process exits.
     static CheckedPools& instance();
 
-    /// What tells the line that the calling thread is at, and what is called, from any thread, when
-    /// there is something to take by `take_report`. Neither may be called with a lock.
-    struct Surroundings {
+    /// Functions of the program around. They are called from any thread, and without a lock.
+    struct Hooks {
+        /// The line that the calling thread executes.
         SourceLine (*line)() noexcept = nullptr;
+        /// There is a new report for `take_report`.
         void (*reported)() noexcept = nullptr;
-        /// The same for `take_left`.
-        void (*left)() noexcept = nullptr;
+        /// There may be a new warning for `take_leak_texts`.
+        void (*leaked)() noexcept = nullptr;
     };
-    void set_surroundings(const Surroundings& surroundings) noexcept;
+    void set_hooks(const Hooks& hooks) noexcept;
     SourceLine line() const noexcept;
 
-    /// The same text, kept. Null where there is no memory for it.
+    /// A copy of this text that is kept. Null if there is no memory for it.
     SourceLine keep(std::string_view line) noexcept;
 
-    /// Writes the report to standard error where nothing takes it.
+    /// Keeps the report for `take_report`, or writes it to standard error if there is no hook.
     void report(std::string text) noexcept;
-    /// The oldest report that nobody took; empty where there is none.
+    /// Removes and returns the oldest report; empty if there is none.
     std::string take_report() noexcept;
 
-    /// Called when a pool was closed, or dropped by all that held it but its blocks, and may have
-    /// blocks out.
-    void note_left() const noexcept {
-        if (surroundings_.left != nullptr) surroundings_.left();
+    /// Called when a pool was closed or lost its last handle, and may still have live blocks.
+    void note_leaks() const noexcept {
+        if (hooks_.leaked != nullptr) hooks_.leaked();
     }
-    /// What to say of such pools that still have blocks out; of each it is said once.
-    std::vector<std::string> take_left();
+    /// The warnings about such pools with live blocks, one for each pool, and only once.
+    std::vector<std::string> take_leak_texts();
 
     void add(CheckedBlocks& blocks);
     void remove(CheckedBlocks& blocks) noexcept;
-    /// What a check of every checked pool finds.
+    /// The damage that a check of all checked pools finds.
     std::vector<std::string> damage();
 
-    /// What is out of every checked pool, by its title.
+    /// The live blocks of each checked pool, with the pool's title.
     std::vector<std::pair<std::string, std::vector<LiveBlock>>> live();
 
   private:
@@ -77,9 +76,9 @@ class CheckedPools final : private ForkGuarded {
     void unlock_in_parent() noexcept override { mutex_.unlock(); }
     void unlock_in_child() noexcept override { mutex_.unlock(); }
 
-    /// Comes before the lock of any checked pool.
+    /// Lock order: this lock is taken before the lock of a checked pool.
     std::mutex mutex_;
-    Surroundings surroundings_;
+    Hooks hooks_;
     std::set<std::string, std::less<>> lines_;
     std::deque<std::string> reports_;
     std::list<CheckedBlocks*> pools_;

@@ -1,5 +1,7 @@
-/// What a checked pool says of what it finds.
+/// What a checked pool says: reports, live blocks and figures.
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -7,12 +9,13 @@
 #include <map>
 #include <utility>
 
+#include "base/size_text.hpp"
 #include "threads/checked/checked_blocks.hpp"
 
 namespace numpool::threads {
 namespace {
 
-/// How many lines a text about blocks that are out names.
+/// The most lines that a text about live blocks names.
 constexpr std::size_t most_lines = 5;
 
 std::string hexadecimal(const void* address) {
@@ -27,18 +30,14 @@ std::string text_of_byte(std::byte byte) {
     return text;
 }
 
-std::string text_of_bytes(std::size_t bytes) {
-    return std::to_string(bytes) + (bytes == 1 ? " byte" : " bytes");
-}
-
-/// Where bytes that should all be the same are not.
+/// The bytes that differ from an expected value.
 struct Changes {
     std::size_t count = 0;
     std::size_t first = 0;
     std::size_t last = 0;
 
     Changes(const std::byte* start, std::size_t bytes, std::byte expected) noexcept {
-        // Nearly always there are none, which is faster to see for all bytes at once.
+        // Usually no byte differs. memcmp finds that faster than the loop.
         if (bytes == 0 || (start[0] == expected && std::memcmp(start, start + 1, bytes - 1) == 0))
             return;
         for (std::size_t i = 0; i < bytes; ++i) {
@@ -57,17 +56,18 @@ std::string text_of_change(const char* what, long long place, std::byte now, std
 }  // namespace
 
 std::string CheckedBlocks::text_of(const Record& record, const std::string& what) const {
-    std::string text = pool_.title() + ": " + what + " (a block of " + text_of_bytes(record.bytes) +
-                       " at " + hexadecimal(record.start) + ")";
+    std::string text = pool_.title() + ": " + what + " (a block of " +
+                       count_to_text(record.bytes, "byte") + " at " + hexadecimal(record.start) +
+                       ")";
     const auto line = [&](const char* event, SourceLine where) {
         text += std::string{"\n  "} + event + " " + (where == nullptr ? "by native code" : where);
     };
     line("acquired", record.acquired);
-    if (record.released != nullptr || record.resting) line("released", record.released);
+    if (record.released != nullptr || record.quarantined) line("released", record.released);
     return text;
 }
 
-/// Looks at the fences, and mends them: what was found is reported once.
+/// Checks the fences, and repairs them, so that damage is reported only once.
 void CheckedBlocks::check_fences(Record& record, Texts& found) const {
     if (const Changes before{record.start - fence, fence, fence_byte}; before.count != 0) {
         const std::byte now = record.start[before.last - fence];
@@ -100,7 +100,8 @@ void CheckedBlocks::check_contents(Record& record, Texts& found) const {
     std::memset(record.start, static_cast<int>(released_byte), record.bytes);
 }
 
-/// Empty where the address is in no block here. The lock is held.
+/// The report for the release of this address; empty if it is in none of the blocks here. The lock
+/// is held.
 std::string CheckedBlocks::text_of_stray(const std::byte* address, SourceLine here) const {
     const auto released_here = [&](std::string text) {
         return text + "\n  released " + (here == nullptr ? "by native code" : here);
@@ -123,13 +124,13 @@ std::string CheckedBlocks::text_of_stray(const std::byte* address, SourceLine he
 
 void CheckedBlocks::report_stray(const void* address) noexcept {
     const SourceLine here = CheckedPools::instance().line();
-    report({pool_.title() + ": a release of " + hexadecimal(address) +
-            ", which is no block of this pool: it never was, or its release was too long ago to be "
-            "remembered\n  released " +
-            (here == nullptr ? "by native code" : here)});
+    report(
+        {pool_.title() + ": a release of " + hexadecimal(address) +
+         ", which is no block of this pool, or was released too long ago to be known\n  released " +
+         (here == nullptr ? "by native code" : here)});
 }
 
-std::string CheckedBlocks::take_left() {
+std::string CheckedBlocks::take_leak_text() {
     struct OfLine {
         std::size_t blocks = 0;
         std::size_t bytes = 0;
@@ -138,23 +139,22 @@ std::string CheckedBlocks::take_left() {
     OfLine all;
     {
         const std::lock_guard lock{mutex_};
-        if (!retired_ || told_) return {};
+        if (!retired_ || leaks_reported_) return {};
         for (const auto& [start, record] : records_) {
-            if (record.resting) continue;
+            if (record.quarantined) continue;
             for (OfLine* const sum : {&lines[record.acquired], &all}) {
                 ++sum->blocks;
                 sum->bytes += record.bytes;
             }
         }
-        told_ = all.blocks != 0;
+        leaks_reported_ = all.blocks != 0;
     }
     if (all.blocks == 0) return {};
     const auto text_of = [](const OfLine& sum) {
-        return std::to_string(sum.blocks) + (sum.blocks == 1 ? " block, " : " blocks, ") +
-               text_of_bytes(sum.bytes);
+        return count_to_text(sum.blocks, "block") + ", " + count_to_text(sum.bytes, "byte");
     };
     std::string text =
-        pool_.title() + " was closed or dropped with " + text_of(all) + " out, acquired by";
+        pool_.title() + " was closed or dropped with " + text_of(all) + " in use, acquired by";
     std::size_t shown = 0;
     for (const auto& [line, sum] : lines) {
         if (shown++ == most_lines) return text + "\n  and others";
@@ -173,6 +173,58 @@ void CheckedBlocks::report(const Texts& found) const noexcept {
         std::fprintf(stderr, "numpool: %s\n", text.c_str());
     }
     if (options_.aborts && !found.empty()) std::abort();
+}
+
+std::vector<LiveBlock> CheckedBlocks::live() const {
+    const auto now = Clock::now();
+    std::vector<LiveBlock> blocks;
+    {
+        const std::lock_guard lock{mutex_};
+        for (const auto& [start, record] : records_) {
+            if (record.quarantined) continue;
+            const std::chrono::duration<double> age = now - record.since;
+            blocks.push_back({record.start, record.bytes, age.count(), record.acquired});
+        }
+    }
+    std::stable_sort(blocks.begin(), blocks.end(), [](const LiveBlock& one, const LiveBlock& next) {
+        return one.age_seconds > next.age_seconds;
+    });
+    return blocks;
+}
+
+std::size_t CheckedBlocks::quarantined() const noexcept {
+    const std::lock_guard lock{mutex_};
+    return quarantine_.size();
+}
+
+PoolFigures CheckedBlocks::figures() const {
+    PoolFigures figures = pool_.figures();
+    std::size_t quarantined = 0;
+    std::size_t bytes = 0;
+    figures.requested = 0;
+    {
+        const std::lock_guard lock{mutex_};
+        for (const auto& [start, record] : records_) {
+            if (record.quarantined) {
+                ++quarantined;
+                bytes += record.whole_bytes;
+            } else {
+                figures.requested += record.bytes;
+            }
+        }
+    }
+    // A pool with a bound on its blocks has equal ones, and their distance may exceed their size.
+    const bool equal = options_.most_blocks != CheckedBlocksOptions{}.most_blocks;
+    if (equal && figures.blocks != 0) bytes = figures.in_use / figures.blocks * quarantined;
+    figures.blocks -= std::min(figures.blocks, quarantined);
+    figures.in_use -= std::min(figures.in_use, bytes);
+    for (std::size_t* const bytes :
+         {&figures.in_use, &figures.peak, &figures.cached, &figures.committed,
+          &figures.peak_committed, &figures.mapped}) {
+        *bytes /= options_.scale;
+    }
+    if (figures.limit != PoolFigures::no_limit) figures.limit /= options_.scale;
+    return figures;
 }
 
 }  // namespace numpool::threads

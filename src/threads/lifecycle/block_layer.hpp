@@ -5,16 +5,16 @@
 
 namespace numpool::threads {
 
-/// Stands between a pool and its users: they get the layer's blocks, each inside one of the pool's.
-/// The pool owns its layer, and a live block of the layer is a live block of the pool.
+/// A layer between a pool and its users, who get the layer's blocks. Each of these lies inside a
+/// block of the pool. The pool owns its layer, and a live block of the layer is one of the pool.
 class BlockLayer : public BlockOwner, public ByteSource {
   public:
     ~BlockLayer() override = default;
 
-    /// From now on the layer keeps no block of the pool that its users have released.
+    /// From now on the layer gives each released block to the pool at once.
     virtual void retire() noexcept = 0;
 
-    /// Reports that an address was freed that is no block of any pool that was asked.
+    /// Reports the free of an address that is no block of this pool or of its fallback.
     virtual void report_stray(const void* address) noexcept = 0;
 };
 

@@ -238,21 +238,21 @@ def close_and_run_on(pool: numpool.Pool) -> None:
     sum(range(10))
 
 
-def test_a_pool_that_is_closed_with_blocks_out_is_told_of() -> None:
+def test_a_pool_that_is_closed_with_blocks_in_use_warns() -> None:
     pool = numpool.SlabPool(name="test", checks=True)
     buffer = pool.acquire(10)
     with pytest.warns(ResourceWarning) as told:
         close_and_run_on(pool)
     [one] = told
     assert re.fullmatch(
-        r"SlabPool 'test' was closed or dropped with 1 block, 10 bytes out, acquired by\n"
+        r"SlabPool 'test' was closed or dropped with 1 block, 10 bytes in use, acquired by\n"
         rf"  {re.escape(__file__)}:\d+ in \w+: 1 block, 10 bytes",
         str(one.message),
     )
     buffer.release()
 
 
-def test_a_pool_that_is_closed_or_dropped_without_blocks_is_not() -> None:
+def test_a_pool_that_is_closed_or_dropped_without_blocks_does_not_warn() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for close in (True, False):

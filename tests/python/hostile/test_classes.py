@@ -73,7 +73,7 @@ def test_any_use_of_a_half_made_object_raises(attack: Attack) -> None:
             del half
         pool = numpool.SlabPool.__new__(numpool.SlabPool)
         print(error_of(pool.acquire, 10))
-    """) == ["TypeError: numpool._core.SlabPool.__init__() was not called on this object"]
+    """) == ["TypeError: numpool.SlabPool.__init__() was not called on this object"]
 
 
 def test_a_subclass_whose_init_never_calls_ours_is_collected_like_any_other(attack: Attack) -> None:

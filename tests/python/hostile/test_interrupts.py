@@ -216,7 +216,7 @@ def test_no_step_of_waiting_in_a_loop_loses_a_block(pool: numpool.FixedPool) -> 
 
 
 STORM = """
-import random, signal
+import contextvars, random, signal
 import numpy as np
 import numpool
 
@@ -236,25 +236,26 @@ def decorated():
     return np.empty(10)
 
 random.seed(7)
+def work_until_interrupted():
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 1e-4))
+    while True:
+        with use:
+            np.empty(10)
+        with numpool.use(arena), use:
+            decorated()
+        with slabs.acquire(100) as buffer:
+            buffer.array()
+        with objects.take(timeout=None):
+            pass
+
 count = left = 0
 while count < {interrupts}:
+    context = contextvars.copy_context()
     try:
-        signal.setitimer(signal.ITIMER_REAL, random.uniform(1e-6, 1e-4))
-        while True:
-            with use:
-                np.empty(10)
-            with numpool.use(arena), use:
-                decorated()
-            with slabs.acquire(100) as buffer:
-                buffer.array()
-            with objects.take(timeout=None):
-                pass
+        context.run(work_until_interrupted)
     except Interrupt:
         count += 1
-    if numpool.current() is not None:
-        left += 1
-        numpool._core._set_default_handler()
-buffer = None
+    left += context.run(numpool.current) is not None
 assert objects.stats().taken == 0 and slabs.stats().blocks == 0, (objects, slabs)
 slabs.check(), arena.check()
 print(left)

@@ -201,7 +201,7 @@ def test_arrays_outlive_the_pool() -> None:
     pool = numpool.BuddyPool("1MiB", name="b")
     array = pool.acquire(5000).array()
     pool.close()
-    assert repr(pool) == "<BuddyPool 'b': closed, 1 block still out>"
+    assert repr(pool) == "<BuddyPool 'b': closed, 1 block still in use>"
     for request in (pool.acquire, pool.try_acquire):
         with pytest.raises(numpool.PoolClosed, match="BuddyPool 'b' is closed"):
             request(1)

@@ -29,8 +29,8 @@ def test_a_pool_that_is_dropped_with_a_block_in_use_warns_once() -> None:
         drop(pools)
     [one] = warned
     assert str(one.message) == (
-        "FixedPool 'frames' was dropped with 2 blocks out: keep the pool as long as its blocks are "
-        "used, or close() it"
+        "FixedPool 'frames' was dropped with 2 blocks in use: keep the pool as long as its blocks "
+        "are used, or close it"
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -42,7 +42,7 @@ def test_a_pool_that_is_dropped_with_a_block_in_use_warns_once() -> None:
 def test_an_array_may_outlive_its_pool_and_is_one_block() -> None:
     pools = [numpool.FixedPool(4096, 4)]
     array = pools[0].acquire().array("f4")
-    with pytest.warns(ResourceWarning, match="FixedPool was dropped with 1 block out"):
+    with pytest.warns(ResourceWarning, match="FixedPool was dropped with 1 block in use"):
         drop(pools)
     array[...] = 1
 
@@ -82,7 +82,7 @@ def test_it_is_silent_unless_asked_for_and_at_the_programs_end() -> None:
     for program, options, text in [
         (code, ["-X", "dev"], ""),
         (f"{code}; del pool; print()", [], ""),
-        (f"{code}; del pool; print()", ["-X", "dev"], "FixedPool was dropped with 1 block out"),
+        (f"{code}; del pool; print()", ["-X", "dev"], "FixedPool was dropped with 1 block in use"),
         (f"{code}; del pool; print()", ["-W", "error"], "ResourceWarning: FixedPool was dropped"),
     ]:
         command = [sys.executable, *options, "-c", program]

@@ -309,7 +309,7 @@ def test_the_repr_shows_the_state() -> None:
     buffer = pool.acquire(64)
     assert "1 block, 64 bytes of 1 GiB in use" in repr(pool)
     pool.close()
-    assert repr(pool) == "<SlabPool 'n': closed, 1 block still out>"
+    assert repr(pool) == "<SlabPool 'n': closed, 1 block still in use>"
     buffer.release()
     assert repr(pool) == "<SlabPool 'n': closed>"
 

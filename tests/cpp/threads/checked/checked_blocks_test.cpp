@@ -25,14 +25,14 @@ using namespace numpool::threads;
 
 namespace {
 
-/// Takes the process's reports while it lives, and gives every block the same line.
+/// While it exists, it takes the process's reports, and gives the same line to each block.
 class Program {
   public:
     Program() {
         const auto line = []() noexcept -> SourceLine { return "program.py:1 in f"; };
-        CheckedPools::instance().set_surroundings({.line = line, .reported = []() noexcept {}});
+        CheckedPools::instance().set_hooks({.line = line, .reported = []() noexcept {}});
     }
-    ~Program() { CheckedPools::instance().set_surroundings({}); }
+    ~Program() { CheckedPools::instance().set_hooks({}); }
 
     static std::string report() { return CheckedPools::instance().take_report(); }
 };
@@ -77,7 +77,7 @@ TEST("a byte before or past a block is found, each on its own, and once") {
     blocks.check();
 }
 
-TEST("what is written into a block, and read from it, is no damage") {
+TEST("a write into a block is no damage") {
     const Program program;
     const auto pool = slab_pool();
     CheckedBlocks& blocks = with_checks(*pool);
@@ -91,8 +91,8 @@ TEST("what is written into a block, and read from it, is no damage") {
     for (std::byte* const block : all) CHECK(blocks.try_release(block, 0));
     blocks.check();
     CHECK(Program::report().empty());
-    CHECK(blocks.give_back());
-    CHECK(!blocks.give_back());
+    CHECK(blocks.empty_quarantine());
+    CHECK(!blocks.empty_quarantine());
     CHECK_EQUAL(pool->figures().blocks, 0U);
 }
 
@@ -106,27 +106,27 @@ TEST("a write after the release is found by a check and when the block goes back
     CHECK_THROWS(Misused, "a write to a block after its release: byte 40 is 0x01", blocks.check());
     blocks.check();
     block[99] = std::byte{1};
-    blocks.give_back();
+    blocks.empty_quarantine();
     CHECK(has(Program::report(), "after its release: byte 99 is 0x01"));
 }
 
-TEST("released blocks rest in the order of their release, and within a bound") {
+TEST("the quarantine is a bounded queue") {
     const Program program;
     const auto pool = slab_pool();
     CheckedBlocks& blocks = with_checks(*pool);
-    constexpr std::size_t bytes = CheckedBlocks::most_resting / 4;
+    constexpr std::size_t bytes = CheckedBlocks::most_quarantined / 4;
     std::byte* const first = blocks.acquire(bytes);
     blocks.release(first);
     first[0] = std::byte{1};
     for (int i = 0; i < 3; ++i) blocks.release(blocks.acquire(bytes));
     CHECK(Program::report().empty());
-    CHECK_EQUAL(blocks.resting(), 4U);
+    CHECK_EQUAL(blocks.quarantined(), 4U);
     blocks.release(blocks.acquire(10));
     CHECK(has(Program::report(), "after its release: byte 0 is 0x01"));
-    CHECK_EQUAL(blocks.resting(), 4U);
-    // One that is larger than all that may rest does not rest, and displaces none.
-    blocks.release(blocks.acquire(CheckedBlocks::most_resting + 1));
-    CHECK_EQUAL(blocks.resting(), 4U);
+    CHECK_EQUAL(blocks.quarantined(), 4U);
+    // A block larger than the quarantine skips it, and displaces no other block.
+    blocks.release(blocks.acquire(CheckedBlocks::most_quarantined + 1));
+    CHECK_EQUAL(blocks.quarantined(), 4U);
 }
 
 TEST("a release of what is no block is found, and changes nothing") {
@@ -165,12 +165,12 @@ TEST("an allocator hook's functions serve the layer, and report strays") {
     table.free(table.context, block, 200);
     CHECK(has(Program::report(), "a write past a block: byte 200 is 0x01"));
     table.free(table.context, helper->acquire(10), 10);
-    CHECK(has(Program::report(), "which is no block of this pool"));
+    CHECK(has(Program::report(), "which is no block of this pool, or was released too long ago"));
     CHECK(table.realloc(table.context, block, 10) == nullptr);
     CHECK(has(Program::report(), "a second release of a block (a block of 200 bytes"));
 }
 
-TEST("a limit has the resting blocks given back before a request is refused") {
+TEST("the quarantine is emptied before a limit refuses a request") {
     const Program program;
     SharedSlabPoolOptions options;
     options.spans.limit = 1 << 20;
@@ -180,7 +180,7 @@ TEST("a limit has the resting blocks given back before a request is refused") {
     CHECK_THROWS(Exhausted, "1000000000 bytes", blocks.acquire(1000000000));
 }
 
-TEST("the last block of a pool of equal blocks is never kept") {
+TEST("the last block of a fixed pool skips the quarantine") {
     const Program program;
     SharedFixedPoolOptions options;
     options.block_size = 100;
@@ -192,20 +192,20 @@ TEST("the last block of a pool of equal blocks is never kept") {
     CheckedBlocks& blocks = with_checks(*pool, checks);
     CHECK_EQUAL(pool->block_size(), 100U);
     for (int i = 0; i < 10; ++i) {
-        std::byte* const block = blocks.enter(pool->try_acquire().start, 100);
+        std::byte* const block = blocks.wrap(pool->try_acquire().start, 100);
         block[100] = std::byte{0};
         blocks.release(block);
         CHECK_EQUAL(Program::report().find("FixedPool: a write past a block: byte 100 is 0x00"),
                     0U);
     }
     std::vector<std::byte*> all;
-    while (const auto block = pool->try_acquire()) all.push_back(blocks.enter(block.start, 100));
+    while (const auto block = pool->try_acquire()) all.push_back(blocks.wrap(block.start, 100));
     CHECK_EQUAL(all.size(), 3U);
     for (std::byte* const block : all) blocks.release(block);
     pool->check();
 }
 
-TEST("contents that are kept are not written, and a later write is found") {
+TEST("kept contents are not overwritten, and a write after the release is found") {
     const Program program;
     SharedFixedPoolOptions options;
     options.block_size = 100;
@@ -217,7 +217,7 @@ TEST("contents that are kept are not written, and a later write is found") {
     checks.contents = CheckedBlocksOptions::Contents::kept;
     checks.most_blocks = 2;
     CheckedBlocks& blocks = with_checks(*pool, checks);
-    std::byte* const block = blocks.enter(pool->try_acquire().start, 100);
+    std::byte* const block = blocks.wrap(pool->try_acquire().start, 100);
     std::memset(block, 5, 100);
     blocks.release(block);
     blocks.check();
@@ -227,16 +227,17 @@ TEST("contents that are kept are not written, and a later write is found") {
     blocks.check();
 }
 
-TEST("a pool that ends gets its resting blocks back, and blocks may outlive its handles") {
+TEST("the last handle empties the quarantine, and blocks may outlive the handles") {
     const Program program;
     auto pool = slab_pool();
     CheckedBlocks& blocks = with_checks(*pool);
     std::byte* const block = blocks.acquire(100);
     blocks.release(blocks.acquire(50));
     pool = {};
-    CHECK_EQUAL(blocks.resting(), 0U);
-    CHECK(has(blocks.take_left(), "SlabPool 'test' was closed or dropped with 1 block, 100 bytes"));
-    CHECK(blocks.take_left().empty());
+    CHECK_EQUAL(blocks.quarantined(), 0U);
+    CHECK(has(blocks.take_leak_text(),
+              "SlabPool 'test' was closed or dropped with 1 block, 100 bytes"));
+    CHECK(blocks.take_leak_text().empty());
     block[100] = std::byte{1};
     blocks.release(block);  // The pool ends here.
     CHECK(has(Program::report(), "a write past a block"));
@@ -272,7 +273,7 @@ TEST("threads acquire and release at once, and forks find the lock free") {
     CHECK_EQUAL(blocks.live().size(), 0U);
 }
 
-TEST("where checks abort, the process ends with the report") {
+TEST("checks that abort write the report first") {
     const Program program;
     int pipe_ends[2];
     CHECK_EQUAL(pipe(pipe_ends), 0);

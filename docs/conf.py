@@ -33,5 +33,5 @@ html_static_path = ["_static"]
 html_css_files = ["numpool.css"]
 html_show_sphinx = False
 html_copy_source = False
-pygments_style = "friendly"
+pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "github-dark"

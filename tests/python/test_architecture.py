@@ -24,7 +24,7 @@ ROOMS = {
     "pools": ["magazine", "span", "moving", "slab", "fixed", "arena", "buddy", "handle"],
     "threads": [
         "lifecycle", "checked", "magazine", "waiting", "slab", "fixed", "arena", "buddy", "handle",
-        "reserve",
+        "reserve", "realtime",
     ],
     "processes": ["region", "tables", "pool"],
     "numpool": [""],

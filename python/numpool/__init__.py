@@ -91,6 +91,8 @@ if _typing.TYPE_CHECKING:
     from numpool._checks import LiveBlock
     from numpool._development import get_cmake_dir, get_include
     from numpool._objects import Loan, ObjectPool, ObjectStats
+    from numpool._realtime import RealtimeError, realtime, rehearse
+    from numpool._realtime_report import RealtimeMiss, RealtimeStats
     from numpool._shared import PoolListener, ProcessShare
     from numpool._stats import ClassStats, PoolStats
 
@@ -116,6 +118,9 @@ __all__ = [
     "PoolListener",
     "PoolStats",
     "ProcessShare",
+    "RealtimeError",
+    "RealtimeMiss",
+    "RealtimeStats",
     "ReservePool",
     "SharedPool",
     "SlabPool",
@@ -131,6 +136,8 @@ __all__ = [
     "owner",
     "parse_size",
     "pool_of",
+    "realtime",
+    "rehearse",
     "tracemalloc_domain",
     "uninstall",
     "use",
@@ -149,8 +156,13 @@ _LATE = {
     "PoolListener": "_shared",
     "PoolStats": "_stats",
     "ProcessShare": "_shared",
+    "RealtimeError": "_realtime",
+    "RealtimeMiss": "_realtime_report",
+    "RealtimeStats": "_realtime_report",
     "get_cmake_dir": "_development",
     "get_include": "_development",
+    "realtime": "_realtime",
+    "rehearse": "_realtime",
 }
 
 

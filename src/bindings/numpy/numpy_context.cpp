@@ -228,9 +228,17 @@ PyObject* exit(PyObject* self, PyObject* const* exception, Py_ssize_t count) {
         Py_CLEAR(place.block->token);
         forget_ended(blocks);
         if (place.next != nullptr) warn_of_order(self);
-        if (count > 1) NumpyHandler::in(as_context(self)->handler)->name_refusal(exception[1]);
+        const NumpyHandler* const handler = NumpyHandler::in(as_context(self)->handler);
+        if (count > 1 && handler != nullptr) handler->name_refusal(exception[1]);
         return Py_NewRef(Py_None);
     });
+}
+
+/// An allocator's capsule may stand in the place of the pool.
+py::object handler_for(PyObject* pool, PyObject* fallback) {
+    if (PyCapsule_IsValid(pool, "mem_handler")) return py::reinterpret_borrow<py::object>(pool);
+    return handler_on(py::reinterpret_borrow<py::object>(pool),
+                      py::reinterpret_borrow<py::object>(fallback));
 }
 
 int init(PyObject* self, PyObject* arguments, PyObject*) {
@@ -238,8 +246,7 @@ int init(PyObject* self, PyObject* arguments, PyObject*) {
     PyObject* fallback = nullptr;
     if (!PyArg_UnpackTuple(arguments, "_Context", 2, 2, &pool, &fallback)) return -1;
     return guarded(-1, [&] {
-        py::object handler = handler_on(py::reinterpret_borrow<py::object>(pool),
-                                        py::reinterpret_borrow<py::object>(fallback));
+        py::object handler = handler_for(pool, fallback);
         py::object before;
         py::object pool_before;
         {

@@ -19,6 +19,7 @@ DUNDERS = {"__call__", "__contains__", "__dlpack__", "__getitem__"}
 # Classes that only numpool itself makes, and plain records of figures.
 NOT_FOR_CALLERS = {
     "ClassStats", "LiveBlock", "Loan", "ObjectStats", "PoolListener", "PoolStats", "ProcessShare",
+    "RealtimeMiss", "RealtimeStats",
 }  # fmt: skip
 
 

@@ -145,6 +145,21 @@ def test_no_step_of_a_decorated_function_leaves_numpy_with_the_pool(
 
 
 @at_each_step
+def test_no_step_of_a_realtime_block_leaves_it_open() -> None:
+    def act() -> None:
+        with numpool.rehearse() as rehearsal:
+            np.empty(10)
+        with numpool.realtime(rehearsal, locked=False) as rt, rt.step():
+            np.empty(10)
+
+    def whole() -> None:
+        numpy_on_its_own()
+        assert gc.isenabled()
+
+    assert interrupted_everywhere(act, whole) > 5
+
+
+@at_each_step
 def test_no_step_of_install_and_uninstall_keeps_half_of_it() -> None:
     def act() -> None:
         # The malloc of a sanitizer cannot be tuned.

@@ -218,10 +218,10 @@ PoolFigures CheckedBlocks::figures() const {
     if (equal && figures.blocks != 0) bytes = figures.in_use / figures.blocks * quarantined;
     figures.blocks -= std::min(figures.blocks, quarantined);
     figures.in_use -= std::min(figures.in_use, bytes);
-    for (std::size_t* const bytes :
+    for (std::size_t* const scaled :
          {&figures.in_use, &figures.peak, &figures.cached, &figures.committed,
           &figures.peak_committed, &figures.mapped}) {
-        *bytes /= options_.scale;
+        *scaled /= options_.scale;
     }
     if (figures.limit != PoolFigures::no_limit) figures.limit /= options_.scale;
     return figures;

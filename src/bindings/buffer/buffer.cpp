@@ -193,22 +193,23 @@ PyMethodDef methods[] = {
      "afterwards raises ValueError; releasing it again does nothing."},
     {"array", as_method(buffer_array), METH_VARARGS | METH_KEYWORDS,
      "array($self, /, dtype=None, shape=None)\n--\n\n"
-     "An ndarray on the block, without a copy: of bytes unless a dtype is given, and of as many\n"
-     "items as the block holds unless a shape is given. The array keeps the block in use, longer\n"
-     "than the buffer if need be. Its items are whatever the block held."},
+     "An ndarray on the block, without a copy. Without a dtype it is of bytes, and without a "
+     "shape\n"
+     "it has as many items as the block holds. The array keeps the block in use, also when the\n"
+     "buffer is gone. Its items are not initialised."},
     {"__enter__", buffer_enter, METH_NOARGS, "__enter__($self, /)\n--\n\nThe buffer itself."},
     {"__exit__", as_method(buffer_exit), METH_FASTCALL,
      "__exit__($self, /, *exc_info)\n--\n\n"
-     "End the use of the buffer: any later use of it raises ValueError. The block goes back to\n"
-     "its pool now, or with its last view. Only release() raises while a view lives."},
+     "Release the buffer: any later use of it raises ValueError. The block goes back to its pool\n"
+     "now, or with its last view. Unlike release(), this does not raise while a view lives."},
     {"__reduce_ex__", buffer_reduce, METH_O,
      "__reduce_ex__($self, protocol, /)\n--\n\n"
-     "Pickles the bytes, out of band with protocol 5. What comes back belongs to no pool."},
+     "Pickles the bytes, out of band with protocol 5. An unpickled buffer belongs to no pool."},
     {"__dlpack__", as_method(buffer_dlpack), METH_VARARGS | METH_KEYWORDS,
      "__dlpack__($self, /, **keywords)\n--\n\n"
      "The block as a DLPack tensor of bytes; the keywords are those of the array API."},
     {"__dlpack_device__", buffer_dlpack_device, METH_NOARGS,
-     "__dlpack_device__($self, /)\n--\n\nWhere the block is, for DLPack: the CPU."},
+     "__dlpack_device__($self, /)\n--\n\nThe device of the block for DLPack: the CPU."},
     {nullptr, nullptr, 0, nullptr},
 };
 
@@ -218,7 +219,7 @@ PyGetSetDef properties[] = {
     {"pool", buffer_pool, nullptr, "The pool that the block belongs to; None after unpickling.",
      nullptr},
     {"released", buffer_released, nullptr,
-     "Whether release() was called, or the block's arena has ended it.", nullptr},
+     "Whether release() was called, or the block's arena was reset or closed.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 
@@ -231,7 +232,7 @@ constexpr const char* doc =
     "A block of a pool: writable bytes, handed out by a pool's acquire().\n\n"
     "It exports its bytes to memoryview(), numpy.frombuffer(), numpy.from_dlpack() and everything\n"
     "else that reads buffers. The block goes back to the pool when release() is called, or when\n"
-    "the buffer and all its views have gone. The end of a with block counts as the buffer's end.";
+    "the buffer and all its views are gone. The end of a with block releases the buffer.";
 
 }  // namespace
 

@@ -108,18 +108,18 @@ PyMethodDef methods[] = {
      METH_FASTCALL | METH_KEYWORDS,
      "acquire($self, /, *, timeout=0)\n--\n\n"
      "A buffer on a free block. If there is none, wait up to timeout seconds for a release (0:\n"
-     "not at all, None: for ever), and then raise PoolExhausted. Calls that wait are served in\n"
-     "the order they came. They do not block other threads, and Ctrl-C interrupts them."},
+     "not at all, None: for ever), and then raise PoolExhausted. Waiting calls are served in\n"
+     "their order. They do not hold the GIL, and Ctrl-C interrupts them."},
     {"try_acquire", try_acquire<SomePool>, METH_NOARGS,
      "try_acquire($self, /)\n--\n\nA buffer on a free block, or None if there is none."},
     {"acquire_async", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(acquire_async)),
      METH_FASTCALL | METH_KEYWORDS,
      "acquire_async($self, /, *, timeout=None)\n--\n\n"
      "A coroutine that waits for a block without blocking its event loop, and returns a buffer:\n"
-     "`await pool.acquire_async()`, or `async with pool.acquire_async() as buffer`, which ends\n"
-     "the buffer's use with the block. It waits for ever, or raises PoolExhausted after timeout\n"
-     "seconds. It waits in the same queue as threads do, and several loops may wait for one pool.\n"
-     "Cancelling it loses no block."},
+     "`await pool.acquire_async()`, or `async with pool.acquire_async() as buffer`, which\n"
+     "releases the buffer at its end. It waits for ever, or raises PoolExhausted after timeout\n"
+     "seconds. Tasks and threads wait in the same queue, and several loops may wait for one pool.\n"
+     "A cancelled task loses no block."},
 };
 
 PyMethodDef fixed_pool_methods[] = {

@@ -72,7 +72,7 @@ struct AnySize {
              METH_FASTCALL | METH_KEYWORDS,
              "acquire($self, nbytes, /)\n--\n\n"
              "A buffer of exactly that many bytes: an int, also 0, or a text like '64KiB'. Raises\n"
-             "PoolExhausted where the limit or the system refuses; nothing has changed then."},
+             "PoolExhausted, and changes nothing, if the limit or the system refuses."},
             {"try_acquire", try_acquire, METH_O,
              "try_acquire($self, nbytes, /)\n--\n\nA buffer, or None where acquire() would raise "
              "PoolExhausted."},
@@ -84,8 +84,8 @@ struct AnySize {
             &acquire_many, py::name("acquire_many"), py::is_method(pool), py::arg("nbytes"),
             py::arg("n"), py::pos_only(),
             "acquire_many(self, nbytes, n, /)\n--\n\n"
-            "A list of n buffers of so many bytes each. Where one is refused, raise "
-            "PoolExhausted and release the others.");
+            "A list of n buffers of nbytes each. If one is refused, raise PoolExhausted and "
+            "release the others.");
     }
 };
 

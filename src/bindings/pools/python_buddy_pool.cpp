@@ -145,7 +145,7 @@ void register_buddy_pool(py::module_& module) {
              "buffer stays as it was.")
         .def("stats", &stats,
              "stats(self)\n--\n\n"
-             "The pool's figures at this moment, as a PoolStats, by block size too.")
+             "The pool's figures at this moment, as a PoolStats, also for each block size.")
         .def("__repr__", &repr);
     add_acquire_methods_of<SharedBuddyPool>(pool);
     add_array_methods<threads::SharedBuddyPool>(pool);

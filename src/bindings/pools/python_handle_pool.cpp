@@ -186,37 +186,36 @@ PyMethodDef methods[] = {
      "alloc($self, nbytes, /)\n--\n\n"
      "The handle of a block of that many bytes, an int or a text like '64KiB': a positive int "
      "that\n"
-     "fits into 64 bits. Raises PoolExhausted where no block of the size, nor of a larger one, is\n"
-     "left."},
+     "fits into 64 bits. Raises PoolExhausted if no free block is large enough."},
     {"free", free, METH_O,
      "free($self, handle, /)\n--\n\n"
-     "End the use of a handle's block. Raises StaleHandle for any other integer, and BufferError\n"
-     "while a view of the block lives; nothing has changed then."},
+     "Release the block of a handle. Raises StaleHandle for any other integer, and BufferError\n"
+     "while a view of the block lives. Then nothing has changed."},
     {"try_free", try_free, METH_O,
      "try_free($self, handle, /)\n--\n\n"
-     "Whether the block was given back: False where free() would raise StaleHandle or "
-     "BufferError."},
+     "Like free(), but returns False instead of raising StaleHandle or BufferError, else True."},
 };
 
 constexpr const char* doc = R"(HandlePool(sizes, *, name="")
 --
 
-Blocks that are known by integer handles, not by references.
+Blocks that are named by integers, called handles, and not by references.
 
-A handle holds the number of its pool, the block's index and its version, which changes with each
-use. A handle that was freed leads nowhere, also when its block is in use again. Neither do handles
-of other pools and other integers: they raise StaleHandle, and nothing is touched. No two pools of a
-process ever give the same handle. Handles sort, hash and pickle as the ints they are, and fit into
-arrays of int64. They keep nothing alive: a block is in use until it is freed or the pool is gone.
+A handle consists of the number of its pool, the block's index and a version, which changes with each
+use of the block. So a handle that was freed does not lead to the block's next user: it raises
+StaleHandle. So do handles of other pools and any other integer, and no memory is touched. No two
+pools of a process ever give the same handle. Handles are ints: they can be sorted, hashed, pickled
+and stored in arrays of int64. They keep nothing alive: a block is in use until it is freed or the
+pool is gone.
 
-pool[handle] is a memoryview of the bytes that were asked for; handle in pool, len(pool) and
-iterating tell of the live handles.
+pool[handle] is a memoryview of the requested bytes. len(pool) is the number of live handles, and
+`handle in pool` and `for handle in pool` work, too.
 
-Use it where references are too many or can't go: tables of many small records that point at each
-other, handles that cross threads, queues or arrays, and owners that may be gone before their users.
+Use it for very many small records that refer to each other, for names of blocks that go through
+queues or arrays, and for blocks that may be freed before their users are gone.
 
-sizes       a dict of block sizes, ints or texts like "4KiB", and how many blocks there are of each;
-            a request gets the smallest that fits and is left
+sizes       a dict of block sizes, ints or texts like "4KiB", with the number of blocks of each size;
+            a request gets the smallest free block that is large enough
 name        shown in errors and reprs)";
 
 }  // namespace
@@ -234,14 +233,14 @@ void register_handle_pool(py::module_& module) {
                 }
                 return sizes;
             },
-            "The block sizes with their numbers of blocks, from the smallest on.")
+            "The block sizes and the number of blocks of each, the smallest size first.")
         .def_property_readonly("retired",
                                number<SharedHandlePool>(&SharedHandlePool::retired_blocks),
-                               "Blocks whose versions ran out, so they are not used any more: "
-                               "after 2**49 uses of a size, shared by as many blocks as it has.")
+                               "The number of blocks that are not used any more, because they "
+                               "have no version left. The blocks of a size share 2**49 versions.")
         .def("stats", &stats,
              "stats(self)\n--\n\n"
-             "The pool's figures at this moment, as a PoolStats, by size too.")
+             "The pool's figures at this moment, as a PoolStats, also for each size.")
         .def("__repr__", &repr);
     add_methods(pool, methods);
 }

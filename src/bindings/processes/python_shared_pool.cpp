@@ -210,7 +210,7 @@ void register_shared_pool(py::module_& module) {
             py::arg("path"), py::pos_only(), py::kw_only(), py::arg("name") = "",
             "connect(path, /, *, name=\"\")\n--\n\n"
             "Join the pool of a process that called listen() with this path. Raises "
-            "PoolError where no process listens, or the pool belongs to another user.")
+            "PoolError if no process listens, or if the pool belongs to another user.")
         .def("_members", &members)
         .def_property_readonly("_fd", &SharedPool::fd)
         .def_property_readonly("_id", &id)

@@ -62,16 +62,15 @@ constexpr const char* doc =
 
 Pages for real-time programs, as a pool's source=Pages(...).
 
-By default the system brings a page of memory in when it is first touched, which takes about a
-microsecond, and may swap it out when the machine is short of memory.
+By default, the system provides a page when a program first touches it, which takes about a
+microsecond. It may swap the page out when the machine is short of memory.
 
-populated  all pages of a pool are brought in when the pool gets them: no page fault comes later
-locked     populated, and they are never swapped out; RLIMIT_MEMLOCK bounds how many there may be
-node       they come from this NUMA node's memory only
-huge       they come from the huge pages of 2 MiB that were set aside for this (vm.nr_hugepages),
-           whole ones only
+populated  the system provides all pages when the pool gets them, so no page fault comes later
+locked     like populated, and the pages are never swapped out; RLIMIT_MEMLOCK bounds their number
+node       the pages come only from the memory of this NUMA node
+huge       the pages are huge pages of 2 MiB, from those that the machine reserves (vm.nr_hugepages)
 
-A pool that can't have such pages raises PoolExhausted. In a forked child they are ordinary pages.)";
+A pool that cannot get such pages raises PoolExhausted. In a forked child they are ordinary pages.)";
 
 }  // namespace
 

@@ -4,7 +4,7 @@
 
 namespace numpool::pools {
 
-std::uint64_t SpanCache::merge_resting() noexcept {
+std::uint64_t SpanCache::merge_all() noexcept {
     const std::uint64_t now = coarse_milliseconds();
     // These spans were released since the last merge. Their last use is taken to be now.
     resting_.remove_if([](const Span&) { return true; },
@@ -12,6 +12,11 @@ std::uint64_t SpanCache::merge_resting() noexcept {
                            span->stamp = now;
                            free_.add(span);
                        });
+    return now;
+}
+
+std::uint64_t SpanCache::merge_resting() noexcept {
+    const std::uint64_t now = merge_all();
     if (now - last_decay_ > decay_milliseconds_ / 8) purge_idle(now);
     return now;
 }
@@ -56,7 +61,8 @@ std::size_t SpanCache::decay() noexcept {
 
 std::size_t SpanCache::trim(std::size_t most) noexcept {
     const std::size_t before = purger_.purged();
-    const std::uint64_t now = merge_resting();
+    // A decay could purge more than `most`.
+    const std::uint64_t now = merge_all();
     if (most < bytes()) {
         purger_.purge_oldest(most);
     } else {

@@ -69,6 +69,8 @@ class SpanCache {
     /// After this many wakes, one looks at the clock.
     static constexpr std::uint32_t woken_unseen = 16;
 
+    /// `merge_resting` without the purge.
+    std::uint64_t merge_all() noexcept;
     void look_for_idle() noexcept;
     // Not inlined, so that the common case of `look_for_idle` saves no registers.
     [[gnu::noinline]] void merge_idle(std::uint64_t now) noexcept;

@@ -293,7 +293,9 @@ TEST("blocks may be released after the thread's own storage is gone") {
 TEST("a trim gives pages back in steps, so that it never keeps the lock for long") {
     constexpr std::size_t mebibyte = std::size_t{1} << 20;
     pages::FakePages pages{pages::range_pages()};
-    const auto pool = SharedSlabPool::create({}, pages);
+    SharedSlabPoolOptions options;
+    options.spans.decay_milliseconds = 1;  // All of it decays before the trim.
+    const auto pool = SharedSlabPool::create(options, pages);
     for (const std::size_t blocks : {1U, 3U}) {
         std::vector<std::byte*> all;
         for (std::size_t i = 0; i < blocks; ++i) {

@@ -24,7 +24,7 @@ ROOMS = {
     "pools": ["magazine", "span", "moving", "slab", "fixed", "arena", "buddy", "handle"],
     "threads": [
         "lifecycle", "checked", "magazine", "waiting", "slab", "fixed", "arena", "buddy", "handle",
-        "reserve", "realtime",
+        "reserve", "realtime", "budget",
     ],
     "processes": ["region", "tables", "pool"],
     "numpool": [""],
@@ -120,6 +120,7 @@ def test_the_map_lists_the_rooms_in_their_order() -> None:
         ("pools/arena/arena.hpp", '#include "pools/fixed/fixed_pool.hpp"'),
         ("threads/waiting/doorbell.hpp", '#include "bindings/python/topics.hpp"'),
         ("threads/reserve/shared_reserve_pool.hpp", '#include "threads/slab/shared_slab_pool.hpp"'),
+        ("threads/slab/shared_slab_pool.hpp", '#include "threads/budget/shared_budget.hpp"'),
         ("threads/lifecycle/fork_guarded.hpp", '#include "threads/magazine/pool_threads.hpp"'),
         ("pools/fixed/fixed_pool.hpp", '#include "../../threads/lifecycle/pool.hpp"'),
         ("pools/fixed/fixed_pool.hpp", '#include "fixed_pool.hpp"'),

@@ -112,6 +112,26 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
 
     /// The bytes that fit into the live block at this address; 0 where there is none.
     std::size_t usable_size(const void* block) const noexcept override;
+    /// The same for a live block, without the lock; also 0 for an address that is not this pool's.
+    std::size_t live_bytes_of(const void* block) const noexcept {
+        const pools::SlabCentre::Place place = centre_.place_of(block);
+        if (place.kind == pools::SlabCentre::Place::Kind::small) [[likely]]
+            return classes().size(place.size_class);
+        if (place.kind == pools::SlabCentre::Place::Kind::foreign) return 0;
+        return centre_.large_bytes(static_cast<const std::byte*>(block));
+    }
+    /// The same for a small block; 0 for any other address.
+    std::size_t small_bytes_of(const void* block) const noexcept {
+        const pools::SlabCentre::Place place = centre_.place_of(block);
+        if (place.kind != pools::SlabCentre::Place::Kind::small) [[unlikely]]
+            return 0;
+        return classes().size(place.size_class);
+    }
+    /// What `live_bytes_of` says of a new block for this request.
+    std::size_t block_bytes(std::size_t bytes) const noexcept {
+        if (bytes > SizeClasses::largest) return bytes;
+        return classes().size(pools::class_at(centre_.offsets().of(bytes)));
+    }
     std::string refusal(std::size_t bytes) const override;
     bool leaves_to_others(std::size_t) const noexcept override { return closed(); }
 

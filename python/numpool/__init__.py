@@ -36,6 +36,7 @@ Arena         blocks that end together: of a request, a frame, a parse
 BuddyPool     a bounded region, cut into powers of two that merge again
 HandlePool    blocks with integers as handles; the pool detects stale ones
 ReservePool   blocks of another pool, with some kept for when it refuses
+Budget        blocks of another pool, counted and with a limit of their own
 SharedPool    arrays that other processes get as the same memory
 ObjectPool    Python objects that are built once
 ArrayPool     arrays of one shape that are built once
@@ -55,6 +56,7 @@ try:
         Arena,
         ArenaMark,
         BuddyPool,
+        Budget,
         Buffer,
         CorruptionError,
         FixedPool,
@@ -88,6 +90,7 @@ from numpool._numpy import install, uninstall, use
 
 if _typing.TYPE_CHECKING:
     from numpool._arrays import ArrayPool
+    from numpool._budget import budget
     from numpool._checks import LiveBlock
     from numpool._development import get_cmake_dir, get_include
     from numpool._objects import Loan, ObjectPool, ObjectStats
@@ -101,6 +104,7 @@ __all__ = [
     "ArenaMark",
     "ArrayPool",
     "BuddyPool",
+    "Budget",
     "Buffer",
     "ClassStats",
     "CorruptionError",
@@ -126,6 +130,7 @@ __all__ = [
     "SlabPool",
     "StaleHandle",
     "__version__",
+    "budget",
     "current",
     "default_pool",
     "format_size",
@@ -159,6 +164,7 @@ _LATE = {
     "RealtimeError": "_realtime",
     "RealtimeMiss": "_realtime_report",
     "RealtimeStats": "_realtime_report",
+    "budget": "_budget",
     "get_cmake_dir": "_development",
     "get_include": "_development",
     "realtime": "_realtime",

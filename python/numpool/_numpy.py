@@ -15,38 +15,11 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Fallback: TypeAlias = Pool | Literal["default"] | None
 
 
-class use(_core._Context):
-    """NumPy allocates the data of new arrays from this pool: in a ``with`` block or a function.
-
-    It is a context manager, and a decorator of functions, coroutine functions, generator functions
-    and asynchronous generator functions. One object can be used many times, nested, and by several
-    threads. Arrays stay valid after its end, and when the pool is closed or gone.
-
-    ``fallback`` serves requests that the pool refuses. "default" is the default pool, and serves
-    only requests that the pool cannot serve by its kind: its blocks are too small, all of them are
-    in use, or it is closed. A request beyond a limit, or beyond the system's memory, then raises
-    MemoryError. A pool that you name as fallback serves all requests that the first one refuses.
-    With None, every refused request raises MemoryError.
-
-    It holds for a context: for this thread and the functions that it calls, or for this asyncio
-    task and the tasks that it starts meanwhile. A new thread begins with the process's allocator
-    (on free-threaded CPython from 3.14 on, it inherits the pool of the thread that started it).
-    ``install`` is for the whole process.
-
-    A generator runs in the context of its caller. So if a generator yields inside a ``with`` block,
-    the block holds for the caller, too, until the generator continues. A
-    ``contextlib.contextmanager`` needs this, but few other generators do. As a decorator, it holds
-    only while the generator runs. Blocks that end in another order than they began restore the
-    right pool, and give a RuntimeWarning. A block that ends in another thread or task raises
-    RuntimeError.
-    """
-
-    def __init__(self, pool: Pool, *, fallback: _Fallback = "default") -> None:
-        self._fallback = fallback  # This keeps the fallback's Python object alive.
-        super().__init__(pool, fallback)
+class Block(_core._Context):
+    """A block of code in which NumPy allocates from a pool; also a decorator."""
 
     def __call__(self, function: _Function) -> _Function:
-        """Decorate: NumPy allocates from the pool while the function runs."""
+        """Decorate: the block is around the function while it runs."""
         return cast(_Function, self._decorate(function))
 
     def _decorate(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,6 +100,37 @@ class use(_core._Context):
                     await generator.aclose()
 
         return run_generator
+
+
+class use(Block):
+    """NumPy allocates the data of new arrays from this pool: in a ``with`` block or a function.
+
+    It is a context manager, and a decorator of functions, coroutine functions, generator functions
+    and asynchronous generator functions. One object can be used many times, nested, and by several
+    threads. Arrays stay valid after its end, and when the pool is closed or gone.
+
+    ``fallback`` serves requests that the pool refuses. "default" is the default pool, and serves
+    only requests that the pool cannot serve by its kind: its blocks are too small, all of them are
+    in use, or it is closed. A request beyond a limit, or beyond the system's memory, then raises
+    MemoryError. A pool that you name as fallback serves all requests that the first one refuses.
+    With None, every refused request raises MemoryError.
+
+    It holds for a context: for this thread and the functions that it calls, or for this asyncio
+    task and the tasks that it starts meanwhile. A new thread begins with the process's allocator
+    (on free-threaded CPython from 3.14 on, it inherits the pool of the thread that started it).
+    ``install`` is for the whole process.
+
+    A generator runs in the context of its caller. So if a generator yields inside a ``with`` block,
+    the block holds for the caller, too, until the generator continues. A
+    ``contextlib.contextmanager`` needs this, but few other generators do. As a decorator, it holds
+    only while the generator runs. Blocks that end in another order than they began restore the
+    right pool, and give a RuntimeWarning. A block that ends in another thread or task raises
+    RuntimeError.
+    """
+
+    def __init__(self, pool: Pool, *, fallback: _Fallback = "default") -> None:
+        self._fallback = fallback  # This keeps the fallback's Python object alive.
+        super().__init__(pool, fallback)
 
     def __repr__(self) -> str:
         return f"numpool.use({self._pool!r})"

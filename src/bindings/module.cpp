@@ -52,6 +52,7 @@ PYBIND11_MODULE(_core_in_main, module, py::mod_gil_not_used()) {
     register_references(module);
     register_numpy(module);
     register_c_api(module);
+    register_budget(module);
     register_realtime(module);
     py::delattr(module, "__module__");
 }

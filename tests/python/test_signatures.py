@@ -21,6 +21,7 @@ SIGNATURES = {
     numpool.BuddyPool: "(capacity, min_block=4096, *, source=None, name='', checks=None)",
     numpool.HandlePool: "(sizes, *, name='')",
     numpool.ReservePool: "(pool, nbytes, reserve, *, name='')",
+    numpool.Budget: "(limit, *, soft=None, on_soft=None, source=None, name='')",
     numpool.Pages: "(*, populated=False, locked=False, node=None, huge=False)",
 }
 

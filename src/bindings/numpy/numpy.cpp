@@ -5,6 +5,7 @@
 #include "bindings/numpy/numpy_context.hpp"
 #include "bindings/numpy/numpy_lookup.hpp"
 #include "bindings/numpy/numpy_process.hpp"
+#include "bindings/numpy/python_budget.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/free_threading.hpp"
 #include "bindings/python/python_pool.hpp"
@@ -36,15 +37,34 @@ Pool& to_open_pool(const py::object& object) {
 }
 
 /// See `handler_on`.
-Fallback to_fallback(const py::object& fallback) {
-    if (py::isinstance<py::str>(fallback) && fallback.equal(py::str{"default"}))
+Fallback to_fallback(Pool& pool, const py::object& fallback) {
+    if (py::isinstance<py::str>(fallback) && fallback.equal(py::str{"default"})) {
+        // A budget leaves nothing to a fallback that was not named.
+        if (dynamic_cast<threads::SharedBudget*>(&pool) != nullptr) return {};
         return {PoolHandle<Pool>{&default_pool()}, false};
+    }
     if (fallback.is_none()) return {};
     if (!py::isinstance<Pool>(fallback)) {
         throw py::type_error{"fallback must be a pool, None or 'default', not " +
                              std::string{py::repr(fallback)}};
     }
-    return {PoolHandle<Pool>{&fallback.cast<Pool&>()}, true};
+    auto& named = fallback.cast<Pool&>();
+    if (threads::share_blocks(pool, named)) {
+        throw BadArgument{"fallback: " + named.title() + " and " + pool.title() +
+                          " have the same blocks, so it could not be told which of them an array "
+                          "counts against"};
+    }
+    return {PoolHandle<Pool>{&named}, true};
+}
+
+/// Arrays of all pools that ever served the process are freed by their address alone.
+void require_told_apart(Pool& pool, const Fallback& fallback) {
+    Pool* const other = ProcessHandler::sharing_blocks_with(pool, fallback.pool.get());
+    if (other == nullptr) return;
+    throw BadArgument{
+        pool.title() + " can't serve the process: " + other->title() +
+        ", which has the same blocks, does or did, so it could not be told which of them an array "
+        "counts against. Install a budget over a pool of its own: Budget(..., source=SlabPool())"};
 }
 
 /// The capsule of the default pool without a fallback, made once. It lives as long as the process,
@@ -65,8 +85,10 @@ py::object default_handler() {
 bool install(const py::object& pool, const py::object& fallback, bool tune_malloc) {
     require_numpy();
     Pool& serving = to_open_pool(pool);
+    const Fallback second = to_fallback(serving, fallback);
+    require_told_apart(serving, second);
     if (tune_malloc) pages::keep_heap();
-    ProcessHandler::install(serving, to_fallback(fallback));
+    ProcessHandler::install(serving, second);
     // Both serve until the process ends. A FixedPool with an init closes when its Python object
     // goes, so the objects stay, too.
     pool.inc_ref();
@@ -90,7 +112,7 @@ void uninstall() {
 py::object handler_on(const py::object& pool, const py::object& fallback) {
     require_numpy();
     Pool& serving = to_open_pool(pool);
-    const Fallback second = to_fallback(fallback);
+    const Fallback second = to_fallback(serving, fallback);
     const bool alone = second.pool.get() == nullptr || second.pool.get() == &serving;
     if (alone && is_default_pool(serving)) return default_handler();
     return NumpyHandler::capsule(serving, second);
@@ -124,6 +146,12 @@ void register_numpy(py::module_& module) {
     module.def("_name_refusal", &name_refusal, py::arg("error"), py::pos_only(),
                "_name_refusal(error, /)\n--\n\n"
                "Name in a MemoryError the last refusal of the process's pool.");
+    module.def("_counts_against", &counts_against, py::arg("array"), py::arg("pool"),
+               py::pos_only(),
+               "_counts_against(array, pool, /)\n--\n\n"
+               "Whether an array's own data counts against this pool.");
+    module.def("_age", &age, py::arg("array"), py::pos_only(),
+               "_age(array, /)\n--\n\nThe seconds since an array's data was allocated, or None.");
     module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::arg("tune_malloc"),
                py::pos_only(), "_install(pool, fallback, tune_malloc, /)\n--\n\n");
     module.def("_uninstall", &uninstall, "_uninstall()\n--\n\n");

@@ -4,10 +4,12 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstring>
 #include <string>
 #include <utility>
 
 #include "bindings/numpy/numpy_handler.hpp"
+#include "bindings/numpy/python_budget.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/free_threading.hpp"
 
@@ -19,17 +21,23 @@ py::object stolen(PyObject* object) {
     return py::reinterpret_steal<py::object>(object);
 }
 
-/// `_Context`: the capsule with NumPy's allocator, and the pool's Python object.
+/// `_Context`: the capsule with NumPy's allocator, and the pool's Python object. Where each block
+/// has a pool of its own, both are null, and `make` is the function that makes the pool.
 struct ContextObject {
     PyObject ob_base;
     PyObject* handler;
     PyObject* pool;
+    PyObject* make;
 };
 
 /// A `with` block that has begun in a context. Copies of that context hold it, too.
 struct OpenBlock {
     PyObject ob_base;
     PyObject* block;
+    /// What NumPy allocates from in this block. Null once it has ended: a copy of the context must
+    /// not keep the pool.
+    PyObject* handler;
+    PyObject* pool;
     /// Resets NumPy's variable. Null before the block began, and once it has ended.
     PyObject* token;
 };
@@ -112,19 +120,39 @@ py::object with_block(const py::object& blocks, PyObject* one_more) {
     return result;
 }
 
-py::object new_open_block(PyObject* block) {
+/// A block on the pool of `self`, or on one that is made now.
+py::object new_open_block(PyObject* self) {
+    py::object handler;
+    py::object pool;
+    py::object make;
+    {
+        const CriticalSection section{self};
+        const ContextObject* const context = as_context(self);
+        handler = py::reinterpret_borrow<py::object>(context->handler);
+        pool = py::reinterpret_borrow<py::object>(context->pool);
+        make = py::reinterpret_borrow<py::object>(context->make);
+    }
+    if (make) {
+        pool = stolen(calling_python([&] { return PyObject_CallNoArgs(make.ptr()); }));
+        handler = handler_on(pool, py::none{});
+    } else if (!handler) {
+        throw py::type_error{std::string{Py_TYPE(self)->tp_name} +
+                             ".__init__() was not called on this object"};
+    }
     const py::object open = stolen(open_block_type->tp_alloc(open_block_type, 0));
-    as_open(open.ptr())->block = Py_NewRef(block);
+    as_open(open.ptr())->block = Py_NewRef(self);
+    as_open(open.ptr())->handler = handler.release().ptr();
+    as_open(open.ptr())->pool = pool.release().ptr();
     return open;
 }
 
 PyTypeObject* context_type = nullptr;
 
-/// `use(limit=...)` is a likely mistake, so its error says what to write. Not for subclasses of
-/// `use`, which may have such an argument.
+/// `use(limit=...)` is a likely mistake, so its error says what to write. Not for `budget`, and not
+/// for subclasses of `use`: they have such an argument, or may have it.
 PyObject* create(PyTypeObject* type, PyObject* arguments, PyObject* options) {
-    if (options == nullptr || type->tp_base != context_type ||
-        PyDict_GetItemString(options, "limit") == nullptr)
+    if (options == nullptr || std::strcmp(type->tp_name, "use") != 0 ||
+        type->tp_base->tp_base != context_type || PyDict_GetItemString(options, "limit") == nullptr)
         return PyType_GenericNew(type, arguments, options);
     PyErr_SetString(PyExc_TypeError,
                     "use() takes no limit: give it to a pool, as in "
@@ -135,19 +163,15 @@ PyObject* create(PyTypeObject* type, PyObject* arguments, PyObject* options) {
 PyObject* enter(PyObject* self, PyObject*) {
     return guarded<PyObject*>(nullptr, [self] {
         PyObject* const variable = allocator_variable();
-        const CriticalSection section{self};
-        ContextObject* const context = as_context(self);
-        if (context->handler == nullptr) {
-            throw py::type_error{std::string{Py_TYPE(self)->tp_name} +
-                                 ".__init__() was not called on this object"};
-        }
         // NumPy's variable is set last, since all these steps need memory and may fail. A block
         // that is in the tuple without a token has not begun.
         const py::object open = new_open_block(self);
         const py::object blocks = with_block(blocks_here(), open.ptr());
         stolen(PyContextVar_Set(open_blocks, blocks.ptr()));
-        as_open(open.ptr())->token = set_variable(variable, context->handler).release().ptr();
-        return Py_NewRef(context->pool);
+        OpenBlock* const block = as_open(open.ptr());
+        const py::object pool = py::reinterpret_borrow<py::object>(block->pool);
+        block->token = set_variable(variable, block->handler).release().ptr();
+        return pool.inc_ref().ptr();
     });
 }
 
@@ -211,25 +235,59 @@ void warn_of_order(PyObject* self) {
     if (raised != 0) throw py::error_already_set{};
 }
 
-PyObject* exit(PyObject* self, PyObject* const* exception, Py_ssize_t count) {
-    return guarded<PyObject*>(nullptr, [&] {
-        const py::object blocks = blocks_here();
+/// What is left to do once the block is over: `on_soft` of its budget, and words for its error. An
+/// error of `on_soft` that refused no array is raised here, where the budget is the block's own.
+void finish(PyObject* self, const py::object& handler, PyObject* error) {
+    const NumpyHandler* const pools = NumpyHandler::in(handler.ptr());
+    if (pools == nullptr) return;
+    auto* const budget = dynamic_cast<Budget*>(pools->pool());
+    if (budget != nullptr) budget->call_if_due();
+    if (error != nullptr) pools->name_refusal(error);
+    const bool failing = error != nullptr && error != Py_None;
+    if (budget == nullptr || failing || as_context(self)->make == nullptr) return;
+    const py::object raised = budget->take_error();
+    if (!raised) return;
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(raised.ptr())), raised.ptr());
+    throw py::error_already_set{};
+}
+
+/// What NumPy allocated from in a block that has ended.
+struct Ended {
+    py::object handler;
+    py::object pool;
+};
+
+/// Ends the last block of `self` that has not ended.
+Ended end_block(PyObject* self) {
+    const py::object blocks = blocks_here();
+    Ended ended;
+    bool in_order = true;
+    {
         // Copies of this context hold the same blocks, and may be in other threads.
         const CriticalSection section{open_blocks};
         const Place place{self, blocks};
         if (place.block == nullptr) raise_elsewhere(self);
         const py::object token = py::reinterpret_borrow<py::object>(place.block->token);
-        if (place.next != nullptr) {
+        in_order = place.next == nullptr;
+        if (in_order) {
+            restore(self, token);
+        } else {
             // The block that began next will restore what this one would have restored.
             std::swap(place.block->token, place.next->token);
-        } else {
-            restore(self, token);
         }
         Py_CLEAR(place.block->token);
+        std::swap(ended.handler.ptr(), place.block->handler);
+        std::swap(ended.pool.ptr(), place.block->pool);
         forget_ended(blocks);
-        if (place.next != nullptr) warn_of_order(self);
-        const NumpyHandler* const handler = NumpyHandler::in(as_context(self)->handler);
-        if (count > 1 && handler != nullptr) handler->name_refusal(exception[1]);
+    }
+    if (!in_order) warn_of_order(self);
+    return ended;
+}
+
+PyObject* exit(PyObject* self, PyObject* const* exception, Py_ssize_t count) {
+    return guarded<PyObject*>(nullptr, [&] {
+        const Ended ended = end_block(self);
+        finish(self, ended.handler, count > 1 ? exception[1] : nullptr);
         return Py_NewRef(Py_None);
     });
 }
@@ -244,18 +302,22 @@ py::object handler_for(PyObject* pool, PyObject* fallback) {
 int init(PyObject* self, PyObject* arguments, PyObject*) {
     PyObject* pool = nullptr;
     PyObject* fallback = nullptr;
-    if (!PyArg_UnpackTuple(arguments, "_Context", 2, 2, &pool, &fallback)) return -1;
+    if (!PyArg_UnpackTuple(arguments, "_Context", 1, 2, &pool, &fallback)) return -1;
     return guarded(-1, [&] {
-        py::object handler = handler_for(pool, fallback);
-        py::object before;
-        py::object pool_before;
+        py::object handler;
+        auto kept = py::reinterpret_borrow<py::object>(pool);
+        py::object make;
+        if (fallback == nullptr) {
+            std::swap(kept, make);
+        } else {
+            handler = handler_for(pool, fallback);
+        }
         {
             const CriticalSection section{self};
             ContextObject* const context = as_context(self);
-            before = py::reinterpret_steal<py::object>(
-                std::exchange(context->handler, handler.release().ptr()));
-            pool_before =
-                py::reinterpret_steal<py::object>(std::exchange(context->pool, Py_NewRef(pool)));
+            std::swap(context->handler, handler.ptr());
+            std::swap(context->pool, kept.ptr());
+            std::swap(context->make, make.ptr());
         }
         return 0;
     });
@@ -265,25 +327,31 @@ int traverse_context(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(as_context(self)->handler);
     Py_VISIT(as_context(self)->pool);
+    Py_VISIT(as_context(self)->make);
     return 0;
 }
 
-/// Clears both, so that no code finds a pool without its handler.
+/// Clears all, so that no code finds a pool without its handler.
 int clear_context(PyObject* self) {
     Py_CLEAR(as_context(self)->handler);
     Py_CLEAR(as_context(self)->pool);
+    Py_CLEAR(as_context(self)->make);
     return 0;
 }
 
 int traverse_open(PyObject* self, visitproc visit, void* arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(as_open(self)->block);
+    Py_VISIT(as_open(self)->handler);
+    Py_VISIT(as_open(self)->pool);
     Py_VISIT(as_open(self)->token);
     return 0;
 }
 
 int clear_open(PyObject* self) {
     Py_CLEAR(as_open(self)->token);
+    Py_CLEAR(as_open(self)->handler);
+    Py_CLEAR(as_open(self)->pool);
     Py_CLEAR(as_open(self)->block);
     return 0;
 }
@@ -329,7 +397,9 @@ PyTypeObject* make_context_type() {
         {Py_tp_members, members},
         {Py_tp_doc,
          const_cast<char*>(
-             "_Context(pool, fallback, /)\n--\n\nA block in which NumPy allocates from a pool.")},
+             "_Context(pool_or_make, fallback=..., /)\n--\n\nA block in which NumPy allocates from "
+             "a "
+             "pool: from this one, or without a fallback from the one that the function makes.")},
         {0, nullptr},
     };
     static PyType_Spec spec{"numpool._core._Context", sizeof(ContextObject), 0,

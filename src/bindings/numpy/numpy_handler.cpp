@@ -1,7 +1,12 @@
 #include "bindings/numpy/numpy_handler.hpp"
 
 #include <memory>
+#include <utility>
 
+#include "bindings/numpy/python_budget.hpp"
+#include "bindings/python/errors.hpp"
+#include "bindings/python/python_pool.hpp"
+#include "threads/budget/shared_budget.hpp"
 #include "threads/slab/allocator_functions.hpp"
 
 namespace numpool::bindings {
@@ -40,6 +45,54 @@ struct Capsuled {
     }
 };
 
+threads::AllocatorTable budget_functions(threads::PoolWithFallback* pools, bool apart) noexcept {
+    using threads::AllocatorFunctions;
+    return apart ? AllocatorFunctions<threads::SharedBudget, true>::table(pools)
+                 : AllocatorFunctions<threads::SharedBudget, false>::table(pools);
+}
+
+/// The error of `on_soft` that made this budget, or one outside of it, refuse; else nothing.
+py::object error_of_on_soft(Pool* pool) noexcept {
+    for (auto* one = dynamic_cast<threads::SharedBudget*>(pool); one != nullptr;
+         one = one->outer()) {
+        auto* const budget = dynamic_cast<Budget*>(one);
+        if (budget == nullptr) continue;
+        if (py::object error = budget->take_error()) return error;
+    }
+    return {};
+}
+
+/// The pool whose refusal this text is: a budget in which the pool is, its bottom, or itself.
+Pool& refusing(Pool* pool, const std::string& text) {
+    for (auto* one = dynamic_cast<threads::SharedBudget*>(pool); one != nullptr;
+         one = one->outer()) {
+        if (text.starts_with(one->title() + ":")) return *one;
+    }
+    return threads::bottom_of(*pool);
+}
+
+/// The largest arrays of the pool in words. Empty where none is found, or words fail: the error
+/// must not turn into another one.
+std::string holders_of(Pool& pool, py::handle error) {
+    try {
+        return calling_python([&] {
+            return py::module_::import("numpool._holders")
+                .attr("describe")(object_of(&pool), error)
+                .cast<std::string>();
+        });
+    } catch (py::error_already_set& failed) {
+        if (!failed.matches(PyExc_Exception)) throw;
+    } catch (const std::exception&) {
+    }
+    return {};
+}
+
+/// Gives the error this cause, unless it has one.
+void set_cause(py::handle error, py::object cause) {
+    if (!cause || py::reinterpret_steal<py::object>(PyException_GetCause(error.ptr()))) return;
+    PyException_SetCause(error.ptr(), cause.release().ptr());
+}
+
 void end_capsule(PyObject* capsule) {
     delete Capsuled::in(capsule);
 }
@@ -51,8 +104,11 @@ NumpyHandler::NumpyHandler(Pool& pool, const Fallback& fallback)
 
 PyDataMemAllocator NumpyHandler::functions() noexcept {
     const bool numpy_1 = PyArray_GetNDArrayCFeatureVersion() < NPY_2_0_API_VERSION;
-    const threads::AllocatorTable table = numpy_1 ? threads::allocator_functions<true>(this)
-                                                  : threads::allocator_functions<false>(this);
+    const auto* const budget = dynamic_cast<threads::SharedBudget*>(pool());
+    const threads::AllocatorTable table =
+        budget != nullptr ? budget_functions(this, numpy_1 && budget->slabs() != nullptr)
+        : numpy_1         ? threads::allocator_functions<true>(this)
+                          : threads::allocator_functions<false>(this);
     return {table.context, table.malloc, table.calloc, table.realloc, table.free};
 }
 
@@ -71,13 +127,19 @@ void NumpyHandler::name_refusal(py::handle error) const {
         return;
     const std::string text = pop_refusal();
     if (text.empty()) return;
+    py::object raised = error_of_on_soft(pool());
+    const std::string holders = holders_of(refusing(pool(), text), error);
 #if PY_VERSION_HEX >= 0x030b0000
     error.attr("add_note")("numpool: " + text);
+    if (!holders.empty()) error.attr("add_note")("numpool: " + holders);
+    set_cause(error, std::move(raised));
 #else
     // Exceptions take no notes yet. What the pool refused is the cause of the error.
     const auto known = py::reinterpret_steal<py::object>(PyException_GetCause(error.ptr()));
     if (known) return;
-    py::object cause = py::module_::import("numpool").attr("PoolExhausted")(text);
+    py::object cause = py::module_::import("numpool").attr("PoolExhausted")(
+        holders.empty() ? text : text + "\n" + holders);
+    set_cause(cause, std::move(raised));
     PyException_SetContext(cause.ptr(), PyException_GetContext(error.ptr()));
     PyException_SetCause(error.ptr(), cause.release().ptr());
 #endif

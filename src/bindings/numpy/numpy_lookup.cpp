@@ -5,6 +5,7 @@
 #include "bindings/buffer/buffer.hpp"
 #include "bindings/numpy/numpy_process.hpp"
 #include "bindings/python/python_pool.hpp"
+#include "threads/budget/shared_budget.hpp"
 #include "threads/lifecycle/pool_listing.hpp"
 
 namespace numpool::bindings {
@@ -59,6 +60,30 @@ py::object pool_of(const py::object& array) {
         return owner(array);
     throw py::type_error{std::string{"pool_of() takes an array, a Buffer or a memoryview, not "} +
                          Py_TYPE(array.ptr())->tp_name};
+}
+
+bool counts_against(const py::object& array, Pool& pool) {
+    require_numpy();
+    if (!PyArray_Check(array.ptr()) || !PyArray_CHKFLAGS(as_array(array), NPY_ARRAY_OWNDATA))
+        return false;
+    Pool* const owning = pool_of_owned_data(as_array(array));
+    if (owning == nullptr) return false;
+    const auto* const budget = dynamic_cast<threads::SharedBudget*>(owning);
+    const auto* const other = dynamic_cast<threads::SharedBudget*>(&pool);
+    return owning == &pool || &threads::bottom_of(*owning) == &pool ||
+           (budget != nullptr && other != nullptr && budget->counts_against(*other));
+}
+
+py::object age(const py::object& array) {
+    require_numpy();
+    if (!PyArray_Check(array.ptr()) || !PyArray_CHKFLAGS(as_array(array), NPY_ARRAY_OWNDATA))
+        return py::none{};
+    const auto* const budget =
+        dynamic_cast<threads::SharedBudget*>(pool_of_owned_data(as_array(array)));
+    if (budget == nullptr) return py::none{};
+    const auto milliseconds = budget->age_of(PyArray_DATA(as_array(array)));
+    if (!milliseconds) return py::none{};
+    return py::float_{static_cast<double>(*milliseconds) / 1000};
 }
 
 py::object current() {

@@ -1,6 +1,7 @@
 #include "bindings/numpy/numpy_process.hpp"
 
 #include "bindings/python/free_threading.hpp"
+#include "threads/budget/shared_budget.hpp"
 
 namespace numpool::bindings {
 namespace {
@@ -104,6 +105,19 @@ ProcessHandler* ProcessHandler::serving() noexcept {
     ProcessHandler* one = newest.load(std::memory_order_acquire);
     while (one != nullptr && !one->serves()) one = one->next_;
     return one;
+}
+
+Pool* ProcessHandler::sharing_blocks_with(Pool& pool, Pool* fallback) noexcept {
+    const auto shares = [&](Pool* known) {
+        return known != nullptr &&
+               (threads::share_blocks(*known, pool) ||
+                (fallback != nullptr && threads::share_blocks(*known, *fallback)));
+    };
+    for (auto* one = newest.load(std::memory_order_acquire); one != nullptr; one = one->next_) {
+        if (shares(one->pool())) return one->pool();
+        if (shares(one->fallback())) return one->fallback();
+    }
+    return nullptr;
 }
 
 Pool* ProcessHandler::pool_of_any(const void* address) noexcept {

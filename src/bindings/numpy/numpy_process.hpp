@@ -29,6 +29,11 @@ class ProcessHandler final : public NumpyHandler {
     /// The handler that serves new requests; null if none does.
     static ProcessHandler* serving() noexcept;
 
+    /// A pool of those that ever served, as pool or fallback, whose blocks may be blocks of one of
+    /// these two; null if none. `fallback` may be null.
+    static threads::Pool* sharing_blocks_with(threads::Pool& pool,
+                                              threads::Pool* fallback) noexcept;
+
     /// The pool that the address lies in, of all that were ever installed; null if none.
     static threads::Pool* pool_of_any(const void* address) noexcept;
 

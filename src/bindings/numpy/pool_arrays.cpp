@@ -9,6 +9,7 @@
 #include <type_traits>
 
 #include "bindings/numpy/numpy_handler.hpp"
+#include "bindings/numpy/python_budget.hpp"
 #include "bindings/pools/python_arena.hpp"
 #include "bindings/pools/python_buddy_pool.hpp"
 #include "bindings/pools/python_slab_pool.hpp"
@@ -191,5 +192,6 @@ template void add_array_methods<threads::SharedSlabPool>(py::handle type);
 template void add_array_methods<threads::SharedBuddyPool>(py::handle type);
 template void add_array_methods<Arena>(py::handle type);
 template void add_array_methods<processes::SharedPool>(py::handle type);
+template void add_array_methods<Budget>(py::handle type);
 
 }  // namespace numpool::bindings

@@ -16,6 +16,7 @@ void register_pool(py::module_& module);
 void register_fixed_pool(py::module_& module);
 void register_numpy(py::module_& module);
 void register_realtime(py::module_& module);
+void register_budget(py::module_& module);
 void register_pages(py::module_& module);
 void register_slab_pool(py::module_& module);
 void register_arena(py::module_& module);

@@ -29,6 +29,8 @@ class PoolWithFallback {
     virtual ~PoolWithFallback() { delete refusal_.load(std::memory_order_relaxed); }
 
     Pool* pool() const noexcept { return pool_.get(); }
+    /// Null where there is none.
+    Pool* fallback() const noexcept { return fallback_.pool.get(); }
     /// Whether this was made of these two.
     bool is_of(const Pool& pool, const Fallback& fallback) const noexcept;
 

@@ -26,6 +26,7 @@ def makers():
         numpool.BuddyPool: (1 << 20,),
         numpool.HandlePool: ({64: 4},),
         numpool.ReservePool: (backing, 64, 2),
+        numpool.Budget: (1 << 20,),
     }
 
 def error_of(function, *arguments, **keywords):

@@ -52,6 +52,10 @@ def reserve() -> Any:
     return numpool.ReservePool(numpool.FixedPool(128, 2), 128, 1, name="reserve")
 
 
+def budget() -> Any:
+    return numpool.Budget("1MiB", source=numpool.SlabPool(), name="budget")
+
+
 def objects() -> Any:
     return numpool.ObjectPool(list, list.clear, size=2, name="objects")
 
@@ -133,6 +137,12 @@ def numpy_arrays(pool: Any) -> None:
 def use(pool: Any) -> None:
     with numpool.use(pool):
         np.empty(10)
+
+
+def budgeted(pool: Any) -> None:
+    with numpool.use(pool), numpool.budget("1MiB", soft=1, on_soft=list) as inner:
+        np.empty(10)
+        assert inner.peak > 0
 
 
 def current(pool: Any) -> None:
@@ -288,17 +298,21 @@ ACTS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "shared: send": (slabs, send),
     "fixed: wait in a loop": (fixed, wait_in_a_loop),
 }
-for kind in (fixed, slabs, buddy, arena, handles, reserve, objects, shared, drawing, prepared):
+for kind in (
+    fixed, slabs, buddy, arena, handles, reserve, budget, objects, shared, drawing, prepared,
+):  # fmt: skip
     ACTS[f"make {kind.__name__}"] = (slabs, make(kind))
     if kind is not objects:
         ACTS[f"{kind.__name__}: figures"] = (kind, figures)
-for kind in (fixed, slabs, buddy, arena, shared):
+for kind in (fixed, slabs, buddy, arena, budget, shared):
     ACTS[f"{kind.__name__}: buffer"] = (kind, use_buffer)
     ACTS[f"{kind.__name__}: many"] = (kind, acquire_many)
     ACTS[f"{kind.__name__}: pickle"] = (kind, pickled)
     ACTS[f"{kind.__name__}: use"] = (kind, use)
     ACTS[f"{kind.__name__}: owners"] = (kind, owners)
-for kind in (slabs, buddy, arena, shared):
+for kind in (slabs, budget):
+    ACTS[f"{kind.__name__}: budgeted"] = (kind, budgeted)
+for kind in (slabs, buddy, arena, budget, shared):
     ACTS[f"{kind.__name__}: arrays"] = (kind, numpy_arrays)
 for kind in (slabs, buddy):
     ACTS[f"{kind.__name__}: reallocate"] = (kind, reallocate)

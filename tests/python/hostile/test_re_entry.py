@@ -20,6 +20,7 @@ AGAIN = "was called again by one of its own arguments: the object stays as that 
         ("BuddyPool", "Evil(1 << 20)", "1 << 20"),
         ("HandlePool", "{Evil(64): 4}", "{64: 4}"),
         ("ReservePool", "backing, Evil(64), 2", "backing, 64, 2"),
+        ("Budget", "Evil(64)", "64"),
         ("Pages", "node=Evil(0)", ""),
     ],
 )

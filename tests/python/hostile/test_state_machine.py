@@ -131,6 +131,7 @@ class Pools(RuleBasedStateMachine):
             lambda: numpool.ReservePool(numpool.FixedPool(4096, 4), 4096, 2),
             lambda: numpool.ObjectPool(list, list.clear, size=2),
             lambda: numpool.SharedPool("4MiB"),
+            lambda: numpool.Budget("4MiB", source=numpool.SlabPool()),
         ]
 
     def pool_at(self, place: int) -> Any:

@@ -153,12 +153,16 @@ runpy.run_module("numpool", run_name="__main__")
 
 
 def refusals_in(error: BaseException) -> list[str]:
-    """The text that numpool added to an error: in a note, or before Python 3.11 in a cause."""
+    """The text that numpool added to an error: in a note, or before Python 3.11 in a cause.
+
+    Without the note that lists arrays.
+    """
     notes: list[str] = getattr(error, "__notes__", [])
     if isinstance(error.__cause__, numpool.PoolExhausted):
-        notes = [*notes, f"numpool: {error.__cause__}"]
+        notes = [*notes, f"numpool: {error.__cause__}".partition("\n")[0]]
     assert all(note.startswith("numpool: ") for note in notes)
-    return [note.removeprefix("numpool: ") for note in notes]
+    texts = [note.removeprefix("numpool: ") for note in notes]
+    return [text for text in texts if not text.startswith("the largest arrays")]
 
 
 def error_of(function: Callable[[], object]) -> MemoryError:

@@ -52,6 +52,10 @@ POOLS: dict[str, tuple[Callable[[], Any], Callable[[Any, int], Callable[[], None
     "SlabPool, small": (lambda: numpool.SlabPool(name="test"), buffers),
     "Arena": (lambda: numpool.Arena("64KiB", name="test"), buffers),
     "BuddyPool": (lambda: numpool.BuddyPool("1MiB", name="test"), buffers),
+    "Budget": (
+        lambda: numpool.Budget("1MiB", source=numpool.SlabPool(), name="test"),
+        buffers,
+    ),
     "HandlePool": (lambda: numpool.HandlePool({8 * KIB: 2, 16 * KIB: 2}, name="test"), handles),
     "ReservePool": (
         lambda: numpool.ReservePool(numpool.FixedPool("4KiB", 9), "4KiB", 1, name="test"),

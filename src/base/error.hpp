@@ -2,6 +2,7 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace numpool {
 
@@ -13,6 +14,15 @@ struct BadArgument : std::invalid_argument {
 /// A valid request that fails now: a limit is reached, or the system refuses memory.
 struct Exhausted : std::runtime_error {
     using std::runtime_error::runtime_error;
+};
+
+/// A file or folder that the system refuses. `code` is its errno.
+struct FileRefused : std::runtime_error {
+    FileRefused(int errno_code, const std::string& text, std::string of)
+        : std::runtime_error{text}, code{errno_code}, path{std::move(of)} {}
+
+    int code;
+    std::string path;
 };
 
 /// A request to a pool that was closed.

@@ -59,6 +59,22 @@ class PageSource {
     /// before the first page fault, because it does not change pages that are there.
     virtual Extent map_advised(std::size_t bytes, std::size_t align, bool huge) noexcept;
 
+    /// Like `map`, but no page may be touched before `commit`. For callers that know which pages
+    /// they use, so that the others need nothing.
+    virtual Extent map_uncommitted(std::size_t bytes, std::size_t align) noexcept {
+        return map(bytes, align);
+    }
+
+    /// Whether `commit` does anything.
+    virtual bool needs_commit() const noexcept { return false; }
+
+    /// Reserves what the pages of a part of an extent need, so that touching them cannot fail. They
+    /// then read as zero. Returns false, and changes nothing, if that is refused.
+    virtual bool commit(Extent) noexcept { return true; }
+
+    /// Like `purge`, but also gives back what `commit` reserved.
+    virtual bool decommit(Extent extent) noexcept { return purge(extent); }
+
     /// Unmaps a whole extent of this source.
     virtual void unmap(Extent extent) noexcept = 0;
 
@@ -94,6 +110,13 @@ class PageSource {
         const std::string why = refusal();
         return why.empty() ? why : "; " + why;
     }
+
+    /// Whether a forked child has copies of the pages, as of other memory. Without them, a pool
+    /// takes no requests in the child.
+    virtual bool survives_fork() const noexcept { return true; }
+
+    /// What the pages take on a disk.
+    virtual std::size_t bytes_on_disk() const noexcept { return 0; }
 
     /// It rounds sizes up to a multiple of this.
     virtual std::size_t granularity() const noexcept { return page_size(); }

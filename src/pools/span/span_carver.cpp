@@ -26,6 +26,7 @@ Span* SpanCarver::carve(std::size_t granules, bool cold) noexcept {
             fit = free_.best_fit(granules, cold);
         }
         Span* const span = free_.carve(fit.span, fit.start, granules);
+        if (!commit(*span)) return nullptr;
         const bool fills = !cold && fit.warm != granules && granules >= least_filled;
         if (!fills || fill(*span)) return span;
     }
@@ -35,7 +36,7 @@ Span* SpanCarver::carve_behind(const Span& span, std::size_t granules) noexcept 
     Span* const next = free_behind(span);
     if (next == nullptr || next->granules < granules || !records_.ensure(2)) return nullptr;
     Span* const part = free_.carve(next, span.end(), granules);
-    return fill(*part) ? part : nullptr;
+    return commit(*part) && fill(*part) ? part : nullptr;
 }
 
 bool SpanCarver::carve_warm_behind(const Span& span, std::size_t granules) noexcept {
@@ -58,6 +59,14 @@ bool SpanCarver::move_contents(Span& from, Span& to, bool by_moving) noexcept {
     // These granules have pages now.
     std::memset(page_map.warm(to.start), 1, from.granules);
     return true;
+}
+
+/// Commits the pages of a place. If that is refused, the place is free again.
+bool SpanCarver::commit(Span& span) noexcept {
+    if (regions_.commit(span)) [[likely]]
+        return true;
+    free_.add(&span);
+    return false;
 }
 
 bool SpanCarver::fill(Span& span) noexcept {

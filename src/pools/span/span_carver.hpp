@@ -18,7 +18,8 @@ class SpanCarver {
         : records_{records}, free_{free}, regions_{regions}, moving_{std::move(moving)} {}
 
     /// The place that fits best; if no free span is large enough, one in a new region. `cold`: a
-    /// place with few pages, and no pages move there. Null if memory or addresses are refused.
+    /// place with few pages, and no pages move there. Null if memory or addresses are refused. Its
+    /// pages are committed.
     Span* carve(std::size_t granules, bool cold) noexcept;
 
     /// The place right behind a span, or null if that is not free or memory is refused.
@@ -44,6 +45,7 @@ class SpanCarver {
     }
 
   private:
+    bool commit(Span& span) noexcept;
     bool fill(Span& span) noexcept;
     Span* free_behind(const Span& span) const noexcept;
     void lose(Span& span) noexcept;

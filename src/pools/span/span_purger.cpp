@@ -14,7 +14,7 @@ using pages::page_map;
 /// Purges these granules of a free span. Returns how many were warm; none if the source refuses.
 std::size_t SpanPurger::purge_run(Span* span, std::byte* start, std::byte* end) noexcept {
     const auto bytes = static_cast<std::size_t>(end - start);
-    if (bytes == 0 || !source_.purge({start, bytes})) return 0;
+    if (bytes == 0 || !source_.decommit({start, bytes})) return 0;
     const std::size_t before = span->warm;
     free_.cool(span, start, bytes >> granule_shift);
     const std::size_t purged = before - span->warm;

@@ -41,8 +41,8 @@ bool SpanRegions::add(std::size_t granules) noexcept {
     } catch (const std::bad_alloc&) {
         return false;
     }
-    pages::Extent region = source_.map(roomy, region_step);
-    if (!region && roomy != needed) region = source_.map(needed, region_step);
+    pages::Extent region = source_.map_uncommitted(roomy, region_step);
+    if (!region && roomy != needed) region = source_.map_uncommitted(needed, region_step);
     if (!region) return false;
     regions_.push_back(region);
     mapped_ += region.bytes;
@@ -51,6 +51,25 @@ bool SpanRegions::add(std::size_t granules) noexcept {
     span->granules = region.bytes >> pages::granule_shift;
     span->first_of_region = span->last_of_region = true;
     free_.add_region(span);
+    return true;
+}
+
+bool SpanRegions::commit_cold(const Span& span) noexcept {
+    /// The cold granules from here on that lie side by side.
+    const auto next_cold = [&](std::byte* from) {
+        while (from != span.end() && *pages::page_map.warm(from) != 0) from += pages::granule;
+        std::byte* end = from;
+        while (end != span.end() && *pages::page_map.warm(end) == 0) end += pages::granule;
+        return pages::Extent{from, static_cast<std::size_t>(end - from)};
+    };
+    for (pages::Extent run = next_cold(span.start); run.bytes != 0; run = next_cold(run.end())) {
+        if (source_.commit(run)) continue;
+        for (pages::Extent done = next_cold(span.start); done.start != run.start;
+             done = next_cold(done.end())) {
+            source_.decommit(done);
+        }
+        return false;
+    }
     return true;
 }
 

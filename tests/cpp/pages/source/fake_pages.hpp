@@ -24,6 +24,32 @@ class FakePages final : public PageSource {
         return extent;
     }
 
+    Extent map_uncommitted(std::size_t bytes, std::size_t align) noexcept override {
+        if (fails() || is_beyond_limit(bytes)) return {};
+        const Extent extent = under_.map_uncommitted(bytes, align);
+        if (extent) {
+            ++maps;
+            mapped += extent.bytes;
+        }
+        return extent;
+    }
+
+    bool needs_commit() const noexcept override { return under_.needs_commit(); }
+
+    bool commit(Extent extent) noexcept override {
+        if (fails()) return false;
+        ++commits;
+        return under_.commit(extent);
+    }
+
+    bool decommit(Extent extent) noexcept override {
+        if (fails()) return false;
+        ++purges;
+        purged += extent.bytes;
+        largest_purge = std::max(largest_purge, extent.bytes);
+        return under_.decommit(extent);
+    }
+
     void unmap(Extent extent) noexcept override {
         ++unmaps;
         mapped -= extent.bytes;
@@ -75,7 +101,7 @@ class FakePages final : public PageSource {
 
     /// Calls that did not fail, of those that may (all but `unmap`).
     std::size_t calls() const noexcept {
-        return maps + purges + grows + moves + renewals + advices;
+        return maps + commits + purges + grows + moves + renewals + advices;
     }
 
     /// The next `n` calls that may fail succeed; the `times` calls after them fail.
@@ -87,6 +113,7 @@ class FakePages final : public PageSource {
 
     std::size_t maps = 0;
     std::size_t unmaps = 0;
+    std::size_t commits = 0;
     std::size_t purges = 0;
     std::size_t grows = 0;
     std::size_t moves = 0;

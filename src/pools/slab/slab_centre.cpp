@@ -1,6 +1,7 @@
 #include "pools/slab/slab_centre.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "base/error.hpp"
@@ -19,15 +20,16 @@ pages::Tags tags_of_range() {
 
 }  // namespace
 
-SlabCentre::SlabCentre(const SlabPoolOptions& options, pages::PageSource& source,
+SlabCentre::SlabCentre(const SlabPoolOptions& options, pages::SourceHandle source,
                        pages::PageSource& record_source)
     : classes_{options.classes.empty() ? SizeClasses{} : SizeClasses{options.classes}},
       offsets_{classes_},
       tags_{tags_of_range()},
       options_{options},
-      bank_{options.spans, pool_tag(), source},
+      source_{std::move(source)},
+      bank_{options.spans, pool_tag(), *source_},
       spans_{bank_},
-      store_{bank_, source, record_source} {
+      store_{bank_, *source_, record_source} {
     caches_.reserve(classes_.count());
     misses_.resize(classes_.count());
     for (std::size_t i = 0; i < classes_.count(); ++i) {
@@ -140,6 +142,8 @@ void SlabCentre::reset_peak() noexcept {
     const std::size_t limit = bank_.limit();
     if (limit != SpanBankOptions::unbounded) {
         text += ", " + size_to_text(used) + " of a limit of " + size_to_text(limit) + " in use";
+        if (bytes > SizeClasses::largest && bank_.kept_for_slabs() != 0)
+            text += ", " + size_to_text(bank_.kept_for_slabs()) + " of it kept for small blocks";
     } else {
         text += ", " + size_to_text(used) + " in use";
     }
@@ -154,6 +158,8 @@ void SlabCentre::reset_peak() noexcept {
         default:
             break;
     }
+    const std::string why = source_->refusal();
+    if (!why.empty()) return text + "; " + why;
     const std::size_t most = pages::memory_limit();
     if (bytes > most)
         return text + "; that is more than the " + size_to_text(most) + " this process may use";

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/size_classes.hpp"
+#include "pages/source/source_handle.hpp"
 #include "pools/magazine/class_offset.hpp"
 #include "pools/magazine/magazines.hpp"
 #include "pools/moving/span_mover.hpp"
@@ -40,7 +41,7 @@ class SlabCentre {
     /// Throws BadArgument if the size classes are invalid, Exhausted if no address range can be
     /// reserved.
     explicit SlabCentre(const SlabPoolOptions& options,
-                        pages::PageSource& source = pages::range_pages(),
+                        pages::SourceHandle source = pages::range_pages(),
                         pages::PageSource& record_source = pages::os_pages());
     SlabCentre(const SlabCentre&) = delete;
     SlabCentre& operator=(const SlabCentre&) = delete;
@@ -95,6 +96,9 @@ class SlabCentre {
     /// from time to time; in an idle process a thread can call it. Returns the bytes.
     std::size_t decay() noexcept;
 
+    /// See `SpanBank::keep_for_slabs`.
+    void keep_for_small(std::size_t bytes) noexcept { bank_.keep_for_slabs(bytes); }
+
     /// The pool's name in errors.
     std::string title() const;
     /// The text of the Exhausted for a request of `bytes` that has just failed.
@@ -114,6 +118,7 @@ class SlabCentre {
     /// Throws Corrupted if the records and the blocks in `magazines` contradict each other.
     void check(const std::vector<const Magazines*>& magazines) const;
 
+    const pages::PageSource& source() const noexcept { return *source_; }
     const SpanBank& bank() const noexcept { return bank_; }
     const SlabPoolOptions& options() const noexcept { return options_; }
 
@@ -143,6 +148,7 @@ class SlabCentre {
     const pages::Tags tags_;
     Registration registration_;
     SlabPoolOptions options_;
+    const pages::SourceHandle source_;
     SpanBank bank_;
     SpanPool spans_;
     SlabStore store_;

@@ -9,7 +9,7 @@ Slab* SlabStore::create(const SlabLayout& layout, pages::Kind kind, Slab*& spare
     if (record == nullptr) record = records_.allocate(Slab::record_bytes(layout));
     if (record == nullptr) return nullptr;
     Slab* const next_spare = spare == nullptr ? nullptr : spare->next;
-    Span* const span = bank_.acquire(layout.bytes);
+    Span* const span = bank_.acquire_for_slab(layout.bytes);
     if (span == nullptr) {
         if (spare == nullptr) spare = new (record) Slab{};
         return nullptr;

@@ -52,6 +52,13 @@ Span* SpanBank::acquire_slow(std::size_t granules, bool zeroed) noexcept {
     return span;
 }
 
+Span* SpanBank::acquire_for_slab(std::size_t bytes) noexcept {
+    Span* const span = acquire(bytes);
+    if (span != nullptr || refusal_ != Refusal::limit || bounds_.kept() == 0) return span;
+    const SpanBounds::WithAll all{bounds_};
+    return acquire(bytes);
+}
+
 bool SpanBank::has_pages_for(std::size_t bytes) noexcept {
     const std::size_t granules = granules_for(bytes);
     if (cache_.resting().find(granules) != nullptr) return true;

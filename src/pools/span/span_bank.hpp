@@ -92,6 +92,13 @@ class SpanBank {
         return wake(span, 0);
     }
 
+    /// Like `acquire`, and may also use what `keep_for_slabs` keeps.
+    Span* acquire_for_slab(std::size_t bytes) noexcept;
+    /// From now on this much of the limit, at most half of it, is for slabs only. So a program with
+    /// large arrays can still make small ones at the limit.
+    void keep_for_slabs(std::size_t bytes) noexcept { bounds_.keep(bytes); }
+    std::size_t kept_for_slabs() const noexcept { return bounds_.kept(); }
+
     /// Whether the bank has a span of `bytes` with all of its pages, without a move.
     bool has_pages_for(std::size_t bytes) noexcept;
 

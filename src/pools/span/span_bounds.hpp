@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 namespace numpool::pools {
 
@@ -15,7 +16,30 @@ class SpanBounds {
   public:
     explicit SpanBounds(std::size_t limit) noexcept : limit_{limit} {}
 
-    std::size_t limit() const noexcept { return limit_; }
+    std::size_t limit() const noexcept { return limit_ + kept_; }
+    /// How much of the limit only `WithAll` allows.
+    std::size_t kept() const noexcept { return kept_; }
+    void keep(std::size_t bytes) noexcept {
+        limit_ += kept_;
+        kept_ = std::min(bytes, limit_ / 2);
+        limit_ -= kept_;
+    }
+    /// While it lives, `allows` also allows what is kept.
+    class WithAll {
+      public:
+        explicit WithAll(SpanBounds& bounds) noexcept
+            : bounds_{bounds}, kept_{std::exchange(bounds.kept_, 0)} {
+            bounds_.limit_ += kept_;
+        }
+        WithAll(const WithAll&) = delete;
+        WithAll& operator=(const WithAll&) = delete;
+        ~WithAll() { bounds_.keep(kept_); }
+
+      private:
+        SpanBounds& bounds_;
+        const std::size_t kept_;
+    };
+
     std::size_t live() const noexcept { return live_; }
     std::size_t peak() const noexcept { return peak_; }
 
@@ -28,7 +52,7 @@ class SpanBounds {
 
     /// The most that may be live and cached together.
     std::size_t most_held() const noexcept {
-        return std::min(limit_, peak_ + peak_ / 512 + slack_);
+        return std::min(limit(), peak_ + peak_ / 512 + slack_);
     }
 
     /// Counts a place that was carved for a request.
@@ -51,7 +75,9 @@ class SpanBounds {
         return loops ? std::min(peak_ / 2, 12 * mebibyte) : std::min(peak_ / 4, 4 * mebibyte);
     }
 
+    /// Less what is kept.
     std::size_t limit_;
+    std::size_t kept_ = 0;
     std::size_t live_ = 0;
     std::size_t peak_ = 0;
     std::size_t gone_ = 0;

@@ -32,7 +32,9 @@ SharedArena::SharedArena(const SharedArenaOptions& options, pages::SourceHandle 
       source_{std::move(source)},
       parent_{std::move(parent)},
       arena_{std::in_place, options.chunk_size, *source_},
-      chunk_size_{arena_->chunk_size()} {}
+      chunk_size_{arena_->chunk_size()} {
+    follow_at_fork(*source_);
+}
 
 void SharedArena::check_each_time() const noexcept {
 #ifdef NUMPOOL_CHECKS
@@ -147,6 +149,7 @@ PoolFigures SharedArena::figures() const {
     const Lock lock{mutex_};
     PoolFigures figures;
     figures.limit = PoolFigures::no_limit;
+    figures.in_file = source_->bytes_on_disk();
     figures.requests = requests_;
     figures.asked = asked_;
     figures.failures = failures_;

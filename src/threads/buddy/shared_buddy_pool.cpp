@@ -38,6 +38,7 @@ SharedBuddyPool::SharedBuddyPool(const SharedBuddyPoolOptions& options, pages::S
       capacity_{pool_->capacity()},
       min_block_{pool_->min_block()} {
     history_.limit = capacity_;
+    follow_at_fork(*source_);
 }
 
 SharedBuddyPool::Block SharedBuddyPool::acquire_block(std::size_t bytes) noexcept {
@@ -148,6 +149,7 @@ void SharedBuddyPool::end_memory() noexcept {
 PoolFigures SharedBuddyPool::figures() const {
     const Lock lock{mutex_};
     PoolFigures figures = history_;
+    figures.in_file = source_->bytes_on_disk();
     if (!pool_) return figures;
     figures.requested = pool_->total_requested();
     figures.in_use = pool_->in_use();

@@ -47,7 +47,9 @@ SharedFixedPool::SharedFixedPool(const SharedFixedPoolOptions& options, pages::S
       room_{pool_->block_size()},
       align_{pool_->align()},
       stride_{pool_->stride()},
-      max_blocks_{pool_->max_blocks()} {}
+      max_blocks_{pool_->max_blocks()} {
+    follow_at_fork(*source_);
+}
 
 /// The ledger contradicts a release or an acquire: the block would have two users. It is not safe
 /// to go on.
@@ -207,6 +209,7 @@ PoolFigures SharedFixedPool::figures() const {
     figures.blocks = live;
     figures.requests = figures.hits = served;
     add_counts(figures);
+    figures.in_file = source_->bytes_on_disk();
     figures.asked = figures.requests * block_size_;
     figures.growths = pool_ ? pool_->growths() : growths_;
     return figures;

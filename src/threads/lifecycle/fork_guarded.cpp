@@ -44,6 +44,7 @@ void after_fork_in_parent() {
 void after_fork_in_child() {
     registry().for_each([](ForkGuarded& one) { one.unlock_in_child(); });
     registry().mutex.unlock();
+    registry().for_each([](ForkGuarded& one) { one.end_in_child(); });
 }
 
 }  // namespace

@@ -25,6 +25,8 @@ class ForkGuarded {
     virtual void unlock_in_parent() noexcept = 0;
     /// The calling thread is the only one in the child.
     virtual void unlock_in_child() noexcept = 0;
+    /// In the child, when all locks are unlocked. It must destroy nothing that is guarded.
+    virtual void end_in_child() noexcept {}
 
   protected:
     ~ForkGuarded();

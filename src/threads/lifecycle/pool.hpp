@@ -50,6 +50,10 @@ class Pool : public BlockOwner {
     virtual void close() noexcept = 0;
     virtual bool closed() const noexcept = 0;
 
+    /// Whether it goes on in a forked child. Otherwise it is closed there, because its memory is
+    /// still its parent's.
+    virtual bool survives_fork() const noexcept { return true; }
+
     /// Whether other pools may draw on it while they hold their own lock. Acquiring and releasing
     /// more than `SizeClasses::largest` bytes must then take no locks but the pool's own, those of
     /// its sources, and inner ones.

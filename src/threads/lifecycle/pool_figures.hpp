@@ -22,6 +22,8 @@ struct PoolFigures {
     std::size_t waits = 0;           ///< requests that had to wait
     std::size_t failures = 0;        ///< requests that were refused
 
+    std::size_t in_file = 0;  ///< bytes on the disk, of the file that its pages lie in
+
     static constexpr std::size_t no_limit = ~std::size_t{0};
 };
 

@@ -111,4 +111,12 @@ void PoolLifecycle::unlock_in_child() noexcept {
     unlock_in_parent();
 }
 
+/// Like `close`, but gives no memory back: that could end other pools.
+void PoolLifecycle::end_in_child() noexcept {
+    if (!reachable_ || survives_fork_) return;
+    end_thread_caches();
+    const Lock lock{mutex_};
+    closed_ = true;
+}
+
 }  // namespace numpool::threads

@@ -37,6 +37,7 @@ class PoolLifecycle : public Pool, private ForkGuarded {
     const std::string& name() const noexcept final { return name_; }
     std::string title() const final;
     bool owns(const std::byte* address) const noexcept override;
+    bool survives_fork() const noexcept final { return survives_fork_; }
 
     void close() noexcept override;
     bool closed() const noexcept final { return closed_.load(); }
@@ -55,6 +56,11 @@ class PoolLifecycle : public Pool, private ForkGuarded {
 
     static Rank rank_on(const pages::SourceHandle& source) noexcept {
         return source.is_kept() ? Rank::drawing : Rank::outer;
+    }
+
+    /// For the constructor of a pool with this source.
+    void follow_at_fork(const pages::PageSource& source) noexcept {
+        survives_fork_ = source.survives_fork();
     }
 
     /// Call it with the lock when a block, or something else that held the pool, has gone. Gives
@@ -91,6 +97,7 @@ class PoolLifecycle : public Pool, private ForkGuarded {
     void lock_for_fork() noexcept final;
     void unlock_in_parent() noexcept final;
     void unlock_in_child() noexcept final;
+    void end_in_child() noexcept final;
 
     [[noreturn]] void throw_closed() const;
     void end_unused(Lock& lock) noexcept;
@@ -98,6 +105,7 @@ class PoolLifecycle : public Pool, private ForkGuarded {
 
     std::size_t handles_ = 0;
     bool reachable_ = false;
+    bool survives_fork_ = true;
     const Rank rank_;
     const char* const kind_;
     const std::string name_;

@@ -36,6 +36,7 @@ class PoolPages final : public pages::PageSource {
     bool purge(pages::Extent) noexcept override { return false; }
     pages::Extent grow_any(pages::Extent extent, std::size_t bytes) noexcept override;
     std::string refusal() const override;
+    bool survives_fork() const noexcept override { return pool_->survives_fork(); }
 
     /// The size of the block for so many bytes: above the largest size class. A slab pool moves a
     /// span's start by up to a page, so this is a number of whole granules less a page.

@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "base/error.hpp"
 #include "threads/lifecycle/range_fork.hpp"
@@ -21,20 +22,21 @@ using pools::Magazine;
 }  // namespace
 
 PoolHandle<SharedSlabPool> SharedSlabPool::create(const SharedSlabPoolOptions& options,
-                                                  pages::PageSource& source,
+                                                  pages::SourceHandle source,
                                                   pages::PageSource& record_source) {
-    return PoolHandle{new SharedSlabPool{options, source, record_source}};
+    return PoolHandle{new SharedSlabPool{options, std::move(source), record_source}};
 }
 
-SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
+SharedSlabPool::SharedSlabPool(const SharedSlabPoolOptions& options, pages::SourceHandle source,
                                pages::PageSource& record_source)
     : PoolLifecycle{"SlabPool", options.name},
-      centre_{options, source, record_source},
+      centre_{options, std::move(source), record_source},
       wipe_{options.wipe},
       background_{options.background},
       threads_{this, pools::Magazines::bounds_for(centre_.classes()),
                first_key(centre_.pool_tag(), wipe_)} {
     guard_range_for_fork();
+    follow_at_fork(centre_.source());
     if (!background_) return;
     Caretaker::instance().add(*this, std::chrono::milliseconds{options.spans.decay_milliseconds});
 }

@@ -38,7 +38,7 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
   public:
     /// The new pool's first handle. Throws as SlabCentre's constructor does.
     static PoolHandle<SharedSlabPool> create(const SharedSlabPoolOptions& options = {},
-                                             pages::PageSource& source = pages::range_pages(),
+                                             pages::SourceHandle source = pages::range_pages(),
                                              pages::PageSource& record_source = pages::os_pages());
 
     /// A block, or null, and nothing has changed, where the limit or the system refuses, or the
@@ -152,11 +152,17 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
     void check() const override;
     bool may_be_drawn_on() const noexcept override { return true; }
 
+    /// From now on this much of the limit is for small blocks only: see SpanBank.
+    void keep_for_small(std::size_t bytes) noexcept {
+        const Lock lock{mutex_};
+        centre_.keep_for_small(bytes);
+    }
+
     const SizeClasses& classes() const noexcept { return centre_.classes(); }
     const pools::SlabCentre& centre() const noexcept { return centre_; }
 
   private:
-    SharedSlabPool(const SharedSlabPoolOptions& options, pages::PageSource& source,
+    SharedSlabPool(const SharedSlabPoolOptions& options, pages::SourceHandle source,
                    pages::PageSource& record_source);
     ~SharedSlabPool() override;
 

@@ -104,6 +104,7 @@ PoolFigures SharedSlabPool::figures() const {
     figures.asked = all.total.asked;
     figures.hits = all.total.hits;
     figures.failures = all.failures;
+    figures.in_file = centre_.source().bytes_on_disk();
     return figures;
 }
 

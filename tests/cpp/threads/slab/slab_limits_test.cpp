@@ -167,3 +167,25 @@ TEST("slabs that were not needed for the decay time are given back") {
     CHECK(pool->class_figures().total.committed < 1 << 20);
     pool->check();
 }
+
+TEST("a part of the limit may be kept for small blocks, and the refusal names it") {
+    const auto pool = SharedSlabPool::create(limited(16 << 20));
+    pool->keep_for_small(2 << 20);
+    std::byte* const large = pool->acquire(13 << 20);
+    CHECK_THROWS(
+        Exhausted,
+        "SlabPool 'frames': 2097152 bytes (2 MiB) requested, 13.1 MiB of a limit of 16 MiB "
+        "in use, 2 MiB of it kept for small blocks; release blocks or raise the limit",
+        pool->acquire(2 << 20));
+    std::size_t small = 0;
+    while (pool->try_acquire(1000) != nullptr) small += 1024;
+    CHECK(small >= 2U << 20);
+    CHECK(pool->figures().in_use <= 16U << 20);
+    CHECK_EQUAL(pool->figures().limit, 16U << 20);
+    CHECK(pool->refusal(1000).find("kept") == std::string::npos);
+    pool->release(large, 13 << 20);
+    CHECK(pool->try_acquire(12 << 20) == nullptr);
+    pool->keep_for_small(0);
+    CHECK(pool->try_acquire(12 << 20) != nullptr);
+    pool->check();
+}

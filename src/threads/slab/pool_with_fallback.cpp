@@ -38,9 +38,8 @@ PoolWithFallback::PoolWithFallback(Pool& pool, const Fallback& fallback)
 }
 
 bool PoolWithFallback::is_of(const Pool& pool, const Fallback& fallback) const noexcept {
-    const Pool* const other = fallback.pool.get() == &pool ? nullptr : fallback.pool.get();
-    return pool_.get() == &pool && fallback_.pool.get() == other &&
-           (other == nullptr || fallback_.named == fallback.named);
+    const bool none = fallback.pool.get() == nullptr || fallback.pool.get() == &pool;
+    return pool_.get() == &pool && fallback_ == (none ? Fallback{} : fallback);
 }
 
 ByteSource* PoolWithFallback::source_of(const void* block) const noexcept {
@@ -57,9 +56,13 @@ Pool* PoolWithFallback::pool_of(const void* address) const noexcept {
                                                                      : nullptr;
 }
 
+bool PoolWithFallback::passes_on(std::size_t bytes) const noexcept {
+    return fallback_source_ != nullptr && bytes >= fallback_.least &&
+           (fallback_.named || source_->leaves_to_others(bytes));
+}
+
 void* PoolWithFallback::acquire_elsewhere(std::size_t bytes, bool zeroed) const noexcept {
-    if (fallback_source_ == nullptr || (!fallback_.named && !source_->leaves_to_others(bytes)))
-        return passed_on(nullptr, bytes);
+    if (!passes_on(bytes)) return passed_on(nullptr, bytes);
     return passed_on(
         zeroed ? fallback_source_->try_acquire_zeroed(bytes) : fallback_source_->try_acquire(bytes),
         bytes);
@@ -85,10 +88,8 @@ void* PoolWithFallback::reallocate_elsewhere(void* block, std::size_t bytes) con
 }
 
 [[gnu::cold]] void PoolWithFallback::note_refusal(std::size_t bytes) const noexcept try {
-    const bool by_fallback =
-        fallback_source_ != nullptr && (fallback_.named || source_->leaves_to_others(bytes));
     const auto* const text =
-        new std::string{(by_fallback ? fallback_source_ : source_)->refusal(bytes)};
+        new std::string{(passes_on(bytes) ? fallback_source_ : source_)->refusal(bytes)};
     delete refusal_.exchange(text, std::memory_order_acq_rel);
 } catch (...) {  // No memory for a text.
 }

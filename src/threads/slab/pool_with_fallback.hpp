@@ -15,6 +15,12 @@ struct Fallback {
     /// True where the user named it: then it serves all that the first pool refuses. Otherwise it
     /// serves only what the first pool leaves to others, so that a limit holds.
     bool named = false;
+    /// It serves only requests of this many bytes and more.
+    std::size_t least = 0;
+
+    bool operator==(const Fallback& other) const noexcept {
+        return pool.get() == other.pool.get() && named == other.named && least == other.least;
+    }
 };
 
 /// A pool that serves an allocator hook, and its fallback: the context of AllocatorFunctions. It
@@ -60,6 +66,8 @@ class PoolWithFallback {
     void* acquire_here(std::size_t bytes) const noexcept;
 
   private:
+    /// Whether the fallback serves a request that the pool refused.
+    bool passes_on(std::size_t bytes) const noexcept;
     /// Every refusal passes through here.
     void* passed_on(void* block, std::size_t bytes) const noexcept {
         if (block == nullptr) [[unlikely]]

@@ -233,3 +233,25 @@ TEST("a free of a block of neither pool stops the process with a message") {
           std::string::npos);
 }
 #endif
+
+TEST("a fallback with a least size serves larger requests only, and blocks move between the two") {
+    const auto small = limited(1 << 20);
+    const auto large = limited(64 << 20);
+    Hook hook{*small, Fallback{PoolHandle<Pool>{large.get()}, true, 65537}};
+    std::byte* block = hook.malloc(512 << 10);
+    CHECK(hook.pools.pool_of(block) == small.get());
+    std::memset(block, 7, 512 << 10);
+    block = hook.realloc(block, 2 << 20);
+    CHECK(hook.pools.pool_of(block) == large.get());
+    CHECK(block[(512 << 10) - 1] == std::byte{7});
+    std::byte* const filler = hook.malloc(960 << 10);
+    CHECK(hook.pools.pool_of(filler) == small.get());
+    while (hook.malloc(60000) != nullptr) continue;
+    CHECK(hook.pools.pop_refusal().starts_with("SlabPool 'small': 60000 bytes"));
+    CHECK(hook.malloc(65 << 20) == nullptr);
+    CHECK(hook.pools.pop_refusal().find(" of a limit of 64 MiB in use") != std::string::npos);
+    hook.free(block, 2 << 20);
+    CHECK_EQUAL(large->figures().blocks, 0U);
+    small->check();
+    large->check();
+}

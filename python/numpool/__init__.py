@@ -86,7 +86,7 @@ except ModuleNotFoundError as _missing:
     from numpool._system import why_it_is_missing as _why_it_is_missing
 
     raise ImportError(_why_it_is_missing()) from None
-from numpool._numpy import install, uninstall, use
+from numpool._numpy import install, spill_pool, uninstall, use
 
 if _typing.TYPE_CHECKING:
     from numpool._arrays import ArrayPool
@@ -143,6 +143,7 @@ __all__ = [
     "pool_of",
     "realtime",
     "rehearse",
+    "spill_pool",
     "tracemalloc_domain",
     "uninstall",
     "use",

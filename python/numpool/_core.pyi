@@ -157,6 +157,7 @@ class _WaitingPool(Pool):
 
 @final
 class Pages(metaclass=_pybind11_type):
+    def _anew(self) -> Pages: ...
     def __init__(
         self,
         *,
@@ -164,6 +165,8 @@ class Pages(metaclass=_pybind11_type):
         locked: bool = False,
         node: SupportsIndex | None = None,
         huge: bool = False,
+        file: str | bytes | PathLike[str] | PathLike[bytes] | None = None,
+        force: bool = False,
     ) -> None: ...
 
 @disjoint_base
@@ -206,6 +209,7 @@ class SlabPool(_PoolOfAnySize):
         classes: Iterable[_Size] | None = None,
         name: str = "",
         checks: _Checks = None,
+        source: Pages | None = None,
     ) -> None: ...
     @property
     def classes(self) -> tuple[int, ...]: ...
@@ -405,7 +409,7 @@ def _name_refusal(error: BaseException, /) -> None: ...
 def _reports_at_exit() -> list[str]: ...
 def _all_live() -> list[tuple[str, list[LiveBlock]]]: ...
 def _install(
-    pool: Pool, fallback: Pool | Literal["default"] | None, tune_malloc: bool, /
+    pool: Pool, fallback: Pool | Literal["default"] | None, tune_malloc: bool, spills: bool, /
 ) -> bool: ...
 def _uninstall() -> None: ...
 def _keep_heap() -> None: ...

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Literal, SupportsIndex, TypeAlias, TypeVar, cast
 
 from numpool import _core
-from numpool._core import Pool
+from numpool._core import Pages, Pool, SlabPool
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Fallback: TypeAlias = Pool | Literal["default"] | None
@@ -141,17 +142,23 @@ def install(
     *,
     fallback: _Fallback = "default",
     tune_malloc: bool = False,
+    limit: SupportsIndex | str | None = None,
+    spill: str | os.PathLike[str] | Pages | None = None,
+    spill_limit: SupportsIndex | str | None = None,
 ) -> Pool:
     """Make NumPy allocate from this pool in the whole process, and return the pool.
 
     This includes threads that already run, executors, tasks, and arrays that libraries make.
-    Without an argument it installs the default pool. For a limit, install a pool that has one:
-    ``install(SlabPool(limit="2GiB"))``. ``fallback`` serves requests that the pool refuses, as with
-    ``use``: a request beyond a limit raises MemoryError, unless you name a pool. A ``use`` still
-    decides for its context. From now on the pool lives as long as the process.
+    Without an argument it installs the default pool. With ``limit`` it installs a new SlabPool with
+    this limit, as ``install(SlabPool(limit="2GiB"))`` does. ``fallback`` serves requests that the
+    pool refuses, as with ``use``: a request beyond a limit raises MemoryError, unless you name a
+    pool. A ``use`` still decides for its context. From now on the pool lives as long as the
+    process.
 
-    The last call decides. The allocator that made an array also frees it. If another package
-    replaced NumPy's allocator before, that allocator serves again after ``uninstall``.
+    ``spill`` names a folder on a disk. Arrays of more than 64 KiB that the limit refuses then lie
+    in a file there, so a program may need more than the memory that it has. ``spill_limit`` bounds
+    the file, and ``spill_pool()`` returns its pool. The file has no name and ends with the process.
+    See "Larger than memory" in the documentation.
 
     If the pool has a limit, ``install`` wraps ``sys.excepthook`` and ``threading.excepthook``, so
     that an uncaught MemoryError names the pool and its limit, in threads as well.
@@ -162,8 +169,21 @@ def install(
     """
     if tune_malloc not in (True, False):
         raise TypeError(f"tune_malloc must be True or False, not {tune_malloc!r}")
+    if limit is not None:
+        if pool is not None:
+            raise ValueError("limit is for a new pool: give it to the pool that you install")
+        pool = _core.SlabPool(limit=limit, name="installed")
     pool = _core.default_pool() if pool is None else pool
-    if _core._install(pool, fallback, tune_malloc):
+    if spill is not None:
+        from numpool import _spill
+
+        limited = _spill.install(pool, fallback, tune_malloc, spill, spill_limit)
+    elif spill_limit is not None:
+        raise ValueError("spill_limit bounds the file of spill: name its folder with spill=...")
+    else:
+        limited = _core._install(pool, fallback, tune_malloc, False)
+        _forget_spill()
+    if limited:
         import threading
 
         sys.excepthook = _naming_limit(sys.excepthook, lambda error: error[1])
@@ -190,3 +210,20 @@ def uninstall() -> None:
     undoes ``tune_malloc``, except that glibc no longer adapts its thresholds.
     """
     _core._uninstall()
+    _forget_spill()
+
+
+def spill_pool() -> SlabPool | None:
+    """Return the pool in a file that serves what the installed pool's limit refuses, or None.
+
+    ``install(spill=...)`` and ``numpool run --spill`` make it. Its ``stats()`` say how much lies in
+    the file.
+    """
+    spill = sys.modules.get("numpool._spill")
+    return None if spill is None else spill.serving()
+
+
+def _forget_spill() -> None:
+    spill = sys.modules.get("numpool._spill")
+    if spill is not None:
+        spill.forget()

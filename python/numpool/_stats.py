@@ -68,6 +68,7 @@ class PoolStats:
     committed       bytes with pages, as far as the pool knows
     peak_committed  the largest ``committed`` so far; a SlabPool counts whole slabs
     mapped          bytes of addresses that it has taken; unused addresses take no memory
+    in_file         bytes on the disk of the file that its pages lie in; 0 for a pool in memory
 
     Totals since the start:
 
@@ -104,6 +105,7 @@ class PoolStats:
     failures: int
     classes: tuple[ClassStats, ...] = ()
     spans: ClassStats | None = None
+    in_file: int = 0
 
     requested = _older_name("live_bytes")
     requests = _older_name("total_blocks")

@@ -79,6 +79,8 @@ def _pairs(stats: PoolStats) -> Iterator[tuple[str, str]]:
     yield "peak in use", format_size(stats.peak)
     yield "held", f"{format_size(stats.committed)}, of which {format_size(stats.cached)} unused"
     yield "peak held", format_size(stats.peak_committed)
+    if stats.in_file:
+        yield "in its file", format_size(stats.in_file)
     yield "so far", f"{_count(stats.total_blocks, 'block')} of {format_size(stats.total_bytes)}"
     of_the_blocks = " of the blocks" if stats.total_blocks else ""
     yield "reused", _share(stats.reused, stats.total_blocks) + of_the_blocks

@@ -237,6 +237,18 @@ def slabs() -> Iterator[numpool.SlabPool]:
 
 
 @pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """An empty folder on a disk, for pages in a file."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    try:
+        numpool.Pages(file=folder)
+    except (ValueError, OSError) as error:
+        pytest.skip(f"pytest --basetemp must name a folder on a disk for this test: {error}")
+    return folder
+
+
+@pytest.fixture
 def resident_bytes() -> Callable[[], int]:
     """Returns the resident memory of this process."""
 

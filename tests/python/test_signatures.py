@@ -16,13 +16,14 @@ SIGNATURES = {
     numpool.FixedPool: "(block_size, blocks, *, max_blocks='blocks', align=None, init=None, "
     "wipe=False, huge_pages=True, source=None, name='', checks=None)",
     numpool.SlabPool: "(*, limit=None, cache=None, huge_pages=True, decay=1.0, background=False, "
-    "wipe=False, classes=None, name='', checks=None)",
+    "wipe=False, classes=None, name='', checks=None, source=None)",
     numpool.Arena: "(chunk_size='64KiB', parent=None, *, source=None, name='')",
     numpool.BuddyPool: "(capacity, min_block=4096, *, source=None, name='', checks=None)",
     numpool.HandlePool: "(sizes, *, name='')",
     numpool.ReservePool: "(pool, nbytes, reserve, *, name='')",
     numpool.Budget: "(limit, *, soft=None, on_soft=None, source=None, name='')",
-    numpool.Pages: "(*, populated=False, locked=False, node=None, huge=False)",
+    numpool.Pages: "(*, populated=False, locked=False, node=None, huge=False, file=None, "
+    "force=False)",
 }
 
 

@@ -1,5 +1,6 @@
 /// What numpool/_numpy.py needs to set NumPy's allocator, and the functions that look pools up.
 
+#include <algorithm>
 #include <atomic>
 
 #include "bindings/numpy/numpy_context.hpp"
@@ -11,6 +12,7 @@
 #include "bindings/python/python_pool.hpp"
 #include "bindings/sources/default_pool.hpp"
 #include "pages/system/heap_tuning.hpp"
+#include "threads/slab/shared_slab_pool.hpp"
 
 namespace numpool::bindings {
 namespace {
@@ -81,14 +83,28 @@ py::object default_handler() {
     return py::reinterpret_borrow<py::object>(shared.load());
 }
 
-/// Returns whether the pool has a limit: it may then refuse what the machine could serve.
-bool install(const py::object& pool, const py::object& fallback, bool tune_malloc) {
+/// Which requests a pool in a file takes: those beyond the limit that are in spans. Slabs would be
+/// read and written for the sake of single small blocks.
+constexpr std::size_t least_spilled = SizeClasses::largest + 1;
+
+/// How much of a limit is then for small blocks only.
+std::size_t kept_for_small(const Pool& pool) {
+    constexpr std::size_t most = std::size_t{256} << 20;
+    return std::min(pool.figures().limit / 16, most);
+}
+
+/// If it spills, the fallback serves large requests only. Returns whether the pool has a limit: it
+/// may then refuse what the machine could serve.
+bool install(const py::object& pool, const py::object& fallback, bool tune_malloc, bool spills) {
     require_numpy();
     Pool& serving = to_open_pool(pool);
-    const Fallback second = to_fallback(serving, fallback);
+    Fallback second = to_fallback(serving, fallback);
     require_told_apart(serving, second);
+    if (spills) second.least = least_spilled;
     if (tune_malloc) pages::keep_heap();
     ProcessHandler::install(serving, second);
+    if (auto* const slabs = dynamic_cast<threads::SharedSlabPool*>(&serving))
+        slabs->keep_for_small(spills ? kept_for_small(serving) : 0);
     // Both serve until the process ends. A FixedPool with an init closes when its Python object
     // goes, so the objects stay, too.
     pool.inc_ref();
@@ -153,7 +169,8 @@ void register_numpy(py::module_& module) {
     module.def("_age", &age, py::arg("array"), py::pos_only(),
                "_age(array, /)\n--\n\nThe seconds since an array's data was allocated, or None.");
     module.def("_install", &install, py::arg("pool"), py::arg("fallback"), py::arg("tune_malloc"),
-               py::pos_only(), "_install(pool, fallback, tune_malloc, /)\n--\n\n");
+               py::arg("spills"), py::pos_only(),
+               "_install(pool, fallback, tune_malloc, spills, /)\n--\n\n");
     module.def("_uninstall", &uninstall, "_uninstall()\n--\n\n");
     module.def("_keep_heap", &pages::keep_heap, "_keep_heap()\n--\n\n");
     module.def(

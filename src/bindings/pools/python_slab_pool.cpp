@@ -12,6 +12,7 @@
 #include "bindings/python/classes.hpp"
 #include "bindings/python/parameters.hpp"
 #include "bindings/python/sizes.hpp"
+#include "bindings/sources/sources.hpp"
 
 namespace numpool::bindings {
 namespace {
@@ -67,6 +68,14 @@ std::optional<CheckedBlocksOptions> to_slab_checks(const py::object& given, bool
     return checks;
 }
 
+/// Pages of a file are not moved, and are not huge. Unused ones would be written to the disk, so
+/// they go back at once.
+void fit_to_file(SpanBankOptions& options, bool without_cache) {
+    options.huge_pages = false;
+    options.moving = nullptr;
+    if (without_cache) options.cached_limit = 0;
+}
+
 threads::PoolHandle<SharedSlabPool> create(const Given& given) {
     const py::object limit = given("limit");
     const py::object cache = given("cache");
@@ -84,8 +93,10 @@ threads::PoolHandle<SharedSlabPool> create(const Given& given) {
     options.wipe = given.flag("wipe", false);
     options.classes = to_classes(given("classes"));
     options.name = to_name(given("name", ""));
+    const auto file = to_file_source(given("source"));
+    if (file) fit_to_file(options.spans, cache.is_none());
     const auto checks = to_slab_checks(given("checks"), options.wipe);
-    auto pool = SharedSlabPool::create(options);
+    auto pool = SharedSlabPool::create(options, file.value_or(pages::range_pages()));
     if (checks) add_checks(*pool, *checks);
     return pool;
 }
@@ -112,7 +123,7 @@ std::string repr(const SharedSlabPool& pool) {
 }
 
 constexpr const char* doc =
-    R"(SlabPool(*, limit=None, cache=None, huge_pages=True, decay=1.0, background=False, wipe=False, classes=None, name="", checks=None)
+    R"(SlabPool(*, limit=None, cache=None, huge_pages=True, decay=1.0, background=False, wipe=False, classes=None, name="", checks=None, source=None)
 --
 
 Blocks of any size, in constant time.
@@ -136,7 +147,9 @@ wipe        zero each block when it is released, so that acquired blocks hold ze
 classes     other block sizes for small blocks than the usual ones
 name        shown in errors and reprs
 checks      True finds memory bugs of the code that uses the blocks, and raises CorruptionError;
-            "abort" aborts the process instead. None uses NUMPOOL_CHECKS. See "Find memory bugs")";
+            "abort" aborts the process instead. None uses NUMPOOL_CHECKS. See "Find memory bugs"
+source      Pages(file=folder) keeps the blocks in a file; None has them in memory. A pool in a file
+            uses no huge pages, moves no pages, and by default caches none)";
 
 }  // namespace
 

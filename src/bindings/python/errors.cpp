@@ -34,6 +34,13 @@ bool python_lacks_memory() noexcept {
     return PyErr_Occurred() != nullptr && PyErr_ExceptionMatches(PyExc_MemoryError);
 }
 
+/// Python chooses the subclass by the errno: FileNotFoundError, PermissionError, and others.
+[[gnu::cold]] void raise_os_error(const FileRefused& error) {
+    const auto arguments = py::reinterpret_steal<py::object>(
+        Py_BuildValue("(iss)", error.code, error.what(), error.path.c_str()));
+    if (arguments) PyErr_SetObject(PyExc_OSError, arguments.ptr());
+}
+
 void translate(const std::exception_ptr& exception) {
     try {
         std::rethrow_exception(exception);
@@ -41,6 +48,8 @@ void translate(const std::exception_ptr& exception) {
         PyErr_SetString(PyExc_ValueError, error.what());
     } catch (const Exhausted& error) {
         PyErr_SetString(pool_exhausted, error.what());
+    } catch (const FileRefused& error) {
+        raise_os_error(error);
     } catch (const Closed& error) {
         PyErr_SetString(pool_closed, error.what());
     } catch (const InUse& error) {

@@ -41,7 +41,8 @@ py::object stats_from(const PoolFigures& figures, const py::object& classes,
             "blocks"_a = py::int_{figures.blocks}, "total_blocks"_a = py::int_{figures.requests},
             "total_bytes"_a = py::int_{figures.asked}, "reused"_a = py::int_{figures.hits},
             "growths"_a = py::int_{figures.growths}, "waits"_a = py::int_{figures.waits},
-            "failures"_a = py::int_{figures.failures}, "classes"_a = classes, "spans"_a = spans);
+            "failures"_a = py::int_{figures.failures}, "classes"_a = classes, "spans"_a = spans,
+            "in_file"_a = py::int_{figures.in_file});
 }
 
 py::object class_stats(const pools::ClassFigures& figures) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "bindings/python/initialised.hpp"
 #include "bindings/python/topics.hpp"
 #include "pages/source/source_handle.hpp"
@@ -10,6 +12,9 @@ namespace numpool::bindings {
 struct Pages {
     pages::SourceHandle source;
     std::string text;
+    /// The folder of their file; empty if they lie in memory.
+    std::string folder = {};
+    bool forced = false;
 };
 
 }  // namespace numpool::bindings

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/error.hpp"
 #include "bindings/python/python_pool.hpp"
 #include "bindings/sources/default_pool.hpp"
 #include "bindings/sources/python_pages.hpp"
@@ -22,6 +23,20 @@ pages::SourceHandle to_source(const py::object& source, const pages::SourceHandl
     auto& pool = source.cast<Pool&>();
     require_open(pool);
     return threads::draw_on(pool, most_align);
+}
+
+std::optional<pages::SourceHandle> to_file_source(const py::object& source) {
+    if (source.is_none()) return {};
+    if (!py::isinstance<Pages>(source)) {
+        throw py::type_error{"source must be Pages(file=...) or None, not " +
+                             std::string{py::str(py::type::of(source).attr("__name__"))}};
+    }
+    const auto& pages = source.cast<Pages&>();
+    if (pages.folder.empty()) {
+        throw BadArgument{"source is " + pages.text +
+                          ", but a SlabPool takes Pages(file=...), or None for pages of its own"};
+    }
+    return pages.source;
 }
 
 pages::SourceHandle default_source() {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "bindings/python/topics.hpp"
 #include "pages/source/source_handle.hpp"
 
@@ -10,6 +12,10 @@ namespace numpool::bindings {
 /// BadArgument for a pool that can't be a source, and Closed.
 pages::SourceHandle to_source(const py::object& source, const pages::SourceHandle& otherwise,
                               std::size_t most_align = 0);
+
+/// A slab pool's page source, from its `source` argument: Pages of a file, or None for an empty
+/// result, because the pool then has its own. Throws a type_error or BadArgument for other objects.
+std::optional<pages::SourceHandle> to_file_source(const py::object& source);
 
 /// The default pool as a source. Its pages are often warm, so a short-lived pool needs no system
 /// call.

@@ -33,7 +33,15 @@ def install(settings: str) -> None:
         name="run",
     )
     # Without a fallback to another allocator, so that the limit holds.
-    numpool.install(pool, fallback=None, tune_malloc=given["tune_malloc"])
+    if given["spill"] is None:
+        numpool.install(pool, fallback=None, tune_malloc=given["tune_malloc"])
+    else:
+        numpool.install(
+            pool,
+            tune_malloc=given["tune_malloc"],
+            spill=given["spill"],
+            spill_limit=given["spill_limit"],
+        )
     _installed.append(pool)
 
 
@@ -64,8 +72,9 @@ def finish(settings: str, outputs: dict[int, os.stat_result | None], forks: int)
         from numpool.cli import run_report
 
         show(run_report.render_leaks(summary.leaks, terminal=is_terminal()), 2, outputs)
-    elif summary.failures and isinstance(getattr(sys, "last_value", None), MemoryError):
-        show(f"numpool: {run_summary.limit_refused(summary)}\n", 2, outputs)
+    elif isinstance(getattr(sys, "last_value", None), MemoryError):
+        for sentence in run_summary.refusals(summary):
+            show(f"numpool: {sentence}\n", 2, outputs)
     if interrupted:
         end_by_interrupt()
 

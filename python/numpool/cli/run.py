@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import numpool
 from numpool import _core
 from numpool.cli.arguments import (
     CHECKS,
@@ -88,6 +89,17 @@ def parser() -> Parser:
         "this process may use); NumPy raises MemoryError for arrays beyond it",
     )
     parser.add_value(
+        "--spill",
+        str,
+        None,
+        metavar="FOLDER",
+        help="keep large arrays that --limit refuses in a file in this folder, on a disk; the file "
+        "has no name and ends with the program",
+    )
+    parser.add_value(
+        "--spill-limit", to_limit, None, metavar="SIZE", help="the most that this file may take"
+    )
+    parser.add_value(
         "--huge-pages",
         one_of("on", "off", "auto"),
         "auto",
@@ -149,7 +161,10 @@ def parser() -> Parser:
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split into numpool's options, which are all long ones, and the arguments for Python."""
-    with_value = {"--pool", "--limit", "--huge-pages", "--decay", "--json", "--rounds"}
+    with_value = {
+        "--pool", "--limit", "--spill", "--spill-limit", "--huge-pages", "--decay", "--json",
+        "--rounds",
+    }  # fmt: skip
     end = 0
     while end < len(arguments) and arguments[end].startswith("--"):
         if arguments[end] == "--":
@@ -187,12 +202,13 @@ def main(arguments: Sequence[str]) -> NoReturn:
             f"with Python's {flag}, numpool cannot install its pool: leave {flag} out, or call "
             "numpool.install() in the program itself"
         )
-    for name in ("limit", "wipe", "background", "checks", "leaks"):
+    for name in ("limit", "spill", "wipe", "background", "checks", "leaks"):
         if given.pool == "none" and getattr(given, name):
             options.error(
                 f"--{name} has no effect with --pool none, which keeps NumPy's own allocator: "
                 "leave one of the two out"
             )
+    check_spill(options, given)
     if given.huge_pages == "on":
         check_huge_pages(options)
     if given.tune_malloc:
@@ -206,6 +222,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
     settings = {
         "pool": given.pool,
         "limit": given.limit,
+        "spill": given.spill,
+        "spill_limit": given.spill_limit,
         "huge_pages": given.huge_pages != "off",
         "decay": given.decay,
         "background": bool(given.background),
@@ -256,7 +274,13 @@ def compare(
 
 def pool_options(given: argparse.Namespace) -> list[str]:
     """The options of the pool, as they were given."""
-    values = {"--limit": given.limit, "--huge-pages": given.huge_pages, "--decay": given.decay}
+    values = {
+        "--limit": given.limit,
+        "--spill": given.spill,
+        "--spill-limit": given.spill_limit,
+        "--huge-pages": given.huge_pages,
+        "--decay": given.decay,
+    }
     options = [f"{name}={value}" for name, value in values.items() if value is not None]
     switches = {
         "--background": given.background,
@@ -285,6 +309,21 @@ def check_huge_pages(options: Parser) -> None:
             f"--huge-pages on: this system offers none. Set {huge_pages.TRANSPARENT}/enabled to "
             "always or madvise, or use --huge-pages auto"
         )
+
+
+def check_spill(options: Parser, given: argparse.Namespace) -> None:
+    """End with the parser's error if arrays cannot lie in a file there. Make the path absolute."""
+    if given.spill is None:
+        if given.spill_limit is not None:
+            options.error("--spill-limit bounds the file of --spill: name a folder with --spill")
+        return
+    if given.limit is None:
+        options.error("--spill takes what --limit refuses: give --limit, too, such as --limit 50%")
+    try:
+        numpool.Pages(file=given.spill)
+    except (OSError, ValueError) as error:
+        options.error(f"--spill: {error}")
+    given.spill = str(Path(given.spill).absolute())
 
 
 def check_malloc(options: Parser) -> None:

@@ -95,6 +95,8 @@ def work(summary: RunSummary) -> Iterator[tuple[str, str]]:
     yield "page faults", faults
     if summary.limit is not None:
         yield "limit", format_size(summary.limit)
+    if summary.spill is not None and summary.spill.read is not None:
+        yield "disk reads", format_size(summary.spill.read)
 
 
 def memory(summary: RunSummary) -> Iterator[tuple[str, str]]:
@@ -107,6 +109,10 @@ def memory(summary: RunSummary) -> Iterator[tuple[str, str]]:
     if summary.installed:
         yield "rounding", format_size(summary.rounded)
         yield "cached at end", format_size(summary.cached)
+    if summary.spill is not None:
+        yield "peak in file", format_size(summary.spill.peak)
+        if summary.spill.written is not None:
+            yield "disk writes", format_size(summary.spill.written)
 
 
 def chart(sizes: list[SizeFigures]) -> Table:

@@ -41,6 +41,28 @@ class LeakFigures:
 
 
 @dataclass(frozen=True)
+class SpillFigures:
+    """What the limit refused and a file took, in bytes unless stated otherwise."""
+
+    folder: str
+    limit: int | None
+    blocks: int
+    """How many blocks the file took in all."""
+    total_bytes: int
+    """The bytes of these blocks, as NumPy asked for them."""
+    live: int
+    """What live blocks took of it at the end."""
+    peak: int
+    """The most that live blocks took of it at once."""
+    refused: int
+    """The number of requests that it refused, too."""
+    read: int | None
+    """What the whole process read from disks; None where the system does not tell."""
+    written: int | None
+    """What the whole process wrote to disks, less what it freed before it was written."""
+
+
+@dataclass(frozen=True)
 class RunSummary:
     """The figures of one run, in bytes unless stated otherwise."""
 
@@ -92,6 +114,8 @@ class RunSummary:
     """The options or variables that ask for this."""
     leaks: list[LeakFigures] | None = None
     """The blocks in use at the end, the most bytes first; None without --leaks."""
+    spill: SpillFigures | None = None
+    """What went to a file; None without --spill."""
 
 
 def gather(
@@ -136,7 +160,38 @@ def gather(
         checks=bool(settings["checks"]),
         checked_for=settings["checked_for"],
         leaks=leaks() if settings["leaks"] else None,
+        spill=spilled(settings),
     )
+
+
+def spilled(settings: dict[str, Any]) -> SpillFigures | None:
+    """What went to the file of --spill; None without it, or if NumPy was not imported."""
+    pool = numpool.spill_pool()
+    if settings["spill"] is None or pool is None:
+        return None
+    stats = pool.stats()
+    read, written = disk_traffic()
+    return SpillFigures(
+        folder=settings["spill"],
+        limit=stats.limit,
+        blocks=stats.total_blocks,
+        total_bytes=stats.total_bytes,
+        live=stats.in_use,
+        peak=stats.peak,
+        refused=stats.failures,
+        read=read,
+        written=written,
+    )
+
+
+def disk_traffic() -> tuple[int, int] | tuple[None, None]:
+    """What this process has read from disks, and written to them, so far."""
+    try:
+        lines = Path("/proc/self/io").read_text().splitlines()
+    except OSError:
+        return None, None
+    of = {name: int(number) for name, number in (line.split(": ") for line in lines)}
+    return of["read_bytes"], max(0, of["write_bytes"] - of["cancelled_write_bytes"])
 
 
 def leaks() -> list[LeakFigures]:
@@ -202,8 +257,10 @@ def sentences(summary: RunSummary) -> Iterator[str]:
             else "The program did not import NumPy, so it did not use the pool."
         )
         return
-    if summary.failures and summary.limit is not None:
-        yield limit_refused(summary)
+    if summary.spill is None:
+        yield from refusals(summary)
+    else:
+        yield from spill_sentences(summary, summary.spill)
     asked_nothing = summary.total_bytes == 0 and summary.failures == 0
     if asked_nothing and not others and not summary.own_pool:
         yield (
@@ -217,6 +274,9 @@ def sentences(summary: RunSummary) -> Iterator[str]:
         )
     if others:
         yield others
+    if summary.spill is not None and summary.spill.blocks:
+        # The pages of the file that are in memory are resident, too, and make page faults.
+        return
     size = numpool.format_size
     if summary.limit is not None and summary.peak_resident > summary.limit + BESIDE_ARRAYS:
         yield (
@@ -247,6 +307,42 @@ def limit_refused(summary: RunSummary) -> str:
         f"The limit of {numpool.format_size(summary.limit or 0)} refused {summary.failures:,} "
         f"request{'s' * (summary.failures != 1)}: raise --limit, or expect MemoryError."
     )
+
+
+def spill_sentences(summary: RunSummary, spill: SpillFigures) -> Iterator[str]:
+    """What went to the file, and what it refused, too."""
+    size = numpool.format_size
+    limit = size(summary.limit or 0)
+    if not spill.blocks and not summary.failures:
+        yield f"Nothing went to the file in {spill.folder}: the limit of {limit} refused nothing."
+    if spill.blocks:
+        yield (
+            f"The limit of {limit} sent {spill.blocks:,} large block{'s' * (spill.blocks != 1)} "
+            f"({size(spill.total_bytes)}) to the file in {spill.folder}."
+        )
+    yield from refusals(summary)
+
+
+def refusals(summary: RunSummary) -> Iterator[str]:
+    """A sentence on each bound that raised MemoryError."""
+    spill = summary.spill
+    if spill is None:
+        if summary.failures and summary.limit is not None:
+            yield limit_refused(summary)
+        return
+    size = numpool.format_size
+    small = max(0, summary.failures - spill.blocks - spill.refused)
+    if small:
+        yield (
+            f"The limit refused {small:,} request{'s' * (small != 1)} of 64 KiB or less, which do "
+            "not go to the file: raise --limit, or expect MemoryError."
+        )
+    if spill.refused:
+        bound = "The disk" if spill.limit is None else f"--spill-limit {size(spill.limit)}"
+        yield (
+            f"{bound} refused {spill.refused:,} request{'s' * (spill.refused != 1)}: make room, or "
+            "expect MemoryError."
+        )
 
 
 def other_processes(summary: RunSummary) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import pickle
+import tempfile
 import warnings
 from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
@@ -74,6 +75,11 @@ def drawing() -> Any:
 
 def prepared() -> Any:
     return numpool.FixedPool(4096, 2, source=numpool.Pages(populated=True), name="prepared")
+
+
+def in_file() -> Any:
+    pages = numpool.Pages(file=tempfile.gettempdir(), force=True)
+    return numpool.SlabPool(source=pages, name="in_file")
 
 
 def make(kind: Callable[[], Any]) -> Callable[[Any], object]:
@@ -294,13 +300,15 @@ ACTS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "objects: lend": (objects, lend),
     "arrays: lend": (arrays, lend),
     "slabs: spans": (slabs, spans),
+    "in_file: spans": (in_file, spans),
     "drawing: grow": (drawing, grow),
     "shared: send": (slabs, send),
     "fixed: wait in a loop": (fixed, wait_in_a_loop),
 }
-for kind in (
-    fixed, slabs, buddy, arena, handles, reserve, budget, objects, shared, drawing, prepared,
-):  # fmt: skip
+ALL = (
+    fixed, slabs, buddy, arena, handles, reserve, budget, objects, shared, drawing, prepared, in_file,
+)  # fmt: skip
+for kind in ALL:
     ACTS[f"make {kind.__name__}"] = (slabs, make(kind))
     if kind is not objects:
         ACTS[f"{kind.__name__}: figures"] = (kind, figures)
@@ -314,9 +322,9 @@ for kind in (slabs, budget):
     ACTS[f"{kind.__name__}: budgeted"] = (kind, budgeted)
 for kind in (slabs, buddy, arena, budget, shared):
     ACTS[f"{kind.__name__}: arrays"] = (kind, numpy_arrays)
-for kind in (slabs, buddy):
+for kind in (slabs, buddy, in_file):
     ACTS[f"{kind.__name__}: reallocate"] = (kind, reallocate)
-for kind in (drawing, prepared, reserve):
+for kind in (drawing, prepared, reserve, in_file):
     ACTS[f"{kind.__name__}: buffer"] = (kind, use_buffer)
 # Last: an installed pool lives as long as the process.
 ACTS["install"] = (slabs, install)

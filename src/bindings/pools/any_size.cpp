@@ -34,7 +34,7 @@ void require_room_for_many(const threads::Pool& pool, std::size_t bytes, std::si
         throw Exhausted{pool.title() + ": asked for " + std::to_string(count) + " buffers of " +
                         size_to_text(bytes) + " at once, more than " + why + ": ask for fewer"};
     };
-    const std::size_t limit = pool.figures().limit;
+    const std::size_t limit = figures_of(pool).limit;
     if (limit != threads::PoolFigures::no_limit && count > limit / std::max<std::size_t>(bytes, 1))
         refuse("its limit of " + size_to_text(limit));
     const std::size_t memory = pages::memory_limit();

@@ -54,6 +54,7 @@ struct AnySize {
         const std::size_t bytes = to_size(nbytes, "nbytes");
         const std::size_t count = to_count(n, "n");
         constexpr std::size_t a_batch = 4096;
+        // A few fail soon enough where there is no room, and cost no look at the figures.
         if (count > a_batch) require_room_for_many(pool, bytes, count);
         // Where one is refused, the others go back with the list.
         py::list buffers;

@@ -28,7 +28,8 @@ _Array = TypeVar("_Array", bound=NDArray[Any])
 _DType: TypeAlias = np.dtype[_Scalar] | type[_Scalar]
 _Shape: TypeAlias = SupportsIndex | Sequence[SupportsIndex]
 _Size: TypeAlias = SupportsIndex | str
-_Checks: TypeAlias = bool | Literal["raise", "abort"] | None
+# "raise", "abort", "guard" or "guard:N".
+_Checks: TypeAlias = bool | str | None
 
 __version__: Final[str]
 _compiler: Final[str]

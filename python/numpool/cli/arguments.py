@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ _Value = TypeVar("_Value")
 PREFIX = "NUMPOOL_"
 """The start of the names of environment variables that set options."""
 
-CHECKS = ("raise", "abort", "off")
+CHECKS = ("raise", "abort", "guard", "guard:N", "off")
 """The values of --checks."""
 
 STANDARD_OUTPUT = Path("-")
@@ -165,8 +166,8 @@ def to_switch(text: str) -> bool:
 
 
 def to_checks(text: str) -> str | None:
-    """What to do when a bug is found, raise or abort, or None for no checks."""
-    if text in ("raise", "abort"):
+    """How to check: raise, abort, guard or guard:N; None for no checks."""
+    if re.fullmatch(r"raise|abort|guard(:0*[1-9]\d{0,8})?", text):
         return text
     try:
         return "raise" if to_switch(text) else None

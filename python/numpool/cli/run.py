@@ -132,10 +132,11 @@ def parser() -> Parser:
         "--checks",
         to_checks,
         "raise",
-        metavar="raise|abort|off",
+        metavar="raise|abort|guard|off",
         help="find memory bugs of C extensions and ctypes: writes outside a block or after its "
         "release, and frees of an address that is no block. --checks raises CorruptionError, "
-        "--checks=abort aborts the process",
+        "--checks=abort aborts the process. --checks=guard also finds reads, by pages around one "
+        "block in 16 that cannot be accessed; --checks=guard:1 guards every block",
     )
     parser.add_switch(
         "--leaks",

@@ -100,7 +100,7 @@ PyObject* set_refusal(NumpoolPool* pool, size_t bytes) {
 
 /// The block of the pool, whose use ends as `release` ends it.
 Holding holding_of(const NumpoolPool& pool, void* block, std::size_t bytes) {
-    if (!pool.pool->owns(static_cast<std::byte*>(block)) ||
+    if (!threads::is_in_pool_or_layer(*pool.pool, static_cast<std::byte*>(block)) ||
         pool.source.usable_size(block) < bytes) {
         throw BadArgument{pool.pool->title() + " has no live block of " + std::to_string(bytes) +
                           " bytes at this address: give a block that it handed out, and at most "

@@ -113,7 +113,9 @@ min_block  the smallest block, a power of two from 16 on
 source     the pool that it draws its region from, a SlabPool or a BuddyPool; by default the system
 name       shown in errors and reprs
 checks     True finds memory bugs of the code that uses the blocks, and raises CorruptionError;
-           "abort" aborts the process instead. None uses NUMPOOL_CHECKS. See "Find memory bugs")";
+           "abort" aborts the process instead. "guard" also finds reads, by pages around a part
+           of the blocks that cannot be accessed. None uses NUMPOOL_CHECKS. See "Find memory
+           bugs")";
 
 }  // namespace
 

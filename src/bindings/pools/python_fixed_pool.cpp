@@ -151,6 +151,7 @@ threads::PoolHandle<FixedPool> create(const Given& given) {
     if (checks) {
         using Contents = CheckedBlocksOptions::Contents;
         checks->align = std::max(checks->align, options.align);
+        checks->guard_align = std::max<std::size_t>(options.align, 1);
         checks->contents = !init.is_none() ? Contents::kept
                            : wipe          ? Contents::zeroed
                                            : Contents::filled;
@@ -231,7 +232,9 @@ huge_pages  blocks of 2 MiB and more use huge pages, if the system offers them. 
 source      the pool that it draws its memory from, a SlabPool or a BuddyPool; by default the system
 name        shown in errors and reprs
 checks      True finds memory bugs of the code that uses the blocks, and raises CorruptionError;
-            "abort" aborts the process instead. None uses NUMPOOL_CHECKS. See "Find memory bugs")";
+            "abort" aborts the process instead. "guard" also finds reads, by pages around a part
+            of the blocks that cannot be accessed. None uses NUMPOOL_CHECKS. See "Find memory
+            bugs")";
 
 }  // namespace
 

@@ -147,7 +147,9 @@ wipe        zero each block when it is released, so that acquired blocks hold ze
 classes     other block sizes for small blocks than the usual ones
 name        shown in errors and reprs
 checks      True finds memory bugs of the code that uses the blocks, and raises CorruptionError;
-            "abort" aborts the process instead. None uses NUMPOOL_CHECKS. See "Find memory bugs"
+            "abort" aborts the process instead. "guard" also finds reads, by pages around a part
+            of the blocks that cannot be accessed. None uses NUMPOOL_CHECKS. See "Find memory
+            bugs"
 source      Pages(file=folder) keeps the blocks in a file; None has them in memory. A pool in a file
             uses no huge pages, moves no pages, and by default caches none)";
 

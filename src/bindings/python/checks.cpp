@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <initializer_list>
@@ -12,6 +14,7 @@
 #include "base/error.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/python_line.hpp"
+#include "bindings/python/sizes.hpp"
 
 namespace numpool::bindings {
 namespace {
@@ -75,34 +78,61 @@ py::list to_list(const std::vector<LiveBlock>& blocks) {
     return list;
 }
 
-std::optional<CheckedBlocksOptions> to_checks(const std::string& word, const std::string& source) {
-    const auto is_one_of = [&](std::initializer_list<std::string_view> words) {
-        return std::find(words.begin(), words.end(), word) != words.end();
-    };
+/// N of "guard:N", and the usual number for "guard"; nothing for any other word.
+std::optional<std::size_t> to_guard_every(std::string_view word) {
+    constexpr std::string_view name = "guard";
+    constexpr std::size_t usual = 16;
+    constexpr std::size_t most = 999'999'999;
+    if (!word.starts_with(name)) return std::nullopt;
+    if (word == name) return usual;
+    std::size_t every = 0;
+    const char* const last = word.data() + word.size();
+    const auto [end, error] = std::from_chars(word.data() + name.size() + 1, last, every);
+    const bool is_number = error == std::errc{} && end == last;
+    if (word[name.size()] != ':' || !is_number || every == 0 || every > most) return std::nullopt;
+    return every;
+}
+
+/// Nothing if the word is none for checks.
+std::optional<CheckedBlocksOptions> options_of(std::string_view word) {
     CheckedBlocksOptions options;
-    if (is_one_of({"raise", "1", "on", "yes", "true"})) return options;
-    options.aborts = true;
-    if (word == "abort") return options;
+    options.aborts = word == "abort";
+    if (options.aborts || word == "raise") return options;
+    if (const auto every = to_guard_every(word)) {
+        options.guard_every = *every;
+        return options;
+    }
+    return std::nullopt;
+}
+
+constexpr const char* words =
+    "'raise' (raises CorruptionError), 'abort' (aborts the process), 'guard' or 'guard:N' (also "
+    "guards one block in N)";
+
+std::optional<CheckedBlocksOptions> checks_of_environment() {
+    const char* const text = std::getenv(variable);
+    const std::string_view word = text == nullptr ? "" : text;
+    const auto is_one_of = [&](std::initializer_list<std::string_view> all) {
+        return std::find(all.begin(), all.end(), word) != all.end();
+    };
     if (is_one_of({"", "0", "off", "no", "false"})) return std::nullopt;
-    throw BadArgument{
-        source + " is '" + word +
-        "': it must be 'raise' or '1' (raises CorruptionError), 'abort' (aborts the process) "
-        "or '0' (no checks)"};
+    if (is_one_of({"1", "on", "yes", "true"})) return CheckedBlocksOptions{};
+    if (auto options = options_of(word)) return options;
+    throw BadArgument{std::string{variable} + " is '" + std::string{word} +
+                      "': it must be '1' or " + words + ", or '0' (no checks)"};
 }
 
 }  // namespace
 
 std::optional<CheckedBlocksOptions> to_checks(const py::object& checks) {
-    if (checks.is_none()) {
-        const char* const text = std::getenv(variable);
-        return to_checks(text == nullptr ? std::string{} : std::string{text}, variable);
+    if (checks.is_none()) return checks_of_environment();
+    if (checks.ptr() == Py_True) return CheckedBlocksOptions{};
+    if (checks.ptr() == Py_False) return std::nullopt;
+    if (PyUnicode_Check(checks.ptr()) != 0) {
+        if (auto options = options_of(to_text(checks))) return options;
     }
-    if (PyBool_Check(checks.ptr())) return to_checks(checks.is(py::bool_{true}) ? "1" : "0", "");
-    if (checks.equal(py::str{"raise"})) return to_checks("raise", "");
-    if (checks.equal(py::str{"abort"})) return to_checks("abort", "");
-    throw BadArgument{"checks is " + std::string{py::repr(checks)} +
-                      ": it must be True or 'raise' (raises CorruptionError), 'abort' (aborts the "
-                      "process), False (no checks), or None (uses NUMPOOL_CHECKS)"};
+    throw BadArgument{"checks is " + std::string{py::repr(checks)} + ": it must be True or " +
+                      words + ", False (no checks), or None (uses NUMPOOL_CHECKS)"};
 }
 
 bool environment_names_checks() noexcept {

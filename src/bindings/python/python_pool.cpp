@@ -130,7 +130,9 @@ object, a buffer, a view or an array.)"};
         .def_property_readonly("closed", &Pool::closed, "Whether close() was called.")
         .def(
             "owns",
-            [](const Pool& self, const py::object& x) { return self.owns(address_in(x, "owns")); },
+            [](const Pool& self, const py::object& x) {
+                return threads::is_in_pool_or_layer(self, address_in(x, "owns"));
+            },
             py::arg("x"), py::pos_only(),
             "owns(self, x, /)\n--\n\n"
             "Whether x lies in this pool's memory: a buffer, an array or another exporter of "

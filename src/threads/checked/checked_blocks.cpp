@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "pages/source/page_source.hpp"
 
 namespace numpool::threads {
 
@@ -29,6 +30,9 @@ std::size_t CheckedBlocks::bytes_before(const CheckedBlocksOptions& options,
 
 CheckedBlocks::CheckedBlocks(Pool& pool, ByteSource& below, const CheckedBlocksOptions& options)
     : pool_{pool}, below_{below}, options_{options} {
+    if (options.guard_every != 0 && options.guard_align <= pages::page_size() &&
+        options.contents != CheckedBlocksOptions::Contents::kept)
+        guards_.emplace(options.guard_every, pool.title());
     CheckedPools::instance().add(*this);
     guard(Rank::inner);
 }
@@ -65,28 +69,32 @@ std::byte* CheckedBlocks::wrap(std::byte* block, std::size_t bytes) {
 std::byte* CheckedBlocks::add(std::byte* whole, std::size_t bytes, Way way, bool zeroed) {
     Record record;
     record.whole = whole;
-    record.start = whole + bytes_before(options_, bytes);
     record.bytes = bytes;
     record.whole_bytes = below_.usable_size(whole);
     record.way = way;
     record.since = Clock::now();
     record.acquired = CheckedPools::instance().line();
-    std::memset(record.start - fence, static_cast<int>(fence_byte), fence);
-    std::memset(record.end(), static_cast<int>(fence_byte), fence);
+    record.guarded = guard_if_due(bytes, record.acquired);
+    place(record);
+    std::memset(record.start - record.fence_before, static_cast<int>(fence_byte),
+                record.fence_before);
+    std::memset(record.end(), static_cast<int>(fence_byte), record.fence_past);
     if (!zeroed && options_.contents == CheckedBlocksOptions::Contents::filled)
         std::memset(record.start, static_cast<int>(acquired_byte), bytes);
-    std::byte* const start = record.start;
     Texts found;
     std::vector<Record> leaving;
-    {
+    try {
         const std::lock_guard lock{mutex_};
-        records_.insert_or_assign(start, record);
+        records_.insert_or_assign(record.start, record);
         // This may have been the pool's last free block.
         while (quarantine_is_full()) leaving.push_back(leave_quarantine(found));
+    } catch (const std::bad_alloc&) {
+        if (record.guarded != nullptr) record.guarded->end();
+        throw;
     }
     report(found);
     release_below(leaving);
-    return start;
+    return record.start;
 }
 
 std::byte* CheckedBlocks::acquire(std::size_t bytes) {
@@ -154,14 +162,16 @@ bool CheckedBlocks::take_back(void* address, std::optional<Way> way) noexcept {
             record.released = line;
             record.way = way.value_or(record.way);
             check_fences(record, found);
-            fill_released(record);
-            if (record.way == Way::unused || record.bytes > most_quarantined || retired_) {
+            const bool can_wait = end_use(record);
+            if (record.way == Way::unused || record.bytes > most_quarantined || retired_ ||
+                !can_wait) {
                 // It skips the quarantine.
+                if (record.guarded != nullptr) record.guarded->end();
                 leaving.push_back(record);
                 records_.erase(place);
             } else {
                 record.quarantined = true;
-                quarantine_.push_back(start);
+                (record.guarded == nullptr ? quarantine_ : guarded_quarantine_).push_back(start);
                 quarantined_bytes_ += record.bytes;
             }
             while (quarantine_is_full()) leaving.push_back(leave_quarantine(found));
@@ -172,29 +182,40 @@ bool CheckedBlocks::take_back(void* address, std::optional<Way> way) noexcept {
     return true;
 }
 
-/// Prepares the contents so that `check_contents` finds a later write.
-void CheckedBlocks::fill_released(Record& record) noexcept {
+/// Prepares the block so that a later access is found. False if it cannot be.
+bool CheckedBlocks::end_use(Record& record) noexcept {
+    if (record.guarded != nullptr) return record.guarded->shut(record.released);
     if (options_.contents == CheckedBlocksOptions::Contents::kept) {
         record.sum = sum_of(record.start, record.bytes);
     } else {
         std::memset(record.start, static_cast<int>(released_byte), record.bytes);
     }
+    return true;
 }
 
 /// Whether the oldest block of the quarantine must go back to the pool.
 bool CheckedBlocks::quarantine_is_full() const noexcept {
-    return !quarantine_.empty() && (retired_ || quarantined_bytes_ > most_quarantined ||
-                                    records_.size() >= options_.most_blocks);
+    return !quarantine_is_empty() && (retired_ || quarantined_bytes_ > most_quarantined ||
+                                      records_.size() >= options_.most_blocks);
 }
 
 CheckedBlocks::Record CheckedBlocks::leave_quarantine(Texts& found) {
-    const auto place = records_.find(quarantine_.front());
-    quarantine_.pop_front();
+    return leave_quarantine(quarantine_.empty() ? guarded_quarantine_ : quarantine_, found);
+}
+
+CheckedBlocks::Record CheckedBlocks::leave_quarantine(std::deque<const std::byte*>& queue,
+                                                      Texts& found) {
+    const auto place = records_.find(queue.front());
+    queue.pop_front();
     Record record = place->second;
     quarantined_bytes_ -= record.bytes;
     records_.erase(place);
-    check_fences(record, found);
-    check_contents(record, found);
+    if (record.guarded != nullptr) {
+        record.guarded->end();
+    } else {
+        check_fences(record, found);
+        check_contents(record, found);
+    }
     return record;
 }
 
@@ -218,7 +239,7 @@ bool CheckedBlocks::empty_quarantine() noexcept {
     std::vector<Record> leaving;
     {
         const std::lock_guard lock{mutex_};
-        while (!quarantine_.empty()) leaving.push_back(leave_quarantine(found));
+        while (!quarantine_is_empty()) leaving.push_back(leave_quarantine(found));
     }
     report(found);
     release_below(leaving);
@@ -232,25 +253,6 @@ void CheckedBlocks::retire() noexcept {
     }
     empty_quarantine();
     CheckedPools::instance().note_leaks();
-}
-
-std::vector<std::string> CheckedBlocks::damage() {
-    Texts found;
-    {
-        const std::lock_guard lock{mutex_};
-        for (auto& [start, record] : records_) {
-            check_fences(record, found);
-            if (record.quarantined) check_contents(record, found);
-        }
-    }
-    if (options_.aborts) report(found);
-    return found;
-}
-
-void CheckedBlocks::check() {
-    std::string all;
-    for (const std::string& text : damage()) all += (all.empty() ? "" : "\n") + text;
-    if (!all.empty()) throw Misused{all};
 }
 
 }  // namespace numpool::threads

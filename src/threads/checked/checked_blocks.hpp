@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "threads/checked/checked_pools.hpp"
+#include "threads/checked/guards.hpp"
 #include "threads/lifecycle/block_layer.hpp"
 #include "threads/lifecycle/fork_guarded.hpp"
 #include "threads/lifecycle/pool.hpp"
@@ -36,6 +37,11 @@ struct CheckedBlocksOptions {
     std::size_t most_blocks = ~std::size_t{0};
     /// Abort the process when something is found, instead of reporting it.
     bool aborts = false;
+    /// One block of so many is guarded; 0 if none is.
+    std::size_t guard_every = 0;
+    /// Guarded blocks start at multiples of this power of two, or of the largest one that divides
+    /// their size.
+    std::size_t guard_align = 1;
 };
 
 /// A layer that finds memory bugs of a pool's users: a write before or past a block, a write after
@@ -45,6 +51,10 @@ struct CheckedBlocksOptions {
 /// block is filled with another byte, and waits in a quarantine before the pool gets it back. The
 /// quarantine is a queue of at most `most_quarantined` bytes. If the pool refuses a request, the
 /// quarantine is emptied, and the request is tried again.
+///
+/// A guarded block lies outside the pool's block, which stays unused meanwhile. An access that
+/// leaves it, or comes after its release, is a fault: see FaultReports. Blocks whose contents are
+/// kept are not guarded.
 ///
 /// One lock guards the records. It is never held while the pool below or a hook is called.
 class CheckedBlocks final : public BlockLayer, private ForkGuarded {
@@ -90,6 +100,7 @@ class CheckedBlocks final : public BlockLayer, private ForkGuarded {
 
     void retire() noexcept override;
     void report_stray(const void* address) noexcept override;
+    bool contains(const std::byte* address) const noexcept override;
     /// The warning about a pool that has retired while blocks were live. Empty if there is none, or
     /// if it was taken before.
     std::string take_leak_text();
@@ -127,8 +138,15 @@ class CheckedBlocks final : public BlockLayer, private ForkGuarded {
         SourceLine released = nullptr;
         /// The checksum of the contents at the release, if contents are kept.
         std::uint64_t sum = 0;
+        /// The bytes of its fences.
+        std::size_t fence_before = fence;
+        std::size_t fence_past = fence;
+        /// Null if it lies in the pool's block.
+        GuardedBlock* guarded = nullptr;
 
         std::byte* end() const noexcept { return start + bytes; }
+        /// Whether the address is in the block, or in what surrounds it.
+        bool is_around(const std::byte* address) const noexcept;
     };
 
     using Texts = std::vector<std::string>;
@@ -138,9 +156,15 @@ class CheckedBlocks final : public BlockLayer, private ForkGuarded {
     std::byte* take(std::size_t bytes, bool zeroed) noexcept;
     std::byte* add(std::byte* whole, std::size_t bytes, Way way, bool zeroed);
     bool take_back(void* address, std::optional<Way> way) noexcept;
-    void fill_released(Record& record) noexcept;
+    GuardedBlock* guard_if_due(std::size_t bytes, SourceLine acquired);
+    void place(Record& record) const noexcept;
+    bool end_use(Record& record) noexcept;
+    bool quarantine_is_empty() const noexcept {
+        return quarantine_.empty() && guarded_quarantine_.empty();
+    }
     bool quarantine_is_full() const noexcept;
     Record leave_quarantine(Texts& found);
+    Record leave_quarantine(std::deque<const std::byte*>& queue, Texts& found);
     void release_below(const std::vector<Record>& records) noexcept;
 
     void check_fences(Record& record, Texts& found) const;
@@ -162,9 +186,11 @@ class CheckedBlocks final : public BlockLayer, private ForkGuarded {
     std::map<const std::byte*, Record> records_;
     /// The oldest release is first.
     std::deque<const std::byte*> quarantine_;
+    std::deque<const std::byte*> guarded_quarantine_;
     std::size_t quarantined_bytes_ = 0;
     bool retired_ = false;
     bool leaks_reported_ = false;
+    std::optional<Guards> guards_;
 };
 
 }  // namespace numpool::threads

@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "threads/checked/checked_blocks.hpp"
 
@@ -69,19 +70,21 @@ std::string CheckedBlocks::text_of(const Record& record, const std::string& what
 
 /// Checks the fences, and repairs them, so that damage is reported only once.
 void CheckedBlocks::check_fences(Record& record, Texts& found) const {
-    if (const Changes before{record.start - fence, fence, fence_byte}; before.count != 0) {
-        const std::byte now = record.start[before.last - fence];
-        const auto place = static_cast<long long>(before.last) - static_cast<long long>(fence);
+    std::byte* const first = record.start - record.fence_before;
+    if (const Changes before{first, record.fence_before, fence_byte}; before.count != 0) {
+        const std::byte now = first[before.last];
+        const auto place =
+            static_cast<long long>(before.last) - static_cast<long long>(record.fence_before);
         found.push_back(
             text_of(record, text_of_change("a write before a block", place, now, before.count)));
-        std::memset(record.start - fence, static_cast<int>(fence_byte), fence);
+        std::memset(first, static_cast<int>(fence_byte), record.fence_before);
     }
-    if (const Changes past{record.end(), fence, fence_byte}; past.count != 0) {
+    if (const Changes past{record.end(), record.fence_past, fence_byte}; past.count != 0) {
         const std::byte now = record.end()[past.first];
         const auto place = static_cast<long long>(record.bytes + past.first);
         found.push_back(
             text_of(record, text_of_change("a write past a block", place, now, past.count)));
-        std::memset(record.end(), static_cast<int>(fence_byte), fence);
+        std::memset(record.end(), static_cast<int>(fence_byte), record.fence_past);
     }
 }
 
@@ -110,9 +113,9 @@ std::string CheckedBlocks::text_of_stray(const std::byte* address, SourceLine he
     if (next != records_.end() && next->first == address)
         return released_here(text_of(next->second, "a second release of a block")) + " again";
     const Record* around = nullptr;
-    if (next != records_.end() && address >= next->second.whole) {
+    if (next != records_.end() && next->second.is_around(address)) {
         around = &next->second;
-    } else if (next != records_.begin() && address < std::prev(next)->second.end() + fence) {
+    } else if (next != records_.begin() && std::prev(next)->second.is_around(address)) {
         around = &std::prev(next)->second;
     }
     if (around == nullptr) return {};
@@ -175,6 +178,26 @@ void CheckedBlocks::report(const Texts& found) const noexcept {
     if (options_.aborts && !found.empty()) std::abort();
 }
 
+std::vector<std::string> CheckedBlocks::damage() {
+    Texts found;
+    {
+        const std::lock_guard lock{mutex_};
+        for (auto& [start, record] : records_) {
+            if (record.quarantined && record.guarded != nullptr) continue;
+            check_fences(record, found);
+            if (record.quarantined) check_contents(record, found);
+        }
+    }
+    if (options_.aborts) report(found);
+    return found;
+}
+
+void CheckedBlocks::check() {
+    std::string all;
+    for (const std::string& text : damage()) all += (all.empty() ? "" : "\n") + text;
+    if (!all.empty()) throw Misused{all};
+}
+
 std::vector<LiveBlock> CheckedBlocks::live() const {
     const auto now = Clock::now();
     std::vector<LiveBlock> blocks;
@@ -194,7 +217,7 @@ std::vector<LiveBlock> CheckedBlocks::live() const {
 
 std::size_t CheckedBlocks::quarantined() const noexcept {
     const std::lock_guard lock{mutex_};
-    return quarantine_.size();
+    return quarantine_.size() + guarded_quarantine_.size();
 }
 
 PoolFigures CheckedBlocks::figures() const {

@@ -14,6 +14,9 @@ class BlockLayer : public BlockOwner, public ByteSource {
     /// From now on the layer gives each released block to the pool at once.
     virtual void retire() noexcept = 0;
 
+    /// Whether the address is in a block of the layer that lies outside the pool's memory.
+    virtual bool contains(const std::byte* address) const noexcept = 0;
+
     /// Reports the free of an address that is no block of this pool or of its fallback.
     virtual void report_stray(const void* address) noexcept = 0;
 };

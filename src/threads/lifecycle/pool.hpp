@@ -67,4 +67,7 @@ class Pool : public BlockOwner {
     std::atomic<std::size_t> drawing_ = 0;
 };
 
+/// Whether the address is in the memory of the pool or of its layer.
+bool is_in_pool_or_layer(const Pool& pool, const std::byte* address) noexcept;
+
 }  // namespace numpool::threads

@@ -30,7 +30,8 @@ bool PoolLifecycle::add_handle_if_reachable() noexcept {
 
 bool PoolLifecycle::add_handle_if_owns(const std::byte* address) noexcept {
     const Lock lock{mutex_};
-    if (!reachable_ || !contains(address)) return false;
+    if (!reachable_) return false;
+    if (!contains(address) && !(layer_ && layer_->contains(address))) return false;
     ++handles_;
     return true;
 }

@@ -53,7 +53,9 @@ class SharedReservePool : public WaitingPool {
     std::size_t at_hand() const noexcept;
 
     /// Whether the address is the backing pool's, to which all memory belongs.
-    bool owns(const std::byte* address) const noexcept final { return backing_->owns(address); }
+    bool owns(const std::byte* address) const noexcept final {
+        return is_in_pool_or_layer(*backing_, address);
+    }
     PoolFigures figures() const final;
     /// Nothing: the reserve is kept.
     std::size_t trim() final { return 0; }

@@ -51,9 +51,10 @@ ByteSource* PoolWithFallback::source_of(const void* block) const noexcept {
 
 Pool* PoolWithFallback::pool_of(const void* address) const noexcept {
     const auto* const byte = static_cast<const std::byte*>(address);
-    if (pool_->owns(byte)) return pool_.get();
-    return fallback_source_ != nullptr && fallback_.pool->owns(byte) ? fallback_.pool.get()
-                                                                     : nullptr;
+    if (is_in_pool_or_layer(*pool_, byte)) return pool_.get();
+    return fallback_source_ != nullptr && is_in_pool_or_layer(*fallback_.pool, byte)
+               ? fallback_.pool.get()
+               : nullptr;
 }
 
 bool PoolWithFallback::passes_on(std::size_t bytes) const noexcept {

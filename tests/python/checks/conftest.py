@@ -23,6 +23,9 @@ import numpool
 def write(address, value=0x41):
     ctypes.c_ubyte.from_address(address).value = value
 
+def read(address):
+    return ctypes.c_ubyte.from_address(address).value
+
 class Functions(ctypes.Structure):
     _fields_ = [("context", ctypes.c_void_p), ("malloc", ctypes.c_void_p),
                 ("calloc", ctypes.c_void_p), ("realloc", ctypes.c_void_p),

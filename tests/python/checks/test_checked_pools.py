@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import re
@@ -22,13 +23,15 @@ MAKERS: dict[str, Callable[[], numpool.SlabPool | numpool.BuddyPool]] = {
     "slab": lambda: numpool.SlabPool(name="test", checks=True),
     "slab, wiped": lambda: numpool.SlabPool(name="test", wipe=True, checks=True),
     "buddy": lambda: numpool.BuddyPool("16MiB", name="test", checks=True),
+    "slab, guarded": lambda: numpool.SlabPool(name="test", checks="guard:1"),
+    "buddy, guarded": lambda: numpool.BuddyPool("16MiB", name="test", checks="guard:1"),
 }
 ANY_SIZE = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
 
 
-@ANY_SIZE
-def test_blocks_keep_their_alignment(make: Callable[[], numpool.SlabPool]) -> None:
-    pool = make()
+@pytest.mark.parametrize("kind", ["slab", "slab, wiped", "buddy"])
+def test_blocks_keep_their_alignment(kind: str) -> None:
+    pool = MAKERS[kind]()
     for size in (0, 1, 10, 64, 100, 4096, 5000, 100_000, 1 << 20):
         buffers = pool.acquire_many(size, 3)
         assert {buffer.address % 64 for buffer in buffers} == {0}
@@ -64,6 +67,13 @@ def test_a_buddy_pool_has_its_whole_capacity() -> None:
     )
     with pytest.raises(ValueError, match="min_block is 16: a pool with checks needs at least 64"):
         numpool.BuddyPool("64KiB", 16, checks=True)
+
+
+def test_the_limit_that_refuses_many_blocks_is_the_users() -> None:
+    pool = numpool.BuddyPool("1MiB", 64, checks=True)
+    text = "asked for 5000 buffers of 1 KiB at once, more than its limit of 1 MiB"
+    with pytest.raises(numpool.PoolExhausted, match=text):
+        pool.acquire_many(1024, 5000)
 
 
 @ANY_SIZE
@@ -115,6 +125,15 @@ def test_a_fixed_pool_lends_all_of_its_blocks() -> None:
     assert pool.try_acquire() is None
     with pytest.raises(numpool.PoolExhausted, match="all 4 blocks of 100 bytes are in use"):
         pool.acquire()
+
+
+def test_a_pool_of_one_block_has_no_quarantine() -> None:
+    pool = numpool.FixedPool(100, 1, checks=True)
+    for _ in range(3):
+        address = pool.acquire().address
+        ctypes.memset(address, 0, 100)  # It was released already, and nobody notices.
+        pool.check()
+        assert pool.acquire().address == address
 
 
 def test_a_waiting_thread_gets_a_block_that_is_released() -> None:
@@ -277,7 +296,11 @@ def test_a_pool_that_is_dropped_with_blocks_out_is_told_of() -> None:
     assert buffer is not None
 
 
-@pytest.mark.parametrize("wrong", ["loud", 1, 0, "", [True]])
+@pytest.mark.parametrize(
+    "wrong",
+    ["loud", 1, 0, "", [True], "guard:", "guard:0", "guard:-1", "guard:1.5", "guard1", "guard: 1",
+     "guard:9999999999"],
+)  # fmt: skip
 def test_what_is_no_way_to_check_is_refused(wrong: object) -> None:
     with pytest.raises(ValueError, match=r"checks is .*: it must be True or 'raise'"):
         numpool.SlabPool(checks=wrong)  # type: ignore[arg-type]
@@ -285,8 +308,9 @@ def test_what_is_no_way_to_check_is_refused(wrong: object) -> None:
 
 @pytest.mark.parametrize(
     ("value", "result"),
-    [("1", "raise"), ("raise", "raise"), ("on", "raise"), ("0", "off"), ("", "off")],
-)
+    [("1", "raise"), ("raise", "raise"), ("on", "raise"), ("guard", "raise"), ("guard:1", "raise"),
+     ("0", "off"), ("", "off")],
+)  # fmt: skip
 def test_the_environment_has_all_pools_checked(child: Child, value: str, result: str) -> None:
     code = """
 pools = [numpool.SlabPool(), numpool.FixedPool(10, 1), numpool.BuddyPool("1MiB"),
@@ -310,7 +334,7 @@ if value != "off":
 def test_the_environments_nonsense_is_refused(child: Child) -> None:
     done = child("numpool.SlabPool()", NUMPOOL_CHECKS="loud")
     assert done.returncode == 1
-    assert "ValueError: NUMPOOL_CHECKS is 'loud': it must be 'raise' or '1'" in done.stderr
+    assert "ValueError: NUMPOOL_CHECKS is 'loud': it must be '1' or 'raise' (rai" in done.stderr
 
 
 def test_a_forked_child_says_nothing_at_its_exit(child: Child) -> None:

@@ -91,7 +91,14 @@ def test_nothing_at_the_end_is_said_too(child: Child) -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--checks=loud"], "argument --checks: 'loud' is not one of raise, abort, off"),
+        (
+            ["--checks=loud"],
+            "argument --checks: 'loud' is not one of raise, abort, guard, guard:N, off",
+        ),
+        (
+            ["--checks=guard:0"],
+            "argument --checks: 'guard:0' is not one of raise, abort, guard, guard:N, off",
+        ),
         (["--compare", "--checks"], "--compare measures time, and --checks and --leaks cost time"),
         (["--compare", "--leaks"], "--compare measures time, and --checks and --leaks cost time"),
         (
@@ -130,3 +137,29 @@ def test_the_environment_may_ask_for_checks_and_the_command_line_may_not(child: 
     assert (done.stdout, done.stderr) == ("[]\n", "")
     done = child(code, "--quiet", "--checks=off", command=RUN, NUMPOOL_CHECKS="1")
     assert "keeps no list of its blocks" in done.stderr
+
+
+def test_a_read_past_an_array_ends_the_program_at_the_line_where_it_is(child: Child) -> None:
+    done = child(
+        """
+def make():
+    return np.ones(10)
+def total(a):
+    return np.lib.stride_tricks.as_strided(a, (11,)).sum()
+total(make())
+print("not reached")
+""",
+        "--checks=guard:1",
+        "--quiet",
+        "-X",
+        "faulthandler",
+        command=RUN,
+    )
+    assert (done.returncode, done.stdout) == (-11, "")
+    text, trace = done.stderr.split("Fatal Python error: Segmentation fault")
+    assert re.match(
+        r"numpool: SlabPool 'run': (a read|an access) past a block: byte 80 "
+        r"\(a block of 80 bytes at 0x\w+\)\n  acquired \S*program.py:3 in make\n",
+        text,
+    )
+    assert re.search(r'program.py", line 5 in total', trace)

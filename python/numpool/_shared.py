@@ -61,8 +61,11 @@ def _reference(pool: SharedPool) -> _Reference:
     return _Reference(pool._id, pool.name, os.getpid(), pool._fd)
 
 
-def _attach(reference: _Reference) -> SharedPool:
-    """The pool in this process: the one that it has already, or a new one on the same memory."""
+def _attach(reference: _Reference, for_copies: bool = False) -> SharedPool:
+    """The pool in this process: the one that it has already, or a new one on the same memory.
+
+    With `for_copies`, a process for which the pool has no place can still receive copies.
+    """
     with _pools_lock:
         known = _pools.get(reference.id)
         if known is not None and not known.closed:
@@ -77,13 +80,13 @@ def _attach(reference: _Reference) -> SharedPool:
                 "SharedPool.connect()"
             ) from None
         try:
-            return _joined(fd, reference.name, reference.id)
+            return _joined(fd, reference.name, reference.id, for_copies)
         finally:
             os.close(fd)
 
 
-def _joined(fd: int, name: str, id: bytes | None) -> SharedPool:
-    pool = _core._attach_shared_pool(fd, name)
+def _joined(fd: int, name: str, id: bytes | None, for_copies: bool) -> SharedPool:
+    pool = _core._attach_shared_pool(fd, name, for_copies)
     if id is not None and pool._id != id:
         raise _core.PoolError(
             f"SharedPool {name!r}: the process that sent it has ended, and another has its number. "
@@ -175,7 +178,7 @@ def connect(path: str | os.PathLike[str], *, name: str = "") -> SharedPool:
             else f"what listens at {str(path)!r} is no SharedPool"
         )
     try:
-        return _joined(descriptors[0], name or said.decode(), None)
+        return _joined(descriptors[0], name or said.decode(), None, False)
     finally:
         os.close(descriptors[0])
 

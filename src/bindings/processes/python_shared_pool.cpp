@@ -2,20 +2,18 @@
 
 #include <algorithm>
 #include <string>
-#include <vector>
 
 #include "base/error.hpp"
 #include "base/size_text.hpp"
 #include "bindings/pools/any_size.hpp"
+#include "bindings/processes/messages.hpp"
 #include "bindings/processes/python_shared_pool.hpp"
 #include "bindings/python/classes.hpp"
-#include "bindings/python/numpy_api.hpp"
 #include "bindings/python/parameters.hpp"
 
 namespace numpool::bindings {
 namespace {
 
-using processes::Sent;
 using processes::SharedPool;
 using processes::SharedPoolOptions;
 
@@ -33,8 +31,8 @@ threads::PoolHandle<SharedPool> create(const Given& given) {
     return SharedPool::create(options);
 }
 
-threads::PoolHandle<SharedPool> attach(int fd, const std::string& name) {
-    return SharedPool::attach(fd, name);
+threads::PoolHandle<SharedPool> attach(int fd, const std::string& name, bool for_copies) {
+    return SharedPool::attach(fd, name, for_copies);
 }
 
 py::bytes id(const SharedPool& pool) {
@@ -42,79 +40,12 @@ py::bytes id(const SharedPool& pool) {
     return {reinterpret_cast<const char*>(words.data()), sizeof words};
 }
 
-/// Where Python has no memory, pybind11's own tuples crash.
-template <class... Items>
-py::tuple tuple_of(const char* format, Items... items) {
-    PyObject* const made = Py_BuildValue(("(" + std::string{format} + ")").c_str(), items...);
-    if (made == nullptr) throw py::error_already_set{};
-    return py::reinterpret_steal<py::tuple>(made);
-}
-
-py::tuple send(SharedPool& pool, const py::object& array) {
-    const std::byte* const at = address_in(array, "_send");
-    const Sent sent = pool.send(at);
-    return tuple_of("IIKn", sent.index, sent.serial, static_cast<unsigned long long>(sent.block),
-                    static_cast<Py_ssize_t>(at - pool.place_of(at)->start));
-}
-
-/// Releases a received block when its capsule has gone.
-void end_use(PyObject* capsule) {
-    auto* const start = static_cast<std::byte*>(PyCapsule_GetPointer(capsule, nullptr));
-    auto* const pool = static_cast<SharedPool*>(PyCapsule_GetContext(capsule));
-    const threads::PoolHandle<SharedPool> kept{pool};
-    pool->release(start);
-    pool->drop_handle();
-}
-
-/// A capsule that holds the received block, the block's address, and its bytes.
-py::tuple receive(SharedPool& pool, std::uint32_t index, std::uint32_t serial, std::uint64_t block,
-                  bool read_only) {
-    const SharedPool::Place place = pool.receive({index, serial, block}, read_only);
-    PyObject* const capsule = PyCapsule_New(place.start, nullptr, nullptr);
-    if (capsule == nullptr) {
-        pool.release(place.start);
-        throw py::error_already_set{};
-    }
-    pool.add_handle();
-    PyCapsule_SetContext(capsule, &pool);
-    PyCapsule_SetDestructor(capsule, end_use);
-    return tuple_of("NKn", capsule,
-                    static_cast<unsigned long long>(reinterpret_cast<std::uintptr_t>(place.start)),
-                    static_cast<Py_ssize_t>(place.bytes));
-}
-
-/// An array at `offset` in the memory from `start` on. It holds `owner`, which keeps that memory.
-py::object array_at(const py::object& owner, std::uintptr_t start, std::size_t bytes,
-                    npy_intp offset, const std::vector<npy_intp>& shape,
-                    const std::vector<npy_intp>& strides, const py::object& dtype, bool writeable) {
-    require_numpy();
-    PyArray_Descr* descr = nullptr;
-    if (PyArray_DescrConverter(dtype.ptr(), &descr) != NPY_SUCCEED) throw py::error_already_set{};
-    const auto size = static_cast<npy_intp>(PyDataType_ELSIZE(descr));
-    const auto dimensions = static_cast<int>(shape.size());
-    if (strides.size() != shape.size() ||
-        !PyArray_CheckStrides(static_cast<int>(size), dimensions, static_cast<npy_intp>(bytes),
-                              offset, shape.data(), strides.data())) {
-        Py_DECREF(descr);
-        throw BadArgument{"this message is damaged: its array does not fit into its block"};
-    }
-    PyObject* const made = PyArray_NewFromDescr(
-        &PyArray_Type, descr, dimensions, shape.data(), strides.data(),
-        reinterpret_cast<std::byte*>(start) + offset, writeable ? NPY_ARRAY_WRITEABLE : 0, nullptr);
-    if (made == nullptr) throw py::error_already_set{};
-    auto array = py::reinterpret_steal<py::object>(made);
-    if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(made), owner.inc_ref().ptr()) != 0) {
-        throw py::error_already_set{};
-    }
-    return array;
-}
-
 py::list members(const SharedPool& pool) {
     py::list all;
     for (const processes::ProcessFigures& one : pool.region_figures().processes) {
-        all.append(tuple_of("INnn", one.pid, PyBool_FromLong(one.alive),
-                            static_cast<Py_ssize_t>(one.blocks),
-                            static_cast<Py_ssize_t>(one.bytes)));
+        all.append(message_tuple("INnn", one.pid, PyBool_FromLong(one.alive),
+                                 static_cast<Py_ssize_t>(one.blocks),
+                                 static_cast<Py_ssize_t>(one.bytes)));
     }
     return all;
 }
@@ -214,14 +145,14 @@ void register_shared_pool(py::module_& module) {
         .def("_members", &members)
         .def_property_readonly("_fd", &SharedPool::fd)
         .def_property_readonly("_id", &id)
-        .def("_send", &send, py::arg("array"), py::pos_only())
-        .def("_receive", &receive, py::arg("index"), py::arg("serial"), py::arg("block"),
-             py::arg("read_only"), py::pos_only())
         .def("__repr__", &repr)
         .def("__reduce__", &refuse_to_pickle);
     AnySize<BlockAccess<SharedPool>>::add_to(pool);
     add_array_methods<SharedPool>(pool);
-    module.def("_attach_shared_pool", &attach, py::arg("fd"), py::arg("name"), py::pos_only());
+    add_messages(pool);
+    add_copies(pool);
+    module.def("_attach_shared_pool", &attach, py::arg("fd"), py::arg("name"),
+               py::arg("for_copies"), py::pos_only());
     module.def("_array_at", &array_at, py::arg("owner"), py::arg("start"), py::arg("nbytes"),
                py::arg("offset"), py::arg("shape"), py::arg("strides"), py::arg("dtype"),
                py::arg("writeable"), py::pos_only());

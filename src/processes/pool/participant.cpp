@@ -11,12 +11,16 @@
 
 namespace numpool::processes {
 
-Participant::Participant(SharedRegion& region)
+Participant::Participant(SharedRegion& region, bool may_stay_outside)
     : region_{region}, lock_{region.fd()}, granules_{region, self_}, messages_{region, self_} {
     if (!lock_.opened()) {
         throw Exhausted{"SharedPool: no file descriptor is left, or /proc is not mounted"};
     }
     const std::optional<Member> claimed = claim_slot(lock_);
+    if (!claimed && may_stay_outside) {
+        outside_ = true;
+        return;
+    }
     if (!claimed) {
         throw Exhausted{"SharedPool: " + std::to_string(most_processes) +
                         " processes use this pool already, and no more can: end one, or let fewer "
@@ -37,6 +41,7 @@ std::optional<Member> Participant::claim_slot(SlotLock& lock) noexcept {
             const std::uint32_t generation = one.generation.load(std::memory_order_acquire);
             const std::uint32_t next = generation + ((generation & 1) != 0 ? 2 : 1);
             one.generation.store(next, std::memory_order_release);
+            one.returned.store(0, std::memory_order_relaxed);
             one.pid.store(static_cast<std::uint32_t>(getpid()), std::memory_order_relaxed);
             return Member{slot, next & GranuleWord::generations};
         }
@@ -60,7 +65,7 @@ Participant::Acquired Participant::try_acquire(std::size_t bytes) noexcept {
     // First with free memory, then with that of ended processes and this process's cache, then with
     // what others cache.
     for (int attempt = 0; attempt < 3 && !block; ++attempt) {
-        if (attempt == 1 && reap_dead() + free_cached(false) == 0) continue;
+        if (attempt == 1 && reap_dead() + free_unreachable() + free_cached(false) == 0) continue;
         if (attempt == 2 && free_cached(true) == 0) break;
         block = small ? acquire_small(small_class, got.zeroed) : acquire_span(granules, got.zeroed);
     }
@@ -152,6 +157,18 @@ bool Participant::refill(std::uint32_t small_class) noexcept {
 
 std::optional<BlockId> Participant::acquire_span(std::uint32_t granules, bool& zeroed) noexcept {
     zeroed = false;
+    if (const std::optional<BlockId> cached = take_cached(granules)) return cached;
+    if (const std::optional<BlockId> returned = take_returned(granules)) return returned;
+    // New memory costs much more than a look for ended processes.
+    reap_dead();
+    const std::optional<std::uint32_t> first = granules_.claim(granules);
+    if (!first) return {};
+    granules_.publish_span(*first, granules);
+    zeroed = true;
+    return block_id(*first, 0);
+}
+
+std::optional<BlockId> Participant::take_cached(std::uint32_t granules) noexcept {
     // The best fit of at most an eighth more.
     for (auto fit = spans_.lower_bound(granules);
          fit != spans_.end() && fit->first <= granules + granules / 8; ++fit) {
@@ -165,11 +182,7 @@ std::optional<BlockId> Participant::acquire_span(std::uint32_t granules, bool& z
             cache(block);
         }
     }
-    const std::optional<std::uint32_t> first = granules_.claim(granules);
-    if (!first) return {};
-    granules_.publish_span(*first, granules);
-    zeroed = true;
-    return block_id(*first, 0);
+    return {};
 }
 
 /// One process caches at most a quarter of the pool. Evicts the oldest of the largest spans.
@@ -229,8 +242,7 @@ void Participant::drop_last(BlockId block) noexcept {
         if (!before.held_by(self_.slot) || before.cached()) return;
         if (before.held_only_by(self_.slot) && !(before.in_transit() && messages_.lead_to(block))) {
             // No other process can get it now: only a holder or a message could lead there.
-            wipe(block);
-            cache(block);
+            keep(block);
             return;
         }
         const BlockWord after = before.without_holder(self_.slot);
@@ -245,9 +257,13 @@ void Participant::free_if_unreachable(BlockId block) noexcept {
     Shared<BlockWord>& word = granules_.block(block);
     const BlockWord before = word.load();
     if (!before.only_in_transit() || messages_.lead_to(block)) return;
-    if (!word.compare_exchange(before, before.as_held_only_by(self_.slot))) return;
+    if (word.compare_exchange(before, before.as_held_only_by(self_.slot))) keep(block);
+}
+
+/// Keeps a block that this process alone holds, for the next request of its maker or its own.
+void Participant::keep(BlockId block) noexcept {
     wipe(block);
-    cache(block);
+    if (!return_to_maker(block)) cache(block);
 }
 
 void Participant::wipe(BlockId block) noexcept {
@@ -265,6 +281,7 @@ std::optional<Sent> Participant::send(BlockId block) noexcept {
         word.compare_exchange(before, before.with_transit());
     }
     messages_.send(*sent);
+    expect_back(block);
     return sent;
 }
 
@@ -294,6 +311,19 @@ bool Participant::receive(const Sent& sent) noexcept {
         more_uses_.erase(more);
     }
     return false;
+}
+
+bool Participant::receive_copy(const Sent& sent, std::byte* to, std::size_t bytes) noexcept {
+    if (!messages_.valid(sent) || granule_of(sent.block) >= granules_.covered() ||
+        bytes > granules_.block_bytes(sent.block)) {
+        return false;
+    }
+    // The message keeps the block meanwhile.
+    std::memcpy(to, granules_.address(sent.block), bytes);
+    const Lock lock{mutex_};
+    if (!messages_.receive(sent)) return false;
+    if (!outside_) free_if_unreachable(sent.block);
+    return true;
 }
 
 bool Participant::holds(BlockId block) const noexcept {

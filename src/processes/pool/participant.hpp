@@ -6,7 +6,9 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "processes/region/shared_region.hpp"
@@ -41,8 +43,9 @@ struct RegionFigures {
 /// does.
 class Participant {
   public:
-    /// Takes a slot. Throws Exhausted where `most_processes` use the pool already.
-    explicit Participant(SharedRegion& region);
+    /// Takes a slot. Where `most_processes` use the pool already, it stays `outside`, or throws
+    /// Exhausted.
+    explicit Participant(SharedRegion& region, bool may_stay_outside = false);
     Participant(const Participant&) = delete;
     Participant& operator=(const Participant&) = delete;
     /// Frees all cached blocks. Held ones stay held until the process ends.
@@ -64,6 +67,9 @@ class Participant {
     /// Holds the message's block once more. False where the message was received before, expired,
     /// or was never sent.
     bool receive(const Sent& sent) noexcept;
+    /// Ends the message, and copies the first bytes of its block. A process that is `outside` can
+    /// do this, too. False as `receive`, or where the block has fewer bytes.
+    bool receive_copy(const Sent& sent, std::byte* to, std::size_t bytes) noexcept;
 
     /// Whether this process holds the block.
     bool holds(BlockId block) const noexcept;
@@ -85,8 +91,8 @@ class Participant {
     void prepare_fork() noexcept;
     void after_fork_in_parent() noexcept;
     void after_fork_in_child() noexcept;
-    /// True in a forked child without a slot: it can read and write the blocks that it has, no
-    /// more.
+    /// True in a process without a slot: it can use the blocks that it had before a fork, and
+    /// `receive_copy`, no more.
     bool outside() const noexcept { return outside_; }
 
   private:
@@ -95,6 +101,12 @@ class Participant {
     std::optional<Member> claim_slot(SlotLock& lock) noexcept;
     std::optional<BlockId> acquire_small(std::uint32_t small_class, bool& zeroed) noexcept;
     std::optional<BlockId> acquire_span(std::uint32_t granules, bool& zeroed) noexcept;
+    std::optional<BlockId> take_cached(std::uint32_t granules) noexcept;
+    std::optional<BlockId> take_returned(std::uint32_t granules) noexcept;
+    void expect_back(BlockId block) noexcept;
+    void forget_freed() noexcept;
+    bool return_to_maker(BlockId block) noexcept;
+    void keep(BlockId block) noexcept;
     bool refill(std::uint32_t small_class) noexcept;
     /// Caches up to `most` unused blocks of a slab; returns how many.
     std::size_t cache_unused(std::uint32_t granule, std::size_t most) noexcept;
@@ -107,6 +119,7 @@ class Participant {
     void wipe(BlockId block) noexcept;
 
     std::size_t reap_dead() noexcept;
+    std::size_t free_unreachable() noexcept;
     void clean_up_after(unsigned slot) noexcept;
     void release_dead(BlockId block, unsigned slot) noexcept;
     std::size_t free_cached(bool of_others) noexcept;
@@ -125,6 +138,8 @@ class Participant {
     std::array<std::vector<BlockId>, small_classes> small_;
     std::map<std::uint32_t, std::vector<BlockId>> spans_;
     std::size_t cached_granules_ = 0;
+    /// Spans that this process made and sent, with their granules. Their last user gives them back.
+    std::set<std::pair<std::uint32_t, BlockId>> lent_;
     std::array<std::uint32_t, small_classes> last_slab_{};
     /// Uses beyond the first of blocks that were received more than once.
     std::unordered_map<BlockId, std::uint32_t> more_uses_;

@@ -50,6 +50,7 @@ std::size_t Participant::reap(std::uint64_t older_than) noexcept {
     const std::size_t before = region_.committed();
     reap_dead();
     messages_.expire(older_than, [&](BlockId block) { free_if_unreachable(block); });
+    free_unreachable();
     const std::size_t after = region_.committed();
     return before - std::min(before, after);
 }
@@ -70,6 +71,17 @@ std::size_t Participant::reap_dead() noexcept {
         lock_.unlock(slot);
     }
     return dead;
+}
+
+/// Frees blocks whose message a process outside has received. Returns how many.
+std::size_t Participant::free_unreachable() noexcept {
+    std::size_t freed = 0;
+    for_each_block([&](BlockId block, BlockWord word) {
+        if (!word.only_in_transit()) return;
+        free_if_unreachable(block);
+        freed += granules_.block(block).load().only_in_transit() ? 0 : 1;
+    });
+    return freed;
 }
 
 /// Subtracts what an ended process held. It can be repeated: this process may be killed meanwhile.
@@ -264,6 +276,7 @@ void Participant::after_fork_in_child() noexcept {
     spans_.clear();
     for (auto& cached : small_) cached.clear();
     cached_granules_ = 0;
+    lent_.clear();
     mutex_.unlock();
 }
 

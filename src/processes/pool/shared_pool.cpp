@@ -26,15 +26,15 @@ PoolHandle<SharedPool> SharedPool::create(const SharedPoolOptions& options) {
         new SharedPool{static_cast<std::uint32_t>(granules), options.wipe, options.name}};
 }
 
-PoolHandle<SharedPool> SharedPool::attach(int fd, std::string name) {
-    return PoolHandle{new SharedPool{fd, std::move(name)}};
+PoolHandle<SharedPool> SharedPool::attach(int fd, std::string name, bool for_copies) {
+    return PoolHandle{new SharedPool{fd, std::move(name), for_copies}};
 }
 
 SharedPool::SharedPool(std::uint32_t granules, bool wipe, std::string name)
     : PoolLifecycle{"SharedPool", std::move(name)}, region_{granules, wipe}, part_{region_} {}
 
-SharedPool::SharedPool(int fd, std::string name)
-    : PoolLifecycle{"SharedPool", std::move(name)}, region_{fd}, part_{region_} {}
+SharedPool::SharedPool(int fd, std::string name, bool for_copies)
+    : PoolLifecycle{"SharedPool", std::move(name)}, region_{fd}, part_{region_, for_copies} {}
 
 std::byte* SharedPool::acquire_block(std::size_t bytes, bool zeroed) noexcept {
     if (closed()) return nullptr;
@@ -81,6 +81,9 @@ bool SharedPool::try_release(void* block, std::size_t) noexcept {
     if (block == nullptr) return true;
     const std::optional<BlockId> id = block_around(static_cast<const std::byte*>(block));
     if (!id || !part_.holds(*id)) return part_.outside() && id.has_value();
+    if (region_.copies_on_write(static_cast<const std::byte*>(block))) {
+        region_.drop_copies(static_cast<std::byte*>(block), part_.granules().block_bytes(*id));
+    }
     part_.drop(*id);
     uses_.fetch_sub(1);
     if (closed()) [[unlikely]] {
@@ -124,7 +127,7 @@ std::optional<BlockId> SharedPool::block_around(const std::byte* address) const 
 std::optional<SharedPool::Place> SharedPool::place_of(const std::byte* address) const noexcept {
     const std::optional<BlockId> id = block_around(address);
     if (!id || !part_.holds(*id)) return {};
-    // Of the two mappings, the one that the address is in.
+    // Of the mappings, the one that the address is in.
     const std::size_t at = *region_.offset_of(address);
     const auto start = static_cast<std::size_t>(part_.granules().address(*id) - region_.data());
     return Place{const_cast<std::byte*>(address) - (at - start), part_.granules().block_bytes(*id)};
@@ -149,19 +152,52 @@ Sent SharedPool::send(const std::byte* address) {
     return *sent;
 }
 
-SharedPool::Place SharedPool::receive(const Sent& sent, bool read_only) {
+[[gnu::cold]] void SharedPool::refuse_message() const {
+    throw Stale{title() +
+                ": this array was received already, or its sender ended and nobody received it for "
+                "a minute: a message leads to its array once; send the array again"};
+}
+
+SharedPool::Place SharedPool::receive(const Sent& sent, Access access) {
     require_open();
-    std::byte* const base = read_only ? region_.read_only_data() : region_.data();
-    if (base == nullptr) throw Exhausted{title() + ": no addresses for a read-only mapping"};
-    if (!part_.receive(sent)) {
-        throw Stale{title() +
-                    ": this array was received already, or its sender ended and nobody "
-                    "received it for a minute: a message leads to its array once; send "
-                    "the array again"};
-    }
+    std::byte* const base = access == Access::read_only       ? region_.read_only_data()
+                            : access == Access::copy_on_write ? region_.copy_on_write_data()
+                                                              : region_.data();
+    if (base == nullptr) throw Exhausted{title() + ": the system refuses another mapping"};
+    if (!part_.receive(sent)) refuse_message();
     uses_.fetch_add(1);
     const std::byte* const start = part_.granules().address(sent.block);
     return {base + (start - region_.data()), part_.granules().block_bytes(sent.block)};
+}
+
+std::optional<Sent> SharedPool::send_copy(std::byte* block, std::size_t bytes) noexcept {
+    const std::optional<BlockId> id = block_around(block);
+    const std::optional<Sent> sent = id && !closed() ? part_.send(*id) : std::nullopt;
+    release(block);
+    if (sent) {
+        region_.header().copies.fetch_add(1, std::memory_order_relaxed);
+        region_.header().copied_bytes.fetch_add(bytes, std::memory_order_relaxed);
+    }
+    return sent;
+}
+
+void SharedPool::receive_copy(const Sent& sent, std::byte* to, std::size_t bytes) {
+    require_open();
+    if (!part_.receive_copy(sent, to, bytes)) refuse_message();
+}
+
+bool SharedPool::can_copy_on_write() noexcept {
+    return !part_.outside() && region_.copy_on_write_data() != nullptr;
+}
+
+void SharedPool::take_back(const Sent& sent) noexcept {
+    part_.receive_copy(sent, nullptr, 0);
+}
+
+std::array<std::uint64_t, 2> SharedPool::copies() const noexcept {
+    const Header& header = region_.header();
+    return {header.copies.load(std::memory_order_relaxed),
+            header.copied_bytes.load(std::memory_order_relaxed)};
 }
 
 std::size_t SharedPool::reap(std::uint64_t milliseconds) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <optional>
 #include <string>
@@ -18,6 +19,13 @@ struct SharedPoolOptions {
     std::string name;
 };
 
+/// What a process may do with a block that it receives.
+enum class Access {
+    read_write,     ///< all processes see its writes
+    read_only,      ///< its mapping forbids writes
+    copy_on_write,  ///< its writes stay its own; only for blocks that no other process writes to
+};
+
 /// Blocks of any size in memory that processes share, for any number of threads in each.
 ///
 /// The memory lives while any process has it. A block lives while any process holds it, or a
@@ -28,8 +36,9 @@ class SharedPool final : public threads::PoolLifecycle, public threads::ByteSour
     /// size that no pool has.
     static threads::PoolHandle<SharedPool> create(const SharedPoolOptions& options);
     /// The pool behind a descriptor, which is duplicated. Throws BadArgument where the descriptor
-    /// is not a SharedPool's, Exhausted where too many processes use the pool.
-    static threads::PoolHandle<SharedPool> attach(int fd, std::string name);
+    /// is not a SharedPool's, Exhausted where too many processes use the pool. With `for_copies`
+    /// such a process gets the pool for `receive_copy`.
+    static threads::PoolHandle<SharedPool> attach(int fd, std::string name, bool for_copies);
 
     /// A block. Throws Exhausted, whose text has the request and what there is; Closed.
     std::byte* acquire(std::size_t bytes);
@@ -43,7 +52,7 @@ class SharedPool final : public threads::PoolLifecycle, public threads::ByteSour
     std::string refusal(std::size_t bytes) const override;
     void release(std::byte* block, std::size_t bytes = 0) noexcept override;
 
-    /// The live block around an address of either mapping: its start there, and its bytes.
+    /// The live block around an address of any mapping: its start there, and its bytes.
     struct Place {
         std::byte* start = nullptr;
         std::size_t bytes = 0;
@@ -53,9 +62,21 @@ class SharedPool final : public threads::PoolLifecycle, public threads::ByteSour
     /// A message that leads to the block around this address, which this process holds. Throws
     /// Exhausted where too many messages are on their way; Closed.
     Sent send(const std::byte* address);
-    /// Holds the message's block once more; with `read_only`, in memory that cannot be written.
-    /// Throws Stale where the message was received before, expired, or was never sent; Closed.
-    Place receive(const Sent& sent, bool read_only);
+    /// Holds the message's block once more. Throws Stale where the message was received before,
+    /// expired, or was never sent; Exhausted where the system refuses a mapping; Closed.
+    Place receive(const Sent& sent, Access access);
+
+    /// Sends the only use of a block, whose first bytes are a copy of something. None, and the use
+    /// ends, where no message can be made.
+    std::optional<Sent> send_copy(std::byte* block, std::size_t bytes) noexcept;
+    /// Copies the first bytes of a message's block, and ends the message. Throws as `receive`.
+    void receive_copy(const Sent& sent, std::byte* to, std::size_t bytes);
+    /// Whether this process can hold a block with its own writes: otherwise it needs a copy.
+    bool can_copy_on_write() noexcept;
+    /// Takes a message back that was not received.
+    void take_back(const Sent& sent) noexcept;
+    /// The copies that all processes sent, and their bytes.
+    std::array<std::uint64_t, 2> copies() const noexcept;
 
     /// Gives back what ended processes held, and their messages older than so many milliseconds.
     std::size_t reap(std::uint64_t milliseconds);
@@ -74,7 +95,7 @@ class SharedPool final : public threads::PoolLifecycle, public threads::ByteSour
 
   private:
     SharedPool(std::uint32_t granules, bool wipe, std::string name);
-    SharedPool(int fd, std::string name);
+    SharedPool(int fd, std::string name, bool for_copies);
     ~SharedPool() override = default;
 
     bool contains(const std::byte* address) const noexcept override;
@@ -84,6 +105,7 @@ class SharedPool final : public threads::PoolLifecycle, public threads::ByteSour
     void forget_other_threads() noexcept override { in_child_ = true; }
     void resume_after_fork() noexcept override;
 
+    [[noreturn]] void refuse_message() const;
     std::byte* acquire_block(std::size_t bytes, bool zeroed) noexcept;
     std::optional<BlockId> block_around(const std::byte* address) const noexcept;
 

@@ -27,6 +27,8 @@ struct Slot {
     /// Raised when a process claims the slot and when it leaves; odd while a process has it.
     std::atomic<std::uint32_t> generation;
     std::atomic<std::uint32_t> pid;
+    /// About how many granules others gave back to it, for its next requests.
+    std::atomic<std::uint32_t> returned;
 };
 
 struct Header {
@@ -38,12 +40,15 @@ struct Header {
     /// How many of the records have memory behind them; they only grow.
     std::atomic<std::uint32_t> covered_granules;
     std::atomic<std::uint32_t> covered_messages;
+    /// The copies that processes sent, and their bytes.
+    std::atomic<std::uint64_t> copies;
+    std::atomic<std::uint64_t> copied_bytes;
     std::array<Slot, most_processes> slots;
 };
 
 inline constexpr std::uint64_t magic = 0x6c6f6f706d756e01;
 /// Raised when the records change. A region with another layout is refused.
-inline constexpr std::uint32_t layout = 1;
+inline constexpr std::uint32_t layout = 2;
 
 struct Granule {
     Shared<GranuleWord> word;

@@ -116,26 +116,27 @@ void SharedRegion::map_all() {
         mmap(nullptr, data_at(count_), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_, 0);
     if (records == MAP_FAILED) refuse("mapping its records", bytes());
     records_ = static_cast<std::byte*>(records);
-    if (!map_data(written_, PROT_READ | PROT_WRITE)) refuse("mapping its data", bytes());
+    if (!map_data(written_, PROT_READ | PROT_WRITE, MAP_SHARED))
+        refuse("mapping its data", bytes());
     madvise(data(), bytes(), MADV_HUGEPAGE);
 }
 
 void SharedRegion::end() noexcept {
-    for (const Room& room : {read_only_, written_}) {
+    for (const Room& room : {copy_on_write_, read_only_, written_}) {
         if (room.start != nullptr) munmap(room.start, room_for(bytes()));
     }
     if (records_ != nullptr) munmap(records_, data_at(count_));
     if (fd_ >= 0) close(fd_);
 }
 
-bool SharedRegion::map_data(Room& room, int protection) noexcept {
+bool SharedRegion::map_data(Room& room, int protection, int sharing) noexcept {
     void* const start = mmap(nullptr, room_for(bytes()), PROT_NONE,
                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED) return false;
     // Huge pages begin at multiples of 2 MiB.
     auto* const data =
         reinterpret_cast<std::byte*>(round_up(reinterpret_cast<std::uintptr_t>(start) + 1, huge));
-    if (mmap(data, bytes(), protection, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd_,
+    if (mmap(data, bytes(), protection, sharing | MAP_FIXED | MAP_NORESERVE, fd_,
              static_cast<off_t>(data_at(count_))) == MAP_FAILED) {
         munmap(start, room_for(bytes()));
         return false;
@@ -145,7 +146,7 @@ bool SharedRegion::map_data(Room& room, int protection) noexcept {
 }
 
 std::optional<std::size_t> SharedRegion::offset_of(const std::byte* address) const noexcept {
-    for (const Room& room : {written_, read_only_}) {
+    for (const Room& room : {written_, copy_on_write_, read_only_}) {
         const auto offset =
             reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(room.data);
         if (room.data != nullptr && offset < bytes()) return offset;
@@ -154,8 +155,24 @@ std::optional<std::size_t> SharedRegion::offset_of(const std::byte* address) con
 }
 
 std::byte* SharedRegion::read_only_data() noexcept {
-    if (read_only_.data == nullptr) map_data(read_only_, PROT_READ);
+    if (read_only_.data == nullptr) map_data(read_only_, PROT_READ, MAP_SHARED);
     return read_only_.data;
+}
+
+std::byte* SharedRegion::copy_on_write_data() noexcept {
+    if (copy_on_write_.data == nullptr)
+        map_data(copy_on_write_, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+    return copy_on_write_.data;
+}
+
+bool SharedRegion::copies_on_write(const std::byte* address) const noexcept {
+    const auto offset = reinterpret_cast<std::uintptr_t>(address) -
+                        reinterpret_cast<std::uintptr_t>(copy_on_write_.data);
+    return copy_on_write_.data != nullptr && offset < bytes();
+}
+
+void SharedRegion::drop_copies(std::byte* start, std::size_t bytes) noexcept {
+    madvise(start, bytes, MADV_DONTNEED);
 }
 
 bool SharedRegion::commit(std::size_t offset, std::size_t bytes) noexcept {

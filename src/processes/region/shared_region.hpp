@@ -38,12 +38,19 @@ class SharedRegion {
     std::uint32_t count() const noexcept { return count_; }
     std::size_t bytes() const noexcept { return std::size_t{count_} * granule_bytes; }
 
-    /// Where in the data an address of either mapping lies.
+    /// Where in the data an address of any mapping lies.
     std::optional<std::size_t> offset_of(const std::byte* address) const noexcept;
 
     /// The data in a second mapping, which cannot be written; made at the first call. Null where
     /// the system refuses.
     std::byte* read_only_data() noexcept;
+    /// The data in a mapping whose writes stay in this process: a page that is written becomes a
+    /// private copy. Made at the first call. Null where the system refuses.
+    std::byte* copy_on_write_data() noexcept;
+    /// Whether the address is in that mapping.
+    bool copies_on_write(const std::byte* address) const noexcept;
+    /// Drops the private copies of these pages, so that they show the shared data again.
+    void drop_copies(std::byte* start, std::size_t bytes) noexcept;
 
     /// These put memory behind records. False where the machine has none.
     bool commit_granules(std::uint32_t first, std::uint32_t end) noexcept;
@@ -65,7 +72,7 @@ class SharedRegion {
     };
 
     void map_all();
-    bool map_data(Room& room, int protection) noexcept;
+    bool map_data(Room& room, int protection, int sharing) noexcept;
     void end() noexcept;
     bool commit(std::size_t offset, std::size_t bytes) noexcept;
     static std::size_t messages_at() noexcept;
@@ -78,6 +85,7 @@ class SharedRegion {
     std::byte* records_ = nullptr;
     Room written_;
     Room read_only_;
+    Room copy_on_write_;
 };
 
 }  // namespace numpool::processes

@@ -1,10 +1,12 @@
 #include "processes/pool/participant.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
+#include <memory>
 #include <random>
 #include <vector>
 
@@ -123,6 +125,79 @@ TEST("a message leads to the block once") {
     CHECK(!receiver.receive(Sent{99, 1, got.block}));
     CHECK(!receiver.receive(Sent{sent->index, sent->serial + 1, ~BlockId{0} >> 30}));
     sender.check();
+}
+
+TEST("a span goes back to its maker, which uses it again") {
+    SharedRegion region{granules, false};
+    Participant sender{region};
+    Participant receiver{region};
+    for (int i = 0; i < 20; ++i) {
+        const Participant::Acquired got = sender.try_acquire(5 << 20);
+        CHECK_EQUAL(got.zeroed, i == 0);
+        const auto sent = sender.send(got.block);
+        sender.drop(got.block);
+        CHECK(receiver.receive(*sent));
+        receiver.drop(got.block);
+        CHECK_EQUAL(live_blocks(sender), 0U);
+        CHECK(sender.figures().cached >= 5 << 20);
+        sender.check();
+    }
+    // At most a quarter of the pool comes back.
+    std::vector<Sent> all;
+    for (int i = 0; i < 12; ++i) {
+        const Participant::Acquired got = sender.try_acquire(5 << 20);
+        all.push_back(*sender.send(got.block));
+        sender.drop(got.block);
+    }
+    for (const Sent& one : all) {
+        CHECK(receiver.receive(one));
+        receiver.drop(one.block);
+    }
+    CHECK_EQUAL(live_blocks(sender), 0U);
+    CHECK(sender.figures().cached <= 2 * (region.bytes() / 4));
+    CHECK(sender.try_acquire(region.bytes()).start != nullptr);
+    sender.check();
+}
+
+TEST("a span of a maker that has ended stays with its last user") {
+    SharedRegion region{granules, false};
+    Participant receiver{region};
+    Sent sent;
+    {
+        Participant sender{region};
+        const Participant::Acquired got = sender.try_acquire(1 << 20);
+        sent = *sender.send(got.block);
+        sender.drop(got.block);
+    }
+    CHECK(receiver.receive(sent));
+    receiver.drop(sent.block);
+    CHECK_EQUAL(live_blocks(receiver), 0U);
+    CHECK_EQUAL(receiver.try_acquire(1 << 20).block, sent.block);
+}
+
+TEST("a process without a slot receives copies, and their blocks come back") {
+    SharedRegion region{granules, false};
+    Participant part{region};
+    std::vector<std::unique_ptr<Participant>> others;
+    for (unsigned i = 1; i < most_processes; ++i)
+        others.push_back(std::make_unique<Participant>(region));
+    CHECK_THROWS(Exhausted, "45 processes use this pool already", Participant{region});
+    Participant outside{region, true};
+    CHECK(outside.outside());
+    CHECK(outside.try_acquire(1).start == nullptr);
+    const Participant::Acquired got = part.try_acquire(1 << 20);
+    std::memset(got.start, 8, 1 << 20);
+    const Sent sent = *part.send(got.block);
+    part.drop(got.block);
+    std::vector<std::byte> copy(1 << 20);
+    CHECK(!outside.receive(sent));
+    CHECK(!outside.receive_copy(sent, copy.data(), (1 << 20) + 1));
+    CHECK(outside.receive_copy(sent, copy.data(), copy.size()));
+    CHECK(copy.front() == std::byte{8} && copy.back() == std::byte{8});
+    CHECK(!outside.receive_copy(sent, copy.data(), copy.size()));
+    part.reap(60'000);
+    CHECK_EQUAL(live_blocks(part), 0U);
+    part.check();
 }
 
 TEST("a block that was received twice is held until both uses end") {
@@ -260,7 +335,7 @@ TEST("processes that are killed at random moments lose no block and stop no othe
     std::mt19937 random{1};
     std::uint64_t longest = 0;
     int messages[2];
-    CHECK(pipe(messages) == 0);
+    CHECK(pipe2(messages, O_NONBLOCK) == 0);
     constexpr int kills = 400;
     for (int round = 0; round < kills / 2; ++round) {
         pid_t children[2];
@@ -283,7 +358,14 @@ TEST("processes that are killed at random moments lose no block and stop no othe
                         live.pop_back();
                     } else if (what == 6 && !live.empty()) {
                         const auto sent = part.send(live.front());
-                        if (sent) part.receive(*sent);
+                        if (sent && write(messages[1], &*sent, sizeof *sent) != sizeof *sent)
+                            part.receive(*sent);
+                    } else if (what == 7 && own() % 2 == 0) {
+                        Sent sent;
+                        if (read(messages[0], &sent, sizeof sent) == sizeof sent &&
+                            part.receive(sent)) {
+                            live.push_back(sent.block);
+                        }
                     } else if (own() % 64 == 0) {
                         part.trim();
                     }

@@ -183,6 +183,16 @@ def to_limit(text: str) -> int:
     return size
 
 
+def to_share(text: str) -> int | None:
+    """The bytes for sharing; half of what this process may use for "on", and None for "off"."""
+    if text.strip().lower() in SWITCH:
+        return numpool.memory_limit() // 2 if to_switch(text) else None
+    try:
+        return to_limit(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a size, like 4GiB or 25%, nor on or off") from None
+
+
 def to_seconds(text: str) -> float:
     """Seconds, at least 0."""
     try:

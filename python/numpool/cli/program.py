@@ -10,6 +10,7 @@ import ast
 import os
 import sys
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -18,9 +19,19 @@ import numpool
 _installed: list[numpool.SlabPool] = []
 
 
-def install(settings: str) -> None:
-    """Let NumPy allocate from a pool with these settings."""
+def install(
+    settings: str, when_imported: Callable[[Iterable[str], Callable[[], None]], None]
+) -> None:
+    """Let NumPy allocate from a pool with these settings, and share if they say so."""
     given: dict[str, Any] = ast.literal_eval(settings)
+    if given["share"]:
+
+        def begin_to_share() -> None:
+            from numpool.cli import sharing
+
+            sharing.begin(when_imported, given["share"], given["wipe"])
+
+        when_imported(["multiprocessing"], begin_to_share)
     if given["pool"] == "none":
         return
     pool = numpool.SlabPool(

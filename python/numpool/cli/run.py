@@ -30,6 +30,7 @@ from numpool.cli.arguments import (
     to_limit,
     to_rounds,
     to_seconds,
+    to_share,
     variable,
     warn_of_variables,
     write_json,
@@ -129,6 +130,15 @@ def parser() -> Parser:
         "do); their PYTHONPATH then has an entry of numpool",
     )
     parser.add_optional_value(
+        "--share",
+        to_share,
+        numpool.memory_limit() // 2,
+        metavar="SIZE",
+        help="send large arrays to other processes as copies in shared memory, in place of "
+        "pickling them: through multiprocessing, ProcessPoolExecutor and joblib; --share=SIZE "
+        "bounds this memory (half of what this process may use)",
+    )
+    parser.add_optional_value(
         "--checks",
         to_checks,
         "raise",
@@ -214,6 +224,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
         check_huge_pages(options)
     if given.tune_malloc:
         check_malloc(options)
+    if given.share:
+        check_sharing(options, given.share)
     file = json_file(options, given)
     checks = "raise" if given.leaks and given.checks is None else given.checks
     if given.compare and checks is not None:
@@ -229,6 +241,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
         "decay": given.decay,
         "background": bool(given.background),
         "wipe": bool(given.wipe),
+        "share": given.share,
         "checks": checks or False,
         "checked_for": [
             f"--{name}" if any(one.startswith(f"--{name}") for one in ours) else variable(name)
@@ -282,6 +295,8 @@ def pool_options(given: argparse.Namespace) -> list[str]:
         "--huge-pages": given.huge_pages,
         "--decay": given.decay,
     }
+    if given.share:
+        values["--share"] = given.share
     options = [f"{name}={value}" for name, value in values.items() if value is not None]
     switches = {
         "--background": given.background,
@@ -334,6 +349,14 @@ def check_malloc(options: Parser) -> None:
     except ValueError as error:
         options.error(f"--tune-malloc: {error}")
     _core._release_heap()
+
+
+def check_sharing(options: Parser, capacity: int) -> None:
+    """End with the parser's error if the system gives no memory that processes can share."""
+    try:
+        numpool.SharedPool(capacity)
+    except (numpool.PoolError, ValueError) as error:
+        options.error(f"--share: {error}")
 
 
 def become(arguments: Sequence[str], settings: dict[str, object], *, children: bool) -> NoReturn:

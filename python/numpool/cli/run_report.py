@@ -97,6 +97,9 @@ def work(summary: RunSummary) -> Iterator[tuple[str, str]]:
         yield "limit", format_size(summary.limit)
     if summary.spill is not None and summary.spill.read is not None:
         yield "disk reads", format_size(summary.spill.read)
+    if summary.shared is not None:
+        arrays = "1 array" if summary.shared == 1 else f"{count(summary.shared)} arrays"
+        yield "sent by sharing", f"{format_size(summary.shared_bytes)} in {arrays}"
 
 
 def memory(summary: RunSummary) -> Iterator[tuple[str, str]]:

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -112,6 +113,10 @@ class RunSummary:
     """Whether blocks were checked, which takes time and memory."""
     checked_for: list[str] = field(default_factory=list)
     """The options or variables that ask for this."""
+    shared: int | None = None
+    """The arrays that all processes sent as copies in shared memory; None without --share."""
+    shared_bytes: int = 0
+    """The bytes of these arrays, which were not pickled."""
     leaks: list[LeakFigures] | None = None
     """The blocks in use at the end, the most bytes first; None without --leaks."""
     spill: SpillFigures | None = None
@@ -126,6 +131,7 @@ def gather(
     stats = None if pool is None else pool.stats()
     every = () if stats is None else stats.classes
     spans = None if stats is None else stats.spans
+    shared, shared_bytes = copies() if settings["share"] else (None, 0)
     return RunSummary(
         program=settings["program"],
         seconds=ended - settings["clock"],
@@ -159,6 +165,8 @@ def gather(
         misplaced=misplaced(settings["suspects"]),
         checks=bool(settings["checks"]),
         checked_for=settings["checked_for"],
+        shared=shared,
+        shared_bytes=shared_bytes,
         leaks=leaks() if settings["leaks"] else None,
         spill=spilled(settings),
     )
@@ -192,6 +200,12 @@ def disk_traffic() -> tuple[int, int] | tuple[None, None]:
         return None, None
     of = {name: int(number) for name, number in (line.split(": ") for line in lines)}
     return of["read_bytes"], max(0, of["write_bytes"] - of["cancelled_write_bytes"])
+
+
+def copies() -> tuple[int, int]:
+    """The arrays that were sent as copies, and their bytes."""
+    sending = sys.modules.get("numpool._copies")
+    return (0, 0) if sending is None else sending.figures()
 
 
 def leaks() -> list[LeakFigures]:
@@ -238,6 +252,11 @@ def sentences(summary: RunSummary) -> Iterator[str]:
     """Each piece of advice, in one or two sentences."""
     if summary.misplaced:
         yield misplaced_options(summary)
+    if summary.shared == 0:
+        yield (
+            "No array was sent by sharing: the program passes no array of 64 KiB or more to other "
+            "processes through multiprocessing or joblib."
+        )
     others = other_processes(summary)
     if summary.checks:
         one = len(summary.checked_for) == 1

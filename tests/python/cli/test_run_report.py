@@ -117,6 +117,17 @@ def test_a_program_whose_only_request_was_refused_asked_for_something() -> None:
     assert "NumPy asked this pool for nothing" not in text
 
 
+def test_arrays_that_were_shared_have_a_line() -> None:
+    shared = replace(SUMMARY, shared=12_345, shared_bytes=3 * GIB)
+    assert "sent by sharing  3 GiB in 12,345 arrays  " in shown(shared)
+    assert "sent by sharing  3 GiB in 1 array  " in shown(replace(shared, shared=1))
+    assert advice(shared) is None
+    assert advice(replace(SUMMARY, shared=0)) == (
+        "No array was sent by sharing: the program passes no array of 64 KiB or more to other "
+        "processes through multiprocessing or joblib."
+    )
+
+
 def test_a_good_run_gets_no_advice() -> None:
     assert advice(SUMMARY) is None
 

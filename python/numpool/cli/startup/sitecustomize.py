@@ -13,25 +13,44 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
+    from typing import Any
 
 HERE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is not loaded yet
 SETTINGS = "NUMPOOL_RUN"
 PYTHONPATH_BEFORE = "NUMPOOL_RUN_PYTHONPATH"
 
 
-class WhenNumpyIsImported:
-    """A finder that asks the other finders, and calls a function after NumPy is imported.
+class WhenImported:
+    """A finder that asks the other finders, and calls functions after modules are imported.
 
     It stays in `sys.meta_path`: if it removed itself while another thread iterates over that list,
     that thread would miss the next finder.
     """
 
-    def __init__(self, then: "Callable[[], None]") -> None:
-        self.then: Callable[[], None] | None = then
+    def __init__(self) -> None:
+        self.waiting: list[tuple[set[str], Callable[[], None]]] = []
+
+    def add(self, names: "Iterable[str]", then: "Callable[[], None]") -> None:
+        """Call the function when all of these modules are imported; at once if they are."""
+        missing = {name for name in names if name not in sys.modules}
+        if missing:
+            self.waiting.append((missing, then))
+        else:
+            then()
+
+    def imported(self, name: str) -> None:
+        """Call the functions that have waited for this module."""
+        waiting, self.waiting = self.waiting, []
+        for names, then in waiting:
+            names.discard(name)
+            if names:
+                self.waiting.append((names, then))
+            else:
+                then()
 
     def find_spec(
         self,
@@ -39,8 +58,8 @@ class WhenNumpyIsImported:
         path: "Sequence[str] | None" = None,
         target: "ModuleType | None" = None,
     ) -> "ModuleSpec | None":
-        """The spec of NumPy, with an extended loader."""
-        if name != "numpy" or self.then is None:
+        """The spec of such a module, with an extended loader."""
+        if not any(name in names for names, _ in self.waiting):
             return None
         for finder in sys.meta_path:
             find_spec = getattr(finder, "find_spec", None)
@@ -49,19 +68,17 @@ class WhenNumpyIsImported:
             spec: ModuleSpec | None = find_spec(name, path, target)
             if spec is not None:
                 if spec.loader is not None:
-                    self.extend(spec.loader)
+                    self.extend(spec.loader, name)
                 return spec
         return None
 
-    def extend(self, loader: "Loader") -> None:
-        """Make this loader call the function. It changes only this object, not its class."""
+    def extend(self, loader: "Loader", name: str) -> None:
+        """Make this loader say when the module is imported. Its class does not change."""
 
         def exec_module(module: "ModuleType") -> None:
             del loader.exec_module
             loader.exec_module(module)
-            then, self.then = self.then, None
-            if then is not None:
-                then()
+            self.imported(name)
 
         # The import system removes frames with these names from tracebacks, so it removes this
         # frame, too.
@@ -77,7 +94,7 @@ def begin(pid: int, settings: str) -> None:
     def install() -> None:
         from numpool.cli import program
 
-        program.install(settings)
+        program.install(settings, finder.add)
 
     def finish() -> None:
         if os.getpid() != pid:
@@ -89,9 +106,9 @@ def begin(pid: int, settings: str) -> None:
         program.finish(settings, outputs, len(forks))
 
     paths = [path for path in sys.path if path != HERE]
-    sys.meta_path.insert(0, WhenNumpyIsImported(install))
-    if "numpy" in sys.modules:
-        install()
+    finder = WhenImported()
+    sys.meta_path.insert(0, finder)
+    finder.add(["numpy"], install)
     if os.getpid() == pid:
         forks: list[None] = []
         os.register_at_fork(after_in_parent=lambda: forks.append(None))
@@ -131,5 +148,27 @@ def start() -> None:
     import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
 
 
-if SETTINGS in os.environ:
+def begin_in_child(capacity: int, wipe: bool, parent: "tuple[int, int, bytes] | tuple[()]") -> None:
+    """Let a new process of a program under ``--share`` send copies, once it has NumPy."""
+
+    def begin_to_share() -> None:
+        try:
+            from numpool._copies import PoolReference
+            from numpool.cli import sharing
+        except ImportError:  # Another Python, which has no numpool.
+            return
+        sharing.begin(finder.add, capacity, wipe, PoolReference(*parent) if parent else None)
+
+    # With --children there is one already.
+    finder: Any = None
+    for one in sys.meta_path:
+        if type(one).__name__ == WhenImported.__name__:
+            finder = one
+    if finder is None:
+        finder = WhenImported()
+        sys.meta_path.insert(0, finder)
+    finder.add(["numpy", "multiprocessing"], begin_to_share)
+
+
+if __name__ == "sitecustomize" and SETTINGS in os.environ:
     start()

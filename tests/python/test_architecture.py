@@ -27,6 +27,7 @@ ROOMS = {
         "reserve", "realtime", "budget",
     ],
     "processes": ["region", "tables", "pool"],
+    "observe": [""],
     "numpool": [""],
     "bindings": ["python", "buffer", "sources", "pools", "processes", "numpy", "c_api", ""],
 }  # fmt: skip
@@ -35,6 +36,8 @@ APART = {
     "pools": {"fixed", "arena", "buddy", "handle"},
     "threads": {"slab", "fixed", "arena", "buddy", "handle", "reserve"},
 }
+# Rooms beside each other, which must not include each other either.
+ROOMS_APART = {"processes", "observe"}
 ROOM_WITH_PYTHON = "bindings"
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)', re.MULTILINE)
@@ -50,6 +53,8 @@ def goes_up(here: tuple[str, str], there: tuple[str, str]) -> bool:
     """Whether an include from one place to the other is forbidden."""
     (room, sub), (other, other_sub) = here, there
     if room != other:
+        if {room, other} <= ROOMS_APART:
+            return True
         order = list(ROOMS)
         return other not in order or order.index(other) > order.index(room)
     if sub == other_sub:
@@ -126,6 +131,8 @@ def test_the_map_lists_the_rooms_in_their_order() -> None:
         ("pools/fixed/fixed_pool.hpp", '#include "fixed_pool.hpp"'),
         ("bindings/buffer/buffer.hpp", '#include "bindings/numpy/numpy_handler.hpp"'),
         ("processes/pool/shared_pool.hpp", '#include "numpool/pools.hpp"'),
+        ("observe/profile.hpp", '#include "processes/pool/shared_pool.hpp"'),
+        ("threads/slab/allocator_functions.hpp", '#include "observe/sampler.hpp"'),
         ("base/error.hpp", "#include <Python.h>"),
         ("threads/lifecycle/pool.hpp", "#include <pybind11/pybind11.h>"),
         ("pages/source/page_source.hpp", '#include "numpy/ndarraytypes.h"'),

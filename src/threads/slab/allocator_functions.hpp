@@ -40,7 +40,7 @@ class AllocatorFunctions {
         return {pools, malloc, calloc, realloc, free};
     }
 
-  private:
+  protected:
     static constexpr bool has_blocks_at_hand = requires(Source& some) { some.acquire_at_hand(1); };
 
     static const PoolWithFallback& pools_in(void* context) noexcept {
@@ -121,14 +121,22 @@ class AllocatorFunctions {
     }
 };
 
-/// The functions for these pools. Only a slab pool without a layer keeps arrays apart: a fixed
-/// pool's user chooses the size of its blocks, and an array may need a whole one.
+/// Calls `use` with the source's class of these pools, and with whether to keep arrays apart, as
+/// its template arguments. Only a slab pool without a layer keeps arrays apart: a fixed pool's user
+/// chooses the size of its blocks, and an array may need a whole one.
+template <bool apart, class Use>
+AllocatorTable with_functions_of(const PoolWithFallback& pools, Use use) noexcept {
+    if (pools.pool()->layer() != nullptr || dynamic_cast<SharedSlabPool*>(pools.pool()) == nullptr)
+        return use.template operator()<ByteSource, false>();
+    return use.template operator()<SharedSlabPool, apart>();
+}
+
+/// The functions for these pools.
 template <bool apart>
 AllocatorTable allocator_functions(PoolWithFallback* pools) noexcept {
-    if (pools->pool()->layer() != nullptr ||
-        dynamic_cast<SharedSlabPool*>(pools->pool()) == nullptr)
-        return AllocatorFunctions<ByteSource, false>::table(pools);
-    return AllocatorFunctions<SharedSlabPool, apart>::table(pools);
+    return with_functions_of<apart>(*pools, [&]<class Source, bool keeps_apart>() {
+        return AllocatorFunctions<Source, keeps_apart>::table(pools);
+    });
 }
 
 }  // namespace numpool::threads

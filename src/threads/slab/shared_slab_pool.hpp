@@ -84,6 +84,12 @@ class SharedSlabPool final : public PlacedInPage<0x880>,
     std::byte* acquire_slow(std::size_t bytes, bool zeroed) noexcept;
     bool release_slow(void* address, std::size_t bytes) noexcept;
 
+    /// `try_acquire` or `try_acquire_zeroed` for a block that is never at hand, whatever its size:
+    /// it has a span of its own. So its release always gets to `release_slow`.
+    std::byte* acquire_span(std::size_t bytes, bool zeroed) noexcept {
+        return acquire_large_slow(bytes, zeroed);
+    }
+
     /// A block. Throws Exhausted, whose text has the pool, the request, the limit and what is in
     /// use; Closed.
     std::byte* acquire(std::size_t bytes);

@@ -42,6 +42,7 @@ ObjectPool    Python objects that are built once
 ArrayPool     arrays of one shape that are built once
 
 ``use`` makes NumPy allocate from a pool in a block of code, and ``install`` in the whole process.
+``profile`` shows which lines hold the memory of arrays, and ``live`` lists the largest arrays.
 ``owner`` returns the pool of an array. Each pool has ``stats()``, and ``summary()`` to print.
 
 Snapshots of tracemalloc and ``get_traced_memory()`` include the memory of pools. Arrays that NumPy
@@ -98,6 +99,7 @@ if _typing.TYPE_CHECKING:
     from numpool._realtime_report import RealtimeMiss, RealtimeStats
     from numpool._shared import PoolListener, ProcessShare
     from numpool._stats import ClassStats, PoolStats
+    from numpool.profiling import LiveArray, ProfileLine, ProfilePhase, live, phase, profile
 
 __all__ = [
     "Arena",
@@ -110,6 +112,7 @@ __all__ = [
     "CorruptionError",
     "FixedPool",
     "HandlePool",
+    "LiveArray",
     "LiveBlock",
     "Loan",
     "ObjectPool",
@@ -122,6 +125,8 @@ __all__ = [
     "PoolListener",
     "PoolStats",
     "ProcessShare",
+    "ProfileLine",
+    "ProfilePhase",
     "RealtimeError",
     "RealtimeMiss",
     "RealtimeStats",
@@ -137,10 +142,13 @@ __all__ = [
     "get_cmake_dir",
     "get_include",
     "install",
+    "live",
     "memory_limit",
     "owner",
     "parse_size",
+    "phase",
     "pool_of",
+    "profile",
     "realtime",
     "rehearse",
     "spill_pool",
@@ -155,6 +163,7 @@ _LATE = {
     "ArrayPool": "_arrays",
     "_C_API": "_core",
     "ClassStats": "_stats",
+    "LiveArray": "profiling",
     "LiveBlock": "_checks",
     "Loan": "_objects",
     "ObjectPool": "_objects",
@@ -162,12 +171,17 @@ _LATE = {
     "PoolListener": "_shared",
     "PoolStats": "_stats",
     "ProcessShare": "_shared",
+    "ProfileLine": "profiling",
+    "ProfilePhase": "profiling",
     "RealtimeError": "_realtime",
     "RealtimeMiss": "_realtime_report",
     "RealtimeStats": "_realtime_report",
     "budget": "_budget",
     "get_cmake_dir": "_development",
     "get_include": "_development",
+    "live": "profiling",
+    "phase": "profiling",
+    "profile": "profiling",
     "realtime": "_realtime",
     "rehearse": "_realtime",
 }

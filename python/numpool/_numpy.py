@@ -16,11 +16,19 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _Fallback: TypeAlias = Pool | Literal["default"] | None
 
 
-class Block(_core._Context):
-    """A block of code in which NumPy allocates from a pool; also a decorator."""
+class Decorating:
+    """A context manager that is also a decorator of all kinds of functions."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> object:
+        raise NotImplementedError
+
+    def __exit__(self, *error: object) -> None:
+        raise NotImplementedError
 
     def __call__(self, function: _Function) -> _Function:
-        """Decorate: the block is around the function while it runs."""
+        """Decorate: the block lasts while the function runs."""
         return cast(_Function, self._decorate(function))
 
     def _decorate(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,6 +109,10 @@ class Block(_core._Context):
                     await generator.aclose()
 
         return run_generator
+
+
+class Block(_core._Context, Decorating):
+    """A block of code in which NumPy allocates from a pool; also a decorator."""
 
 
 class use(Block):

@@ -53,6 +53,7 @@ PYBIND11_MODULE(_core_in_main, module, py::mod_gil_not_used()) {
     register_numpy(module);
     register_c_api(module);
     register_budget(module);
+    register_profile(module);
     register_realtime(module);
     py::delattr(module, "__module__");
 }

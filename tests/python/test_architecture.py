@@ -29,7 +29,9 @@ ROOMS = {
     "processes": ["region", "tables", "pool"],
     "observe": [""],
     "numpool": [""],
-    "bindings": ["python", "buffer", "sources", "pools", "processes", "numpy", "c_api", ""],
+    "bindings": [
+        "python", "buffer", "sources", "pools", "processes", "numpy", "c_api", "profile", "",
+    ],
 }  # fmt: skip
 # Sub-rooms of one list that must not include each other.
 APART = {

@@ -193,6 +193,16 @@ def to_share(text: str) -> int | None:
         raise ValueError(f"{text!r} is neither a size, like 4GiB or 25%, nor on or off") from None
 
 
+def to_sample(text: str) -> int | None:
+    """The mean distance of a profile's samples in bytes, or None for no profile."""
+    if SWITCH.get(text.strip().lower()) is False:
+        return None
+    try:
+        return numpool.parse_size(text)
+    except ValueError as error:
+        raise ValueError(f"{error}; give the distance of samples, like 512KiB, or off") from None
+
+
 def to_seconds(text: str) -> float:
     """Seconds, at least 0."""
     try:

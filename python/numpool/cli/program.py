@@ -54,6 +54,8 @@ def install(
             spill_limit=given["spill_limit"],
         )
     _installed.append(pool)
+    if given["sample"]:
+        numpool._core._profile_begin(given["sample"], time.time_ns())
 
 
 def finish(settings: str, outputs: dict[int, os.stat_result | None], forks: int) -> None:

@@ -29,6 +29,7 @@ from numpool.cli.arguments import (
     to_checks,
     to_limit,
     to_rounds,
+    to_sample,
     to_seconds,
     to_share,
     variable,
@@ -153,6 +154,14 @@ def parser() -> Parser:
         help="show the lines that acquired the blocks in use when the program ends; it checks "
         "blocks, as --checks does",
     )
+    parser.add_value(
+        "--sample",
+        to_sample,
+        None,
+        metavar="SIZE|off",
+        help="show at the end which lines held the most memory at the peak, and which made the "
+        "most temporary arrays; a sample each SIZE bytes in the mean, like 512KiB (off)",
+    )
     parser.add_switch(
         "--compare",
         help="run the program several times, without its output, and show the time and memory of "
@@ -174,7 +183,7 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split into numpool's options, which are all long ones, and the arguments for Python."""
     with_value = {
         "--pool", "--limit", "--spill", "--spill-limit", "--huge-pages", "--decay", "--json",
-        "--rounds",
+        "--rounds", "--sample",
     }  # fmt: skip
     end = 0
     while end < len(arguments) and arguments[end].startswith("--"):
@@ -213,7 +222,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
             f"with Python's {flag}, numpool cannot install its pool: leave {flag} out, or call "
             "numpool.install() in the program itself"
         )
-    for name in ("limit", "spill", "wipe", "background", "checks", "leaks"):
+    for name in ("limit", "spill", "wipe", "background", "checks", "leaks", "sample"):
         if given.pool == "none" and getattr(given, name):
             options.error(
                 f"--{name} has no effect with --pool none, which keeps NumPy's own allocator: "
@@ -230,6 +239,8 @@ def main(arguments: Sequence[str]) -> NoReturn:
     checks = "raise" if given.leaks and given.checks is None else given.checks
     if given.compare and checks is not None:
         options.error("--compare measures time, and --checks and --leaks cost time: leave them out")
+    if given.compare and given.sample is not None:
+        options.error("--compare measures time, and --sample costs time: leave it out")
     if given.compare:
         sys.exit(compare(options, given, flags, program, file))
     settings = {
@@ -249,6 +260,7 @@ def main(arguments: Sequence[str]) -> NoReturn:
             if getattr(given, name)
         ],
         "leaks": bool(given.leaks),
+        "sample": given.sample,
         "tune_malloc": bool(given.tune_malloc),
         "quiet": bool(given.quiet) or is_missing(named),
         "json": None if file is None else str(file),

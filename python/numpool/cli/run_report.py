@@ -15,7 +15,14 @@ from rich.text import Text
 
 from numpool import format_size
 from numpool.cli import console
-from numpool.cli.run_summary import LeakFigures, RunSummary, SizeFigures, sentences
+from numpool.cli.run_summary import (
+    LeakFigures,
+    LineFigures,
+    RunSummary,
+    SampledFigures,
+    SizeFigures,
+    sentences,
+)
 
 BAR = 20
 MOST_LINES = 20
@@ -36,6 +43,8 @@ def report(summary: RunSummary) -> RenderableType:
         parts += [Text(), chart(summary.sizes)]
     if summary.leaks is not None:
         parts += [Text(), leaks(summary.leaks)]
+    if summary.sampled is not None:
+        parts += sampled(summary.sampled)
     for sentence in sentences(summary):
         parts += [Text(), Text(sentence, style="yellow")]
     return Group(*parts)
@@ -63,6 +72,32 @@ def leaks(figures: list[LeakFigures]) -> RenderableType:
         size, blocks = sum(one.size for one in rest), sum(one.blocks for one in rest)
         table.add_row(format_size(size), count(blocks), f"{len(rest)} other lines")
     return Group(title, table)
+
+
+def sampled(figures: SampledFigures) -> Iterator[RenderableType]:
+    """The lines that held the most at the peak, and those that made the most temporaries."""
+    yield Text()
+    if not figures.holders:
+        yield Text(f"No array was sampled: there is a sample each {format_size(figures.sample)}.")
+        return
+    yield by_line("at the peak, by the line that made the arrays", figures.holders)
+    if figures.temporaries:
+        yield Text()
+        title = "arrays that ended within their own statement (out= saves them)"
+        yield by_line(title, figures.temporaries)
+
+
+def by_line(title: str, figures: list[LineFigures]) -> RenderableType:
+    """A row for each line of the program."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for one in figures:
+        file = one.file.removeprefix(f"{Path.cwd()}/")
+        place = f"{file}:{one.line} in {one.function}" if one.line else "native code"
+        table.add_row(format_size(one.size), f"{100 * one.share:.1f} %", place)
+    return Group(Text(title, style="bold"), table)
 
 
 def title(summary: RunSummary) -> Text:

@@ -16,6 +16,8 @@ import numpool
 from numpool import _core
 from numpool.cli.misplaced import misplaced
 
+MOST_SAMPLED = 3
+"""How many lines the summary names."""
 BESIDE_ARRAYS = 128 << 20
 """The memory that Python with the usual libraries may need besides NumPy's arrays."""
 
@@ -61,6 +63,33 @@ class SpillFigures:
     """What the whole process read from disks; None where the system does not tell."""
     written: int | None
     """What the whole process wrote to disks, less what it freed before it was written."""
+
+
+@dataclass(frozen=True)
+class LineFigures:
+    """What one line of the program requested, as the samples show it."""
+
+    file: str
+    line: int
+    function: str
+    size: int
+    """Bytes."""
+    share: float
+    """Of the same figure of all lines, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class SampledFigures:
+    """What the samples of a run show."""
+
+    sample: int
+    """The mean distance of two samples, in bytes."""
+    samples: int
+    holders: list[LineFigures]
+    """The lines whose arrays held the most memory at the peak, the most first."""
+    temporaries: list[LineFigures]
+    """The lines whose arrays most often ended within their own statement; the share is of all
+    bytes that NumPy asked for."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +150,8 @@ class RunSummary:
     """The blocks in use at the end, the most bytes first; None without --leaks."""
     spill: SpillFigures | None = None
     """What went to a file; None without --spill."""
+    sampled: SampledFigures | None = None
+    """None without --sample."""
 
 
 def gather(
@@ -169,6 +200,30 @@ def gather(
         shared_bytes=shared_bytes,
         leaks=leaks() if settings["leaks"] else None,
         spill=spilled(settings),
+        sampled=sampled() if _core._profile_runs() else None,
+    )
+
+
+def sampled() -> SampledFigures:
+    """What the profile of this run shows."""
+    from numpool.profiling import _profile, _stacks
+
+    snapshot = _stacks.take()
+    lines = _profile.lines(snapshot)
+
+    def largest(key: str, whole: int) -> list[LineFigures]:
+        found = sorted(lines, key=lambda one: -getattr(one, key))[:MOST_SAMPLED]
+        return [
+            LineFigures(one.file, one.line, one.function, size, min(1.0, size / whole))
+            for one in found
+            if (size := getattr(one, key))
+        ]
+
+    return SampledFigures(
+        snapshot.sample,
+        snapshot.samples,
+        largest("peak", snapshot.peak),
+        largest("temporaries", snapshot.total),
     )
 
 

@@ -69,18 +69,19 @@ void require_told_apart(Pool& pool, const Fallback& fallback) {
         "counts against. Install a budget over a pool of its own: Budget(..., source=SlabPool())"};
 }
 
-/// The capsule of the default pool without a fallback, made once. It lives as long as the process,
-/// like the pool.
+/// The capsule of the default pool without a fallback; null before its first use.
+constinit std::atomic<PyObject*> shared_capsule{nullptr};
+
+/// This capsule, made once. It lives as long as the process, like the pool.
 py::object default_handler() {
-    static std::atomic<PyObject*> shared{nullptr};
-    if (shared == nullptr) {
+    if (shared_capsule == nullptr) {
         py::object capsule = NumpyHandler::capsule(default_pool(), {});
         immortalise(capsule.ptr());
         PyObject* none_yet = nullptr;
         PyObject* const made = capsule.release().ptr();
-        shared.compare_exchange_strong(none_yet, made);
+        shared_capsule.compare_exchange_strong(none_yet, made);
     }
-    return py::reinterpret_borrow<py::object>(shared.load());
+    return py::reinterpret_borrow<py::object>(shared_capsule.load());
 }
 
 /// Which requests a pool in a file takes: those beyond the limit that are in spans. Slabs would be
@@ -124,6 +125,11 @@ void uninstall() {
 }
 
 }  // namespace
+
+void renew_all_functions() noexcept {
+    ProcessHandler::renew_all_functions();
+    if (PyObject* const capsule = shared_capsule.load()) NumpyHandler::renew_functions(capsule);
+}
 
 py::object handler_on(const py::object& pool, const py::object& fallback) {
     require_numpy();

@@ -12,6 +12,7 @@
 #include "bindings/numpy/python_budget.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/free_threading.hpp"
+#include "observe/profile.hpp"
 
 namespace numpool::bindings {
 namespace {
@@ -166,6 +167,7 @@ PyObject* enter(PyObject* self, PyObject*) {
         // NumPy's variable is set last, since all these steps need memory and may fail. A block
         // that is in the tuple without a token has not begun.
         const py::object open = new_open_block(self);
+        if (observe::Profile::runs()) NumpyHandler::renew_functions(as_open(open.ptr())->handler);
         const py::object blocks = with_block(blocks_here(), open.ptr());
         stolen(PyContextVar_Set(open_blocks, blocks.ptr()));
         OpenBlock* const block = as_open(open.ptr());

@@ -15,4 +15,8 @@ void register_numpy_context(py::module_& module);
 /// for the default pool.
 py::object handler_on(const py::object& pool, const py::object& fallback);
 
+/// Gives the handlers that serve the process, and the default pool's, the functions for now: a
+/// profile has begun or ended. A `_Context` does so when its block begins.
+void renew_all_functions() noexcept;
+
 }  // namespace numpool::bindings

@@ -1,5 +1,6 @@
 #include "bindings/numpy/numpy_handler.hpp"
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "bindings/python/errors.hpp"
 #include "bindings/python/python_pool.hpp"
 #include "threads/budget/shared_budget.hpp"
+#include "observe/profiled_functions.hpp"
 #include "threads/slab/allocator_functions.hpp"
 
 namespace numpool::bindings {
@@ -107,9 +109,25 @@ PyDataMemAllocator NumpyHandler::functions() noexcept {
     const auto* const budget = dynamic_cast<threads::SharedBudget*>(pool());
     const threads::AllocatorTable table =
         budget != nullptr ? budget_functions(this, numpy_1 && budget->slabs() != nullptr)
-        : numpy_1         ? threads::allocator_functions<true>(this)
-                          : threads::allocator_functions<false>(this);
+        : observe::Profile::runs()
+            ? numpy_1 ? observe::profiled_functions<true>(this)
+                      : observe::profiled_functions<false>(this)
+        : numpy_1 ? threads::allocator_functions<true>(this)
+                  : threads::allocator_functions<false>(this);
     return {table.context, table.malloc, table.calloc, table.realloc, table.free};
+}
+
+void NumpyHandler::replace(PyDataMemAllocator& table,
+                           const PyDataMemAllocator& functions) noexcept {
+    std::atomic_ref{table.malloc}.store(functions.malloc, std::memory_order_relaxed);
+    std::atomic_ref{table.calloc}.store(functions.calloc, std::memory_order_relaxed);
+    std::atomic_ref{table.realloc}.store(functions.realloc, std::memory_order_relaxed);
+    std::atomic_ref{table.free}.store(functions.free, std::memory_order_relaxed);
+}
+
+void NumpyHandler::renew_functions(PyObject* capsule) noexcept {
+    Capsuled* const ours = Capsuled::in(capsule);
+    replace(ours->handler.allocator, ours->pools.functions());
 }
 
 py::object NumpyHandler::capsule(Pool& pool, const Fallback& fallback) {

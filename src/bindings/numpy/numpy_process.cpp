@@ -49,15 +49,25 @@ ProcessHandler::ProcessHandler(Pool& pool, const Fallback& fallback,
       before_{before},
       next_{newest.load(std::memory_order_relaxed)} {}
 
-/// Other packages may keep this handler's address, so it is modified in place. A thread that reads
-/// a function meanwhile gets the old or the new one, and both are valid.
+/// Other packages may keep this handler's address, so it is modified in place.
 void ProcessHandler::serve(bool yes) noexcept {
     serves_.store(yes, std::memory_order_relaxed);
-    PyDataMemAllocator& now = handler_.allocator;
-    std::atomic_ref{now.malloc}.store(yes ? functions_.malloc : Passing::malloc,
-                                      std::memory_order_relaxed);
-    std::atomic_ref{now.calloc}.store(yes ? functions_.calloc : Passing::calloc,
-                                      std::memory_order_relaxed);
+    PyDataMemAllocator now = functions_;
+    if (!yes) {
+        now.malloc = Passing::malloc;
+        now.calloc = Passing::calloc;
+    }
+    replace(handler_.allocator, now);
+}
+
+void ProcessHandler::renew_all_functions() noexcept {
+    // Before NumPy is imported there is none, and no capsule whose lock could be taken.
+    if (newest.load(std::memory_order_acquire) == nullptr) return;
+    const CriticalSection one_at_a_time{PyDataMem_DefaultHandler};
+    for (auto* one = newest.load(std::memory_order_acquire); one != nullptr; one = one->next_) {
+        one->functions_ = one->functions();
+        one->serve(one->serves());
+    }
 }
 
 ProcessHandler* ProcessHandler::find(const Pool& pool, const Fallback& fallback,

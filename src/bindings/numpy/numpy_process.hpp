@@ -26,6 +26,9 @@ class ProcessHandler final : public NumpyHandler {
     /// New requests go to the earlier handler again. Live blocks still go back to their pools.
     static void uninstall() noexcept;
 
+    /// Gives every handler the functions for now: a profile has begun or ended. Needs the GIL.
+    static void renew_all_functions() noexcept;
+
     /// The handler that serves new requests; null if none does.
     static ProcessHandler* serving() noexcept;
 
@@ -55,7 +58,7 @@ class ProcessHandler final : public NumpyHandler {
 
     /// The functions on our pool. `handler_` has them while this handler serves. Otherwise it has
     /// `Passing`'s `malloc` and `calloc`.
-    const PyDataMemAllocator functions_;
+    PyDataMemAllocator functions_;
     PyDataMem_Handler handler_;
     /// The handler that NumPy had before ours.
     const PyDataMem_Handler& before_;

@@ -10,13 +10,6 @@
 namespace numpool::bindings {
 namespace {
 
-/// Whether this thread may use Python's objects.
-bool is_attached() noexcept {
-    if (Py_IsInitialized() == 0) return false;
-    PyThreadState* const running = py::detail::get_thread_state_unchecked();
-    return running != nullptr && running == PyGILState_GetThisThreadState();
-}
-
 /// A str attribute of a code object: no Python code runs. Empty where it is missing.
 std::string text_of(PyObject* code, const char* name) {
     const auto value = py::reinterpret_steal<py::object>(PyObject_GetAttrString(code, name));
@@ -29,12 +22,6 @@ std::string text_of(PyObject* code, const char* name) {
 bool is_in_package(std::string_view file, std::string_view package) noexcept {
     const auto place = file.rfind(package);
     return place != std::string_view::npos;
-}
-
-/// Whether the file is numpool's or NumPy's, whose lines do not show which code asked for memory.
-bool is_of_a_library(std::string_view file) noexcept {
-    return is_in_package(file, "/site-packages/numpy/") ||
-           is_in_package(file, "/dist-packages/numpy/") || is_in_package(file, "/numpool/_");
 }
 
 threads::SourceLine line_of(PyFrameObject* innermost) {
@@ -60,6 +47,18 @@ threads::SourceLine line_of(PyFrameObject* innermost) {
 }
 
 }  // namespace
+
+bool is_attached() noexcept {
+    if (Py_IsInitialized() == 0) return false;
+    PyThreadState* const running = py::detail::get_thread_state_unchecked();
+    return running != nullptr && running == PyGILState_GetThisThreadState();
+}
+
+bool is_of_a_library(std::string_view file) noexcept {
+    return is_in_package(file, "/site-packages/numpy/") ||
+           is_in_package(file, "/dist-packages/numpy/") || is_in_package(file, "/numpool/_") ||
+           is_in_package(file, "<__array_function__ internals>");
+}
 
 threads::SourceLine python_line() noexcept try {
     if (!is_attached()) return nullptr;

@@ -15,6 +15,7 @@ void register_borrowed_buffer(py::module_& module);
 void register_pool(py::module_& module);
 void register_fixed_pool(py::module_& module);
 void register_numpy(py::module_& module);
+void register_profile(py::module_& module);
 void register_realtime(py::module_& module);
 void register_budget(py::module_& module);
 void register_pages(py::module_& module);

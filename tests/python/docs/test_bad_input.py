@@ -18,8 +18,8 @@ ROW = re.compile(r"^\| `(.+?)` \| `(.+?)` \| `(.+)` \|$", re.MULTILINE)
 DUNDERS = {"__call__", "__contains__", "__dlpack__", "__getitem__"}
 # Classes that only numpool itself makes, and plain records of figures.
 NOT_FOR_CALLERS = {
-    "ClassStats", "LiveBlock", "Loan", "ObjectStats", "PoolListener", "PoolStats", "ProcessShare",
-    "RealtimeMiss", "RealtimeStats",
+    "ClassStats", "LiveArray", "LiveBlock", "Loan", "ObjectStats", "PoolListener", "PoolStats",
+    "ProcessShare", "ProfileLine", "ProfilePhase", "RealtimeMiss", "RealtimeStats",
 }  # fmt: skip
 
 

@@ -306,7 +306,8 @@ ACTS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "fixed: wait in a loop": (fixed, wait_in_a_loop),
 }
 ALL = (
-    fixed, slabs, buddy, arena, handles, reserve, budget, objects, shared, drawing, prepared, in_file,
+    fixed, slabs, buddy, arena, handles, reserve, budget, objects, shared, drawing, prepared,
+    in_file,
 )  # fmt: skip
 for kind in ALL:
     ACTS[f"make {kind.__name__}"] = (slabs, make(kind))

@@ -54,6 +54,7 @@ std::string to_path(const py::object& path) {
     const auto shown = py::reinterpret_steal<py::object>(
         PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
     if (shown) return text;
+    if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) throw py::error_already_set{};
     PyErr_Clear();
     throw BadArgument{"file is a path that is not UTF-8: name a folder with such a path"};
 }

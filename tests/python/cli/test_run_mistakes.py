@@ -29,7 +29,7 @@ WRONG = {
     ("--compare", "--rounds", "x"): "argument --rounds: 'x' is no number of rounds: give a number",
     ("--rounds", "3"): "--rounds says how often --compare runs the program: give --compare, too",
     ("--checks", "abort"): "--checks takes its value after '=': write --checks=abort (it takes "
-    "raise, abort, off), or only --checks for raise",
+    "raise, abort, guard, guard:N, off), or only --checks for raise",
     ("--quiet", "json.tool", "-x"): "there is no file json.tool: did you mean "
     "'numpool run --quiet -m json.tool -x program.py'?",
     ("-u", "program"): "there is no file program: did you mean 'numpool run -u program.py "

@@ -42,7 +42,7 @@ sys.modules.pop("sitecustomize", None)
 theirs = importlib.util.find_spec("sitecustomize")
 os.environ["NUMPOOL_RUN"] = "0 alone " + repr({{"pool": "slab", "limit": None,
     "huge_pages": True, "decay": 1.0, "background": False, "wipe": False, "checks": False,
-    "tune_malloc": False, "spill": None}})
+    "tune_malloc": False, "spill": None, "share": None, "sample": None}})
 os.environ["PYTHONPATH"] = ""
 sys.path.insert(0, {str(run.STARTUP)!r})
 try:

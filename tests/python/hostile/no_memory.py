@@ -59,7 +59,7 @@ def try_act(name: str) -> str:
     # CPython itself crashes if it sets a context's variable without memory for value and token,
     # and never ends if it has no memory for the number of an instruction for a handler in Python.
     goes_on = not name.endswith(
-        (": use", ": arrays", ": refused", ": lend", ": send", ": wait in a loop")
+        (": use", ": budgeted", ": arrays", ": refused", ": lend", ": send", ": wait in a loop")
     )
     return try_all(name, lambda n: n + 1) or (try_all(name, lambda _: 0) if goes_on else "")
 

@@ -18,11 +18,6 @@ struct Block {
     py::object context;
 };
 
-py::object stolen(PyObject* object) {
-    if (object == nullptr) throw py::error_already_set{};
-    return py::reinterpret_steal<py::object>(object);
-}
-
 Block& block_in(PyObject* self) {
     return py::handle{self}.cast<Block&>();
 }
@@ -110,7 +105,7 @@ py::object make_block_class() {
                     "__exit__($self, /, *exc_info)\n--\n\nRestore what was there before."},
     };
     add_methods(type, methods);
-    return std::move(type);
+    return type;
 }
 
 }  // namespace numpool::bindings

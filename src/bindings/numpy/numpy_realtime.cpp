@@ -46,7 +46,9 @@ class RehearsalContent final : public BlockContent {
 
 std::unique_ptr<RealtimeLoop> make_loop(const py::dict& sizes, bool locked, bool raises,
                                         const py::object& warm_up) {
-    RealtimeOptions options{.locked = locked, .raises = raises};
+    RealtimeOptions options;
+    options.locked = locked;
+    options.raises = raises;
     options.warm_up = to_count(warm_up, "warm_up");
     for (const auto& [bytes, blocks] : sizes)
         options.sizes.push_back({to_size(bytes, "a size"), to_count(blocks, "a count")});

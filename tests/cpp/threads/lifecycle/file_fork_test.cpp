@@ -108,8 +108,9 @@ TEST("a pool on a file is closed in a forked child, where its live blocks stay v
     std::byte* const small = slabs->acquire(100);
     std::byte* const large = slabs->acquire(4 * mebibyte);
     slabs->release(slabs->acquire(200), 200);
-    CHECK(arena->try_acquire(100) != nullptr);
-    CHECK(drawing->try_acquire(100) != nullptr);
+    void* const in_arena = arena->try_acquire(100);
+    void* const drawn = drawing->try_acquire(100);
+    CHECK(in_arena != nullptr && drawn != nullptr);
     std::memset(small, 5, 100);
     std::memset(large, 6, 4 * mebibyte);
     CHECK(in_child([&] {
@@ -124,6 +125,12 @@ TEST("a pool on a file is closed in a forked child, where its live blocks stay v
     }));
     CHECK(!slabs->closed());
     CHECK(large[4 * mebibyte - 1] == std::byte{6} && small[0] == std::byte{5});
-    CHECK(slabs->try_acquire(mebibyte) != nullptr);
+    std::byte* const another = slabs->try_acquire(mebibyte);
+    CHECK(another != nullptr);
     slabs->check();
+    // A pool lives as long as one of its blocks.
+    slabs->release(another, mebibyte);
+    slabs->release(large, 4 * mebibyte);
+    slabs->release(small, 100);
+    CHECK(arena->try_release(in_arena, 100) && drawing->try_release(drawn, 100));
 }

@@ -7,8 +7,8 @@
 #include "bindings/numpy/python_budget.hpp"
 #include "bindings/python/errors.hpp"
 #include "bindings/python/python_pool.hpp"
-#include "threads/budget/shared_budget.hpp"
 #include "observe/profiled_functions.hpp"
+#include "threads/budget/shared_budget.hpp"
 #include "threads/slab/allocator_functions.hpp"
 
 namespace numpool::bindings {
@@ -108,12 +108,11 @@ PyDataMemAllocator NumpyHandler::functions() noexcept {
     const bool numpy_1 = PyArray_GetNDArrayCFeatureVersion() < NPY_2_0_API_VERSION;
     const auto* const budget = dynamic_cast<threads::SharedBudget*>(pool());
     const threads::AllocatorTable table =
-        budget != nullptr ? budget_functions(this, numpy_1 && budget->slabs() != nullptr)
-        : observe::Profile::runs()
-            ? numpy_1 ? observe::profiled_functions<true>(this)
-                      : observe::profiled_functions<false>(this)
-        : numpy_1 ? threads::allocator_functions<true>(this)
-                  : threads::allocator_functions<false>(this);
+        budget != nullptr          ? budget_functions(this, numpy_1 && budget->slabs() != nullptr)
+        : observe::Profile::runs() ? numpy_1 ? observe::profiled_functions<true>(this)
+                                             : observe::profiled_functions<false>(this)
+        : numpy_1                  ? threads::allocator_functions<true>(this)
+                                   : threads::allocator_functions<false>(this);
     return {table.context, table.malloc, table.calloc, table.realloc, table.free};
 }
 

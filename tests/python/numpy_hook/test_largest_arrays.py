@@ -165,8 +165,8 @@ def test_nothing_is_said_where_no_array_is_found() -> None:
 
 def test_the_search_runs_no_code_of_the_program_and_has_an_end() -> None:
     class Proxy:
-        @property
-        def __class__(self) -> Any:  # type: ignore[misc]
+        @property  # type: ignore[misc]
+        def __class__(self) -> Any:
             raise AssertionError
 
     def fill() -> None:
